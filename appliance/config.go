@@ -1,0 +1,247 @@
+package appliance
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/url"
+	"os"
+	"regexp"
+	"strings"
+	"time"
+
+	"go.yaml.in/yaml/v3"
+)
+
+// ConfigFile is the name of the configuration file in the data directory.
+const ConfigFile = "hems.yaml"
+
+// maxConfig bounds hems.yaml.
+const maxConfig = 1 << 20
+
+// Config is hems.yaml. A file that is not there is the default configuration.
+type Config struct {
+	Home    Home    `yaml:"home"`
+	MQTT    MQTT    `yaml:"mqtt"`
+	Zigbee  Zigbee  `yaml:"zigbee"`
+	Metrics Metrics `yaml:"metrics"`
+	Gateway Gateway `yaml:"gateway"`
+}
+
+// Home is the household.
+type Home struct {
+	Name     string   `yaml:"name"`
+	TimeZone TimeZone `yaml:"time_zone"`
+	// Meter is the friendly name of the main meter; empty: the first device
+	// that has both a power and an energy reading.
+	Meter string `yaml:"meter"`
+}
+
+// MQTT is the broker.
+type MQTT struct {
+	// Listen replaces the TCP address of the environment ("host:port").
+	Listen string `yaml:"listen"`
+}
+
+// Zigbee is the coordinator.
+type Zigbee struct {
+	Serial    Serial `yaml:"serial"`
+	Channel   uint8  `yaml:"channel"` // 11 to 26, used when a network is formed
+	BaseTopic string `yaml:"base_topic"`
+}
+
+// Serial is the line to the dongle.
+type Serial struct {
+	Port        string      `yaml:"port"`         // "/dev/ttyACM0", "tcp://host:port"
+	Baud        int         `yaml:"baud"`         // bits per second
+	FlowControl FlowControl `yaml:"flow_control"` // "software", "hardware", "none"
+}
+
+// FlowControl is how the line to the dongle says "stop".
+type FlowControl string
+
+// Metrics is the metrics writer.
+type Metrics struct {
+	CommitEvery  Duration      `yaml:"commit_every"` // 1s to 10m: how long a reading may wait in memory
+	KeepDays     int           `yaml:"keep_days"`    // 1 to 36500
+	Destinations []Destination `yaml:"destinations"`
+}
+
+// Destination is a time-series server that is sent every reading.
+type Destination struct {
+	Name   string `yaml:"name"` // of its cursor, kept across changes of the rest
+	URL    URL    `yaml:"url"`  // http or https, without /api/v2/write
+	Org    string `yaml:"org"`
+	Bucket string `yaml:"bucket"`
+	// Token is the name of the file under secrets that holds the token.
+	Token string `yaml:"token"`
+}
+
+// Gateway is the dashboard.
+type Gateway struct {
+	// Listen replaces the addresses of the environment ("host:port").
+	Listen []string `yaml:"listen"`
+}
+
+// DefaultConfig is the configuration without hems.yaml.
+func DefaultConfig() Config {
+	return Config{
+		Home: Home{Name: "Home", TimeZone: TimeZone{mustZone("Europe/Dublin")}},
+		Zigbee: Zigbee{
+			Serial:    Serial{Port: "/dev/ttyACM0", Baud: 115200, FlowControl: "software"},
+			Channel:   11,
+			BaseTopic: "zigbee2mqtt",
+		},
+		Metrics: Metrics{CommitEvery: Duration(time.Minute), KeepDays: 400},
+	}
+}
+
+// LoadConfig reads hems.yaml over the defaults. What is wrong inside one
+// section is a Problem of that section, so that only the process that needs
+// the section stops for it; the error is for a file that cannot be read at all.
+func LoadConfig(path string) (Config, Problems, error) {
+	c := DefaultConfig()
+	f, err := os.Open(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return c, nil, nil
+	}
+	if err != nil {
+		return c, nil, fmt.Errorf("reading the configuration: %w", err)
+	}
+	defer f.Close()
+	fi, err := f.Stat()
+	if err != nil {
+		return c, nil, fmt.Errorf("reading the configuration: %w", err)
+	}
+	if fi.Size() > maxConfig {
+		return c, nil, fmt.Errorf("reading %s: %d bytes is more than hems.yaml may have (%d)", path, fi.Size(), maxConfig)
+	}
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return c, nil, fmt.Errorf("reading the configuration: %w", err)
+	}
+	problems, err := c.parse(b)
+	if err != nil {
+		return c, nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return c, problems, nil
+}
+
+func (c *Config) parse(b []byte) (Problems, error) {
+	var doc yaml.Node
+	if err := yaml.Unmarshal(b, &doc); err != nil {
+		return nil, fmt.Errorf("not YAML: %s", strings.TrimPrefix(err.Error(), "yaml: "))
+	}
+	if len(doc.Content) == 0 { // empty, or comments alone
+		return nil, nil
+	}
+	return decodeStrict(doc.Content[0], c), nil
+}
+
+var (
+	nameRE   = regexp.MustCompile(`^[a-z0-9][a-z0-9_-]{0,31}$`)
+	secretRE = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$`)
+	topicRE  = regexp.MustCompile(`^[^+#\x00/]{1,64}(/[^+#\x00/]{1,64}){0,3}$`)
+)
+
+// Check says what is wrong with a section's values beyond their types.
+func (z Zigbee) Check() error {
+	switch {
+	case z.Channel < 11 || z.Channel > 26:
+		return fmt.Errorf("channel is %d: give a Zigbee channel from 11 to 26", z.Channel)
+	case !topicRE.MatchString(z.BaseTopic):
+		return fmt.Errorf("base_topic is %q: give a topic without + or #", z.BaseTopic)
+	case z.Serial.Port == "":
+		return errors.New(`serial.port is empty: give a device such as "/dev/ttyACM0", or "tcp://host:port"`)
+	case z.Serial.Baud < 9600 || z.Serial.Baud > 3_000_000:
+		return fmt.Errorf("serial.baud is %d: give bits per second, usually 115200", z.Serial.Baud)
+	}
+	return nil
+}
+
+// Check is as for Zigbee.
+func (m Metrics) Check() error {
+	if d := time.Duration(m.CommitEvery); d < time.Second || d > 10*time.Minute {
+		return fmt.Errorf("commit_every is %v: give a time from 1s to 10m", d)
+	}
+	if m.KeepDays < 1 || m.KeepDays > 36500 {
+		return fmt.Errorf("keep_days is %d: give 1 to 36500", m.KeepDays)
+	}
+	seen := map[string]bool{}
+	for i, d := range m.Destinations {
+		switch {
+		case !nameRE.MatchString(d.Name):
+			return fmt.Errorf("destinations[%d].name is %q: give a short name of a-z, 0-9, _ and -", i, d.Name)
+		case seen[d.Name]:
+			return fmt.Errorf("destinations[%d].name: %q is there twice", i, d.Name)
+		case d.URL.URL == nil:
+			return fmt.Errorf("destinations[%d].url is missing: give the server's address, such as http://192.0.2.1:8086", i)
+		case d.Bucket == "":
+			return fmt.Errorf("destinations[%d].bucket is missing: give the bucket (InfluxDB 1: the database)", i)
+		case d.Token != "" && !secretRE.MatchString(d.Token):
+			return fmt.Errorf("destinations[%d].token is not a file name: put the token in a file under secrets/ and give the file's name", i)
+		}
+		seen[d.Name] = true
+	}
+	return nil
+}
+
+// Duration is a time.Duration written as "10s" or "1m30s".
+type Duration time.Duration
+
+// UnmarshalYAML implements yaml.Unmarshaler.
+func (d *Duration) UnmarshalYAML(n *yaml.Node) error {
+	v, err := time.ParseDuration(n.Value)
+	if err != nil {
+		return fmt.Errorf("%q is not a time: write it as 10s or 5m", n.Value)
+	}
+	*d = Duration(v)
+	return nil
+}
+
+// TimeZone is a time zone by its IANA name.
+type TimeZone struct{ *time.Location }
+
+// UnmarshalYAML implements yaml.Unmarshaler.
+func (z *TimeZone) UnmarshalYAML(n *yaml.Node) error {
+	l, err := time.LoadLocation(n.Value)
+	if err != nil || n.Value == "" || n.Value == "Local" {
+		return fmt.Errorf("%q is not a time zone: write it as Europe/Dublin", n.Value)
+	}
+	z.Location = l
+	return nil
+}
+
+func mustZone(name string) *time.Location {
+	l, err := time.LoadLocation(name)
+	if err != nil {
+		panic(err) // the zone database is linked in: see zone.go
+	}
+	return l
+}
+
+// URL is an http or https address.
+type URL struct{ *url.URL }
+
+// UnmarshalYAML implements yaml.Unmarshaler.
+func (u *URL) UnmarshalYAML(n *yaml.Node) error {
+	v, err := url.Parse(n.Value)
+	if err != nil || (v.Scheme != "http" && v.Scheme != "https") || v.Host == "" {
+		return errors.New("not a server's address: write it as http://192.0.2.1:8086")
+	}
+	if v.User != nil {
+		return errors.New("a password does not belong in an address: put the token in a file under secrets/")
+	}
+	u.URL = v
+	return nil
+}
+
+// UnmarshalYAML implements yaml.Unmarshaler.
+func (f *FlowControl) UnmarshalYAML(n *yaml.Node) error {
+	switch n.Value {
+	case "software", "hardware", "none":
+		*f = FlowControl(n.Value)
+		return nil
+	}
+	return fmt.Errorf("%q is not a flow control: give software, hardware or none", n.Value)
+}

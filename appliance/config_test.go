@@ -1,0 +1,162 @@
+package appliance
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+func parse(t *testing.T, text string) (Config, Problems) {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), ConfigFile)
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	c, problems, err := LoadConfig(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c, problems
+}
+
+func TestLoadConfigTakesWhatIsThereOverTheDefaults(t *testing.T) {
+	c, problems := parse(t, `
+home:
+  meter: frient_blink_counter
+zigbee:
+  serial: {port: "tcp://192.0.2.7:6638"}
+metrics:
+  commit_every: 5s
+  destinations:
+    - {name: influx, url: "http://192.0.2.9:8086", org: hems, bucket: home_assistant, token: influx}
+gateway:
+`)
+	if err := problems.Err(); err != nil {
+		t.Fatal(err)
+	}
+	type values struct {
+		Meter, Port, Zone, URL, Token string
+		Baud                          int
+		Flow                          FlowControl
+		Commit                        time.Duration
+	}
+	d := c.Metrics.Destinations[0]
+	got := values{c.Home.Meter, c.Zigbee.Serial.Port, c.Home.TimeZone.String(), d.URL.String(), d.Token,
+		c.Zigbee.Serial.Baud, c.Zigbee.Serial.FlowControl, time.Duration(c.Metrics.CommitEvery)}
+	want := values{"frient_blink_counter", "tcp://192.0.2.7:6638", "Europe/Dublin", "http://192.0.2.9:8086", "influx",
+		115200, "software", 5 * time.Second}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("configuration (-want +got):\n%s", diff)
+	}
+}
+
+func TestLoadConfigWithoutAFileIsTheDefault(t *testing.T) {
+	c, problems, err := LoadConfig(filepath.Join(t.TempDir(), ConfigFile))
+	if err != nil || problems.Err() != nil {
+		t.Fatal(err, problems)
+	}
+	if got, want := c.Zigbee.BaseTopic, "zigbee2mqtt"; got != want {
+		t.Errorf("base topic %q, want %q", got, want)
+	}
+}
+
+func TestDefaultsPassTheirOwnChecks(t *testing.T) {
+	c := DefaultConfig()
+	for _, s := range []checker{c.Zigbee, c.Metrics} {
+		if err := s.Check(); err != nil {
+			t.Errorf("%T: %v", s, err)
+		}
+	}
+}
+
+func TestLoadConfigSaysWhatIsWrongAndWhere(t *testing.T) {
+	for _, tt := range []struct {
+		name, text string
+		want       []Problem
+	}{
+		{"UnknownSection", "home: {name: A}\nzigbbe: {}\n", []Problem{
+			{Line: 2, Text: `unknown key "zigbbe": did you mean "zigbee"?`}}},
+		{"UnknownKey", "zigbee:\n  serial:\n    prot: /dev/ttyUSB0\n", []Problem{
+			{Section: "zigbee", Line: 3, Text: `zigbee.serial: unknown key "prot": did you mean "port"?`}}},
+		{"UnknownKeyFarFromAll", "gateway:\n  theme: dark\n", []Problem{
+			{Section: "gateway", Line: 2, Text: `gateway: unknown key "theme": remove it, or use one of listen`}}},
+		{"NotANumber", "zigbee:\n  channel: eleven\n", []Problem{
+			{Section: "zigbee", Line: 2, Text: `zigbee.channel: "eleven" is not a whole number in range`}}},
+		{"ChannelOutOfRange", "zigbee:\n  channel: 10\n", []Problem{
+			{Section: "zigbee", Line: 1, Text: "zigbee.channel is 10: give a Zigbee channel from 11 to 26"}}},
+		{"TimeZone", "home:\n  time_zone: Dublin\n", []Problem{
+			{Section: "home", Line: 2, Text: `home.time_zone: "Dublin" is not a time zone: write it as Europe/Dublin`}}},
+		{"Duration", "metrics:\n  commit_every: 60\n", []Problem{
+			{Section: "metrics", Line: 2, Text: `metrics.commit_every: "60" is not a time: write it as 10s or 5m`}}},
+		{"FlowControl", "zigbee:\n  serial: {flow_control: xon}\n", []Problem{
+			{Section: "zigbee", Line: 2, Text: `zigbee.serial.flow_control: "xon" is not a flow control: give software, hardware or none`}}},
+		{"PasswordInAnAddress", "metrics:\n  destinations:\n  - {name: a, bucket: b, url: 'http://me:secret@192.0.2.1'}\n", []Problem{
+			{Section: "metrics", Line: 3, Text: "metrics.destinations[0].url: a password does not belong in an address: put the token in a file under secrets/"}}},
+		{"TwoDestinationsOfOneName", "metrics:\n  destinations:\n  - {name: a, bucket: b, url: 'http://h'}\n  - {name: a, bucket: c, url: 'http://h'}\n", []Problem{
+			{Section: "metrics", Line: 1, Text: `metrics.destinations[1].name: "a" is there twice`}}},
+		{"TokenIsAPath", "metrics:\n  destinations:\n  - {name: a, bucket: b, url: 'http://h', token: ../x}\n", []Problem{
+			{Section: "metrics", Line: 1, Text: "metrics.destinations[0].token is not a file name: put the token in a file under secrets/ and give the file's name"}}},
+		{"ListWhereAGroupIs", "zigbee: [1]\n", []Problem{
+			{Section: "zigbee", Line: 1, Text: `zigbee: give keys below it, such as "serial: …"`}}},
+		{"GroupWhereAListIs", "gateway:\n  listen: {a: 1}\n", []Problem{
+			{Section: "gateway", Line: 2, Text: `gateway.listen: give a list, each entry on a line that begins with "- "`}}},
+		{"NoSections", "- a\n", []Problem{
+			{Line: 1, Text: `not a list of sections: write for example "home:" and below it "  name: …"`}}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			_, got := parse(t, tt.text)
+			if diff := cmp.Diff(Problems(tt.want), got); diff != "" {
+				t.Errorf("problems (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestABadSectionLeavesTheOthersAlone(t *testing.T) {
+	c, problems := parse(t, "zigbee:\n  channel: 99\n  base_topic: other\nhome:\n  name: Cottage\n")
+	if err := problems.In("home", "gateway"); err != nil {
+		t.Errorf("problems of home: %v, want none", err)
+	}
+	if err := problems.In("zigbee"); err == nil || !strings.Contains(err.Error(), "hems.yaml:1:") {
+		t.Errorf("problems of zigbee: %v, want one with its line", err)
+	}
+	if got, want := c.Home.Name, "Cottage"; got != want {
+		t.Errorf("home name %q, want %q", got, want)
+	}
+	if got, want := c.Zigbee.BaseTopic, "zigbee2mqtt"; got != want {
+		t.Errorf("base topic of the bad section %q, want the default %q", got, want)
+	}
+}
+
+func TestLoadConfigRefusesWhatIsNotYAML(t *testing.T) {
+	path := filepath.Join(t.TempDir(), ConfigFile)
+	if err := os.WriteFile(path, []byte("home:\n\tname: tabs\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	_, _, err := LoadConfig(path)
+	if err == nil || !strings.Contains(err.Error(), "line 2") {
+		t.Errorf("error %v, want one that names line 2", err)
+	}
+}
+
+func FuzzConfig(f *testing.F) {
+	f.Add("zigbee:\n  serial: {port: a}\n")
+	f.Add("home: &a {name: *a}\n")
+	f.Add("metrics:\n  destinations:\n  - {name: a, url: 'http://h', bucket: b}\n")
+	f.Fuzz(func(t *testing.T, text string) {
+		c := DefaultConfig()
+		problems, err := c.parse([]byte(text))
+		if err != nil {
+			return
+		}
+		for _, p := range problems {
+			if p.Line < 1 || p.Text == "" {
+				t.Errorf("problem without a line or a text: %+v", p)
+			}
+		}
+	})
+}

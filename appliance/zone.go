@@ -1,0 +1,3 @@
+package appliance
+
+import _ "time/tzdata" // the image has no zone database of its own
