@@ -1,0 +1,135 @@
+// Package network is the coordinator: it forms a Zigbee network on a dongle
+// once and resumes it ever after, lets devices in, interviews, binds and
+// configures them, asks and answers their questions, notices who has fallen
+// silent, and finds its way back whenever the dongle goes away.
+//
+// It knows the stack behind EZSP and the devices in it. It must never know
+// MQTT, the names people give to devices, or what a reading means.
+package network
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/smartcore-ireland/hems/internal/zigbee/zcl"
+)
+
+// DefaultChannel is the radio channel of a new network when none is asked for.
+const DefaultChannel = 11
+
+// Options configure a Network.
+type Options struct {
+	// Dial opens the line to the dongle. It is called again after every
+	// failure, so it should look for the dongle afresh each time. Its error is
+	// shown to the person; one with a method Hint() string also says what to do.
+	Dial func(ctx context.Context) (io.ReadWriteCloser, error)
+	// Dir holds network.json (with the network key, mode 0600) and
+	// devices.json. It is made when it does not exist.
+	Dir string
+	// Channel is the radio channel (11 to 26) of a network formed by this
+	// process; 0 means DefaultChannel. A network that exists keeps its own.
+	Channel uint8
+	// Log receives what happens; nil discards it. Keys are never logged.
+	Log *slog.Logger
+	// Timing replaces the times the specifications and habits suggest; the
+	// zero value is right for everyone but tests and benchmarks.
+	Timing Timing
+}
+
+// Network is a coordinator with its network and devices. All methods may be
+// called from any goroutine.
+type Network struct {
+	opts   Options
+	log    *slog.Logger
+	timing Timing
+	events *eventQueue
+	files  stateFiles
+
+	mu      sync.Mutex
+	info    Info
+	saved   *savedNetwork // nil: no network was ever formed here
+	devices map[zcl.EUI64]*device
+	nodes   map[uint16]*device // by network address, a subset of devices
+	session *session           // nil unless Up
+	dirty   bool               // devices differ from devices.json in substance
+	touched bool               // devices differ from devices.json only in LastSeen and the like
+	running bool
+}
+
+// New loads what is remembered in o.Dir. It does not touch the line. An error
+// means that the state files cannot be read or make no sense; nothing is
+// changed then.
+func New(o Options) (*Network, error) {
+	if o.Dial == nil {
+		return nil, fmt.Errorf("network: no Dial given")
+	}
+	if o.Channel == 0 {
+		o.Channel = DefaultChannel
+	}
+	if o.Channel < 11 || o.Channel > 26 {
+		return nil, &Error{
+			Message: fmt.Sprintf("zigbee channel %d does not exist", o.Channel),
+			Advice:  "choose a channel from 11 to 26; 11, 15, 20 and 25 keep clear of most Wi-Fi",
+		}
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	n := &Network{
+		opts:    o,
+		log:     o.Log,
+		timing:  o.Timing.withDefaults(),
+		events:  newEventQueue(),
+		files:   stateFiles{dir: o.Dir},
+		devices: make(map[zcl.EUI64]*device),
+		nodes:   make(map[uint16]*device),
+	}
+	if err := n.load(); err != nil {
+		return nil, err
+	}
+	return n, nil
+}
+
+// Events gives what happens, in order. It is bounded: a reader that is slow
+// loses only MessageReceived events, which are counted (Info.Dropped). The
+// channel is never closed.
+func (n *Network) Events() <-chan Event { return n.events.ch }
+
+// Info says how the network is now.
+func (n *Network) Info() Info {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.infoLocked()
+}
+
+func (n *Network) infoLocked() Info {
+	i := n.info
+	i.Dropped = n.events.dropped.Load()
+	if !i.PermitUntil.IsZero() && !time.Now().Before(i.PermitUntil) {
+		i.PermitUntil = time.Time{}
+	}
+	return i
+}
+
+// Devices lists every device of the network except the coordinator, in the
+// order in which they joined. The copies are the caller's.
+func (n *Network) Devices() []Device {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.devicesLocked()
+}
+
+// Device gives a copy of one device.
+func (n *Network) Device(e zcl.EUI64) (Device, bool) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	d, ok := n.devices[e]
+	if !ok {
+		return Device{}, false
+	}
+	return d.snapshot(), true
+}

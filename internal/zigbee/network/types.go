@@ -1,0 +1,193 @@
+package network
+
+import (
+	"slices"
+	"time"
+
+	"github.com/smartcore-ireland/hems/internal/zigbee/zcl"
+)
+
+// State is how far the coordinator has come with its dongle.
+type State int
+
+// The states. Down has its reason in Info.Err, except before the first attempt
+// and after Run has returned.
+const (
+	Down     State = iota // no dongle, or one that does not do its work
+	Starting              // the line is open; the stack is being started
+	Up                    // the network works
+)
+
+func (s State) String() string {
+	switch s {
+	case Down:
+		return "down"
+	case Starting:
+		return "starting"
+	case Up:
+		return "up"
+	}
+	return "unknown"
+}
+
+// Info is the coordinator and its network. What is not known yet is zero; what
+// was known stays when the dongle goes away.
+type Info struct {
+	State State
+	// Err says why the State is Down; Hint(Err) says what to do about it.
+	Err           error
+	EUI64         zcl.EUI64 // of the dongle
+	PANID         uint16
+	ExtendedPANID uint64
+	Channel       uint8
+	EZSPVersion   uint8
+	Firmware      string // "7.4.4 build 0 [GA]"
+	// PermitUntil is when the network closes to new devices; zero when it is
+	// closed.
+	PermitUntil time.Time
+	// Dropped counts MessageReceived events lost to a slow reader of Events.
+	Dropped uint64
+}
+
+// The interview states of a device, named as Zigbee2MQTT names them.
+const (
+	InterviewPending    = "PENDING"
+	InterviewInProgress = "IN_PROGRESS"
+	InterviewSuccessful = "SUCCESSFUL"
+	InterviewFault      = "FAILED"
+)
+
+// The kinds of device, named as Zigbee2MQTT names them.
+const (
+	TypeEndDevice = "EndDevice"
+	TypeRouter    = "Router"
+	TypeUnknown   = "Unknown"
+)
+
+// Binding says that a device sends what one of its clusters reports to Target.
+type Binding struct {
+	Cluster        uint16
+	Target         zcl.EUI64
+	TargetEndpoint uint8
+}
+
+// Reporting is a report that a device has agreed to send. Intervals in seconds;
+// Change in the attribute's own unit, 0 for any change or a discrete type.
+type Reporting struct {
+	Cluster      uint16
+	Attribute    uint16
+	Manufacturer uint16
+	Min, Max     uint16
+	Change       uint64
+}
+
+// Endpoint is one application on a device (its simple descriptor) with what
+// was configured on it.
+type Endpoint struct {
+	ID                uint8
+	Profile, DeviceID uint16
+	In, Out           []uint16
+	Bindings          []Binding
+	Reporting         []Reporting
+}
+
+// Device is what is known of a device. Fields that the interview has not
+// filled are zero.
+type Device struct {
+	EUI64            zcl.EUI64
+	NodeID           uint16 // network address; 0xFFFE when it is not known
+	Type             string // TypeEndDevice, TypeRouter, TypeUnknown
+	ManufacturerName string
+	ModelID          string
+	DateCode         string
+	SWBuildID        string
+	ZCLVersion       *uint8
+	AppVersion       *uint8
+	StackVersion     *uint8
+	HWVersion        *uint8
+	ManufacturerCode uint16
+	PowerSource      uint8 // ZCL 3.2.2.2.8: 1 mains, 3 battery, 0x80 battery backup
+	Endpoints        []Endpoint
+	Interview        string // InterviewPending and so on
+	Configured       bool
+	LinkQuality      uint8 // of the last frame heard, 0 to 255
+	LastSeen         time.Time
+	Joined           time.Time
+	Available        bool
+}
+
+func (d Device) clone() Device {
+	d.ZCLVersion, d.AppVersion = clonePtr(d.ZCLVersion), clonePtr(d.AppVersion)
+	d.StackVersion, d.HWVersion = clonePtr(d.StackVersion), clonePtr(d.HWVersion)
+	d.Endpoints = slices.Clone(d.Endpoints)
+	for i := range d.Endpoints {
+		e := &d.Endpoints[i]
+		e.In, e.Out = slices.Clone(e.In), slices.Clone(e.Out)
+		e.Bindings, e.Reporting = slices.Clone(e.Bindings), slices.Clone(e.Reporting)
+	}
+	return d
+}
+
+func clonePtr[T any](p *T) *T {
+	if p == nil {
+		return nil
+	}
+	v := *p
+	return &v
+}
+
+// Kind is what an Event tells.
+type Kind int
+
+// The kinds of event, with the fields of Event that each one fills beside Kind
+// and Time. Device is always a copy as of the event.
+const (
+	StateChanged        Kind = iota // Info, Err
+	PermitJoinChanged               // Info (PermitUntil)
+	Joined                          // Device, EUI64: a device has joined, or joined again
+	Announced                       // Device, EUI64: a device says it is back, perhaps with a new address
+	InterviewStarted                // Device, EUI64
+	InterviewStep                   // Device, EUI64, Step: what was just learnt, in words; Err when that step failed
+	InterviewSucceeded              // Device, EUI64
+	InterviewFailed                 // Device, EUI64, Err
+	Configured                      // Device, EUI64
+	ConfigureFailed                 // Device, EUI64, Err
+	Left                            // Device (as it was last known), EUI64
+	MessageReceived                 // Device, EUI64, Message
+	AvailabilityChanged             // Device, EUI64
+	DeviceChanged                   // Device, EUI64: what bridge lists of a device changed outside an interview
+)
+
+var kindNames = [...]string{"StateChanged", "PermitJoinChanged", "Joined", "Announced", "InterviewStarted",
+	"InterviewStep", "InterviewSucceeded", "InterviewFailed", "Configured", "ConfigureFailed", "Left",
+	"MessageReceived", "AvailabilityChanged", "DeviceChanged"}
+
+func (k Kind) String() string {
+	if k >= 0 && int(k) < len(kindNames) {
+		return kindNames[k]
+	}
+	return "unknown"
+}
+
+// Event is something that happened in the network.
+type Event struct {
+	Kind    Kind
+	Time    time.Time
+	Device  Device
+	EUI64   zcl.EUI64
+	Err     error
+	Step    string
+	Message *Message
+	Info    Info
+}
+
+// Message is a ZCL frame that a device has sent to us: a report, the answer to
+// a read, or a command of a cluster.
+type Message struct {
+	Endpoint   uint8 // of the device
+	Cluster    uint16
+	Frame      zcl.Frame
+	Attributes []zcl.Attribute // of reports and read responses
+	LQI        uint8
+	RSSI       int8 // dBm
+}
