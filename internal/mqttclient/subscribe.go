@@ -1,0 +1,155 @@
+package mqttclient
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/eclipse/paho.golang/paho"
+)
+
+// Subscribe remembers the filter and its handler and makes the subscription, now
+// when connected and again at every reconnection. A second call with the same
+// filter replaces its handler and QoS.
+//
+// Handlers are called one message at a time, in the order of arrival, on one
+// goroutine of the client; a QoS 1 message is acknowledged after they returned.
+// A message that several filters match is given to each of their handlers once.
+// A slow handler delays the others but not the connection: QoS 0 messages beyond
+// 32 MiB of backlog are dropped, counted and logged.
+//
+// When not connected it returns nil at once. Errors: ErrRefused (the broker said
+// no; the filter is then forgotten), or that of ctx (it stays remembered).
+func (c *Client) Subscribe(ctx context.Context, filter string, qos byte, h func(Message)) error {
+	if err := checkFilter(filter); err != nil {
+		return fmt.Errorf("subscribing to %q: %w", filter, err)
+	}
+	if qos > 2 {
+		return fmt.Errorf("subscribing to %q: QoS %d does not exist; it is 0, 1 or 2", filter, qos)
+	}
+	release, err := c.takeSubSlot(ctx)
+	if err != nil {
+		return fmt.Errorf("subscribing to %q: %w", filter, err)
+	}
+	defer release()
+
+	c.mu.Lock()
+	c.remember(subscription{filter, qos}, h)
+	now := c.isReady
+	c.mu.Unlock()
+	if !now { // made with the others when the connection is up
+		return nil
+	}
+	err = c.subscribe(ctx, subscription{filter, qos})
+	switch {
+	case errors.Is(err, ErrRefused):
+		c.mu.Lock()
+		c.forget(filter)
+		c.mu.Unlock()
+	case err != nil && ctx.Err() == nil && !c.Connected():
+		return nil // lost meanwhile: made again with the others
+	}
+	return err
+}
+
+// Unsubscribe forgets the filter and, when connected, tells the broker.
+func (c *Client) Unsubscribe(ctx context.Context, filter string) error {
+	release, err := c.takeSubSlot(ctx)
+	if err != nil {
+		return fmt.Errorf("unsubscribing from %q: %w", filter, err)
+	}
+	defer release()
+	c.mu.Lock()
+	known := c.forget(filter)
+	up, cm := c.up, c.cm
+	c.mu.Unlock()
+	// A persistent session remembers at the broker what we forget while away.
+	if !known || !up {
+		return nil
+	}
+	if _, err := cm.Unsubscribe(ctx, &paho.Unsubscribe{Topics: []string{filter}}); err != nil && c.Connected() {
+		return fmt.Errorf("unsubscribing from %q: %w", filter, err)
+	}
+	return nil
+}
+
+// takeSubSlot serialises subscriptions with the resubscription after a
+// reconnection, so that each is made exactly once for each connection.
+func (c *Client) takeSubSlot(ctx context.Context) (release func(), err error) {
+	select {
+	case c.subSlot <- struct{}{}:
+		return func() { <-c.subSlot }, nil
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	case <-c.done:
+		return nil, fmt.Errorf("the client was closed: %w", ErrDown)
+	}
+}
+
+func (c *Client) remember(s subscription, h func(Message)) {
+	if _, known := c.filters[s.filter]; known {
+		for i := range c.order {
+			if c.order[i].filter == s.filter {
+				c.order[i] = s
+			}
+		}
+	} else {
+		c.order = append(c.order, s)
+	}
+	c.filters[s.filter] = h
+}
+
+func (c *Client) forget(filter string) (known bool) {
+	if _, known = c.filters[filter]; !known {
+		return false
+	}
+	delete(c.filters, filter)
+	c.order = slices.DeleteFunc(c.order, func(s subscription) bool { return s.filter == filter })
+	return true
+}
+
+// subscribe makes one subscription on the current connection.
+func (c *Client) subscribe(ctx context.Context, s subscription) error {
+	c.mu.Lock()
+	cm := c.cm
+	c.mu.Unlock()
+	ack, err := cm.Subscribe(ctx, &paho.Subscribe{
+		Subscriptions: []paho.SubscribeOptions{{Topic: s.filter, QoS: s.qos}},
+	})
+	if ack != nil && len(ack.Reasons) > 0 && ack.Reasons[0] >= 0x80 {
+		return fmt.Errorf("subscribing to %q: %w (reason 0x%02x)", s.filter, ErrRefused, ack.Reasons[0])
+	}
+	if err != nil {
+		return fmt.Errorf("subscribing to %q: %w", s.filter, err)
+	}
+	return nil
+}
+
+// resubscribe makes all remembered subscriptions on a new connection; also where
+// the broker kept our session, because it may have forgotten one of them. What
+// the broker refuses is logged and stays remembered: its list may change.
+func (c *Client) resubscribe(ctx context.Context) error {
+	release, err := c.takeSubSlot(ctx)
+	if err != nil {
+		return err
+	}
+	defer release()
+	c.mu.Lock()
+	todo := slices.Clone(c.order)
+	c.mu.Unlock()
+	for _, s := range todo {
+		if err := c.subscribe(ctx, s); errors.Is(err, ErrRefused) {
+			c.log.Error("the MQTT broker refuses a subscription", "filter", s.filter, "error", err)
+		} else if err != nil {
+			return err
+		}
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if ctx.Err() == nil && c.up && !c.isReady {
+		c.isReady = true
+		close(c.ready)
+	}
+	return ctx.Err()
+}
