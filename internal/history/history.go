@@ -1,0 +1,129 @@
+// Package history answers questions about the past from the store: power over
+// a day, energy consumed, the last reading. It knows what a counter and a mean
+// are, and must never know pages, MQTT, or time zones: what a day is, is for
+// the caller to say with from and to.
+package history
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/smartcore-ireland/hems/internal/store"
+)
+
+// Errors of all methods.
+var (
+	// ErrNotYet: no reading was ever stored.
+	ErrNotYet = store.ErrNotYet
+	// ErrUnknownEntity: there is no series of this entity.
+	ErrUnknownEntity = store.ErrUnknownEntity
+)
+
+// window is how much of a series is in memory at a time.
+const window = 24 * time.Hour
+
+// maxPoints bounds the answer of Power.
+const maxPoints = 100_000
+
+// History reads a store that another process writes. Its methods may be
+// called from any goroutine.
+type History struct {
+	path string
+
+	mu     sync.Mutex
+	reader *store.Reader
+}
+
+// Open returns the history in the store at path, which need not exist yet: it
+// is opened at the first question, and until there is a store every method
+// returns ErrNotYet.
+func Open(path string) *History { return &History{path: path} }
+
+// Close closes the store's file. It is opened again by the next question.
+func (h *History) Close() error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.reader == nil {
+		return nil
+	}
+	r := h.reader
+	h.reader = nil
+	return r.Close()
+}
+
+func (h *History) open() (*store.Reader, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.reader == nil {
+		r, err := store.OpenReader(h.path)
+		if err != nil {
+			return nil, err
+		}
+		h.reader = r
+	}
+	return h.reader, nil
+}
+
+// Series returns all series; of several of one entity (its unit changed) the
+// current one is the last.
+func (h *History) Series(ctx context.Context) ([]store.Series, error) {
+	r, err := h.open()
+	if err != nil {
+		return nil, err
+	}
+	return r.Series(ctx)
+}
+
+// find returns the current series of an entity.
+func (h *History) find(ctx context.Context, entity string) (*store.Reader, store.Series, error) {
+	r, err := h.open()
+	if err != nil {
+		return nil, store.Series{}, err
+	}
+	all, err := r.Series(ctx)
+	if err != nil {
+		return nil, store.Series{}, err
+	}
+	for i := len(all) - 1; i >= 0; i-- {
+		if all[i].Entity == entity {
+			return r, all[i], nil
+		}
+	}
+	return nil, store.Series{}, fmt.Errorf("history of %s: %w", entity, ErrUnknownEntity)
+}
+
+// Last returns an entity's reading with the greatest time; ok is false when it
+// has none. The value is in the series' unit.
+func (h *History) Last(ctx context.Context, entity string) (last store.Reading, ok bool, err error) {
+	r, s, err := h.find(ctx, entity)
+	if err != nil {
+		return store.Reading{}, false, err
+	}
+	v, ok, err := r.Last(ctx, s.ID)
+	if err != nil || !ok {
+		return store.Reading{}, false, err
+	}
+	return store.Reading{Entity: entity, Time: time.UnixMilli(v.Milli), Value: v.Value}, true, nil
+}
+
+// each calls f with the samples of a series with from ≤ time < to, in
+// ascending time.
+func each(ctx context.Context, r *store.Reader, series int64, from, to time.Time, f func(store.Sample)) error {
+	for from.Before(to) {
+		end := from.Add(window)
+		if end.After(to) {
+			end = to
+		}
+		samples, err := r.Samples(ctx, series, from, end)
+		if err != nil {
+			return err
+		}
+		for _, s := range samples {
+			f(s)
+		}
+		from = end
+	}
+	return nil
+}

@@ -1,0 +1,265 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"net/url"
+	"os"
+	"path/filepath"
+	"time"
+
+	"golang.org/x/sys/unix"
+	"modernc.org/sqlite"
+	sqlite3 "modernc.org/sqlite/lib"
+)
+
+// migrations bring the file from version i to version i+1; they are only ever
+// added to.
+var migrations = []string{
+	`CREATE TABLE series (
+		id INTEGER PRIMARY KEY,
+		rank INTEGER NOT NULL,       -- the highest of an entity is its current one
+		entity TEXT NOT NULL,
+		unit TEXT NOT NULL,
+		device_class TEXT NOT NULL,
+		state_class TEXT NOT NULL,
+		device TEXT NOT NULL,
+		key TEXT NOT NULL
+	) STRICT;
+	CREATE TABLE segment (           -- a range of sequence numbers
+		first INTEGER PRIMARY KEY,
+		last INTEGER NOT NULL,       -- ranges do not overlap; numbers may be missing
+		n INTEGER NOT NULL,          -- samples in it
+		min_ms INTEGER NOT NULL,
+		max_ms INTEGER NOT NULL,
+		sealed INTEGER NOT NULL      -- 0: one block; 1: chunks
+	) STRICT;
+	CREATE INDEX segment_by_time ON segment (max_ms);
+	CREATE TABLE block (first INTEGER PRIMARY KEY, data BLOB NOT NULL) STRICT;
+	CREATE TABLE chunk (             -- id: segment.first << 24 | series.id
+		id INTEGER PRIMARY KEY,
+		n INTEGER NOT NULL,
+		data BLOB NOT NULL
+	) STRICT;
+	CREATE TABLE cursor (            -- how far a destination was served
+		name TEXT PRIMARY KEY,
+		seq INTEGER NOT NULL         -- the last sequence number it has answered for
+	) STRICT;`,
+}
+
+// dsn is the data source name of the file. Parameters are SQLite's own (mode)
+// and modernc's (_pragma, _txlock).
+func dsn(path, params string) (string, error) {
+	abs, err := filepath.Abs(path)
+	if err != nil {
+		return "", err
+	}
+	return (&url.URL{Scheme: "file", Path: abs, RawQuery: params}).String(), nil
+}
+
+// openFile opens the file, and once more after setting a damaged one aside.
+func (s *Store) openFile() error {
+	err := s.load()
+	if err != nil && damaged(err) {
+		return s.replace(err)
+	}
+	return err
+}
+
+// load opens the file, brings its form up to date and reads what must be known
+// before the first commit. s.dbMu is held, or s is not shared yet.
+func (s *Store) load() (err error) {
+	name, err := dsn(s.path, "_txlock=immediate&_pragma=busy_timeout(5000)&_pragma=journal_mode(WAL)"+
+		"&_pragma=synchronous(FULL)&_pragma=journal_size_limit(8388608)")
+	if err != nil {
+		return err
+	}
+	db, err := sql.Open("sqlite", name)
+	if err != nil {
+		return err
+	}
+	db.SetMaxOpenConns(1)
+	defer func() {
+		if err != nil {
+			db.Close()
+		}
+	}()
+	ctx := context.Background()
+	if err := persistWAL(ctx, db); err != nil {
+		return err
+	}
+	if err := os.Chmod(s.path, 0o600); err != nil {
+		return err
+	}
+	if err := migrate(ctx, db, s.o.Now()); err != nil {
+		return err
+	}
+	entries, err := loadSeries(ctx, db)
+	if err != nil {
+		return err
+	}
+	var last int64
+	err = db.QueryRowContext(ctx, `SELECT max(
+		(SELECT coalesce(max(last), 0) FROM segment WHERE first = (SELECT max(first) FROM segment)),
+		(SELECT coalesce(max(seq), 0) FROM cursor))`).Scan(&last)
+	if err != nil {
+		return err
+	}
+	s.db, s.next = db, max(s.next, last+1)
+	s.learn(entries)
+	return nil
+}
+
+// learn adds the file's series to those in memory. Those only in memory are
+// written again with the next commit.
+func (s *Store) learn(entries []entry) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for id := range s.series {
+		s.unsaved[id] = struct{}{}
+	}
+	for _, e := range entries {
+		if _, known := s.series[e.ID]; known {
+			continue
+		}
+		s.series[e.ID] = e
+		s.ids[seriesKey{e.Entity, e.Unit}] = e.ID
+		if old, ok := s.series[s.current[e.Entity]]; !ok || old.rank < e.rank {
+			s.current[e.Entity] = e.ID
+		}
+		s.lastID, s.lastRank = max(s.lastID, e.ID), max(s.lastRank, e.rank)
+	}
+}
+
+// persistWAL keeps the write-ahead log in place when the writer leaves, so
+// that a process which may only read finds everything it needs.
+func persistWAL(ctx context.Context, db *sql.DB) error {
+	conn, err := db.Conn(ctx)
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	return conn.Raw(func(c any) error {
+		fc, ok := c.(sqlite.FileControl)
+		if !ok {
+			return errors.New("the SQLite driver has no file control")
+		}
+		_, err := fc.FileControlPersistWAL("main", 1)
+		return err
+	})
+}
+
+// version reads the version of the file's form: 0 for an empty file.
+func version(ctx context.Context, q querier) (v int, err error) {
+	var tables int
+	err = q.QueryRowContext(ctx, `SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name = 'schema_version'`).Scan(&tables)
+	if err != nil || tables == 0 {
+		return 0, err
+	}
+	err = q.QueryRowContext(ctx, `SELECT coalesce(max(version), 0) FROM schema_version`).Scan(&v)
+	return v, err
+}
+
+func migrate(ctx context.Context, db *sql.DB, now time.Time) error {
+	v, err := version(ctx, db)
+	if err != nil {
+		return err
+	}
+	if v > len(migrations) {
+		return fmt.Errorf("%w (its form is %d, this program knows up to %d): install the newer version again", ErrNewer, v, len(migrations))
+	}
+	for ; v < len(migrations); v++ {
+		tx, err := db.BeginTx(ctx, nil)
+		if err != nil {
+			return err
+		}
+		defer tx.Rollback()
+		if _, err := tx.ExecContext(ctx, `CREATE TABLE IF NOT EXISTS schema_version (version INTEGER PRIMARY KEY, applied_ms INTEGER NOT NULL) STRICT`); err != nil {
+			return err
+		}
+		if _, err := tx.ExecContext(ctx, migrations[v]); err != nil {
+			return fmt.Errorf("bringing the store to form %d: %w", v+1, err)
+		}
+		if _, err := tx.ExecContext(ctx, `INSERT INTO schema_version VALUES (?, ?)`, v+1, now.UnixMilli()); err != nil {
+			return err
+		}
+		if err := tx.Commit(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// damaged reports whether the error says that the file is not a whole SQLite
+// database, as opposed to a full disk or a missing permission.
+func damaged(err error) bool {
+	var e *sqlite.Error
+	if !errors.As(err, &e) {
+		return false
+	}
+	code := e.Code() & 0xff // without the extended part
+	return code == sqlite3.SQLITE_CORRUPT || code == sqlite3.SQLITE_NOTADB
+}
+
+// replace sets a damaged file aside and begins a new one with the series that
+// are known. s.dbMu is held, or s is not shared yet.
+func (s *Store) replace(cause error) error {
+	if s.db != nil {
+		s.db.Close() // its error says no more than cause
+		s.db = nil
+	}
+	aside := fmt.Sprintf("%s.damaged-%s", s.path, s.o.Now().UTC().Format("20060102T150405.000Z"))
+	for _, suffix := range []string{"", "-wal", "-shm"} {
+		if err := os.Rename(s.path+suffix, aside+suffix); err != nil && !errors.Is(err, os.ErrNotExist) {
+			return fmt.Errorf("setting the damaged store aside: %w", err)
+		}
+	}
+	s.o.Log.Error("the store of readings is damaged; it was set aside and a new one is begun",
+		"damage", cause, "kept_as", aside, "hint", "older readings are in that file; copy it away before it is deleted")
+	clear(s.inflight)
+	return s.load()
+}
+
+// use calls f with the open file, opening it first when it was closed after an
+// error, and sees to the file when f fails.
+func (s *Store) use(f func(db *sql.DB) error) error {
+	s.dbMu.Lock()
+	defer s.dbMu.Unlock()
+	if s.db == nil {
+		if err := s.openFile(); err != nil {
+			return err
+		}
+	}
+	err := f(s.db)
+	var e *sqlite.Error
+	switch {
+	case err == nil:
+	case damaged(err):
+		if again := s.replace(err); again != nil {
+			return again
+		}
+	case errors.As(err, &e) && e.Code()&0xff == sqlite3.SQLITE_IOERR:
+		s.db.Close() // the next use begins afresh
+		s.db = nil
+	}
+	return err
+}
+
+// lockFile makes this process the one writer until the file is closed or the
+// process ends, however it ends.
+func lockFile(path string) (*os.File, error) {
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+		f.Close()
+		if errors.Is(err, unix.EWOULDBLOCK) {
+			return nil, ErrInUse
+		}
+		return nil, err
+	}
+	return f, nil
+}

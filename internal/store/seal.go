@@ -1,0 +1,179 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"time"
+)
+
+const (
+	hourMS = int64(time.Hour / time.Millisecond)
+	// sealDelay is how long after its end an hour is sealed: by then
+	// destinations that keep up have been sent it, and none stands inside.
+	sealDelay = 5 * time.Minute
+	// sweepSegments is how many segments one sweep may delete: two days' worth,
+	// so that retention catches up quickly, and a clock that is wrong for an
+	// hour costs little.
+	sweepSegments = 48
+)
+
+// sweep seals the hours that are over and deletes what is older than the
+// retention. It does something once an hour.
+func (s *Store) sweep(ctx context.Context) error {
+	now := s.o.Now()
+	hour := now.Add(-sealDelay).Truncate(time.Hour)
+	return s.use(func(db *sql.DB) error {
+		if hour.Equal(s.lastSweep) {
+			return nil
+		}
+		s.lastSweep = hour
+		if err := s.seal(ctx, db, hour.UnixMilli()); err != nil {
+			return err
+		}
+		return s.expire(ctx, db, now.Add(-s.o.Retention).UnixMilli())
+	})
+}
+
+// seal rewrites blocks that do not belong to the hour beginning at open (ms),
+// or the two after it, as chunks: those of one hour and next to each other as
+// one segment. A block with a cursor inside stays as it is until the cursor
+// has passed, because sealing changes the order of samples; cursors between
+// blocks stay between segments.
+func (s *Store) seal(ctx context.Context, db *sql.DB, open int64) error {
+	blocks, err := querySegments(ctx, db, `WHERE sealed = 0 ORDER BY first`)
+	if err != nil {
+		return err
+	}
+	cursors, err := s.cursors(ctx, db)
+	if err != nil {
+		return err
+	}
+	var group []segment
+	flush := func() error {
+		defer func() { group = nil }()
+		return s.sealGroup(ctx, db, group)
+	}
+	for _, g := range blocks {
+		over := g.maxMS < open || g.minMS >= open+3*hourMS // or the clock was wrong
+		if !over || cursorInside(cursors, g) {
+			if err := flush(); err != nil {
+				return err
+			}
+			continue
+		}
+		if k := len(group); k > 0 {
+			prev := group[k-1]
+			if prev.maxMS/hourMS != g.maxMS/hourMS || prev.last+1 != g.first || cursors[prev.last] {
+				if err := flush(); err != nil {
+					return err
+				}
+			}
+		}
+		group = append(group, g)
+	}
+	return flush()
+}
+
+// cursorInside reports whether a cursor stands after some but not all samples
+// of g.
+func cursorInside(cursors map[int64]bool, g segment) bool {
+	for c := range cursors {
+		if g.first <= c && c < g.last {
+			return true
+		}
+	}
+	return false
+}
+
+// sealGroup makes one sealed segment of adjacent blocks, in one transaction.
+func (s *Store) sealGroup(ctx context.Context, db *sql.DB, group []segment) error {
+	if len(group) == 0 {
+		return nil
+	}
+	first, last := group[0].first, group[len(group)-1].last
+	columns, err := s.gather(ctx, db, first, last)
+	if err != nil {
+		return err
+	}
+	tx, err := db.BeginTx(ctx, nil)
+	if err != nil {
+		return err
+	}
+	defer tx.Rollback()
+	for i := range columns {
+		data, err := s.enc.blob(columns[i : i+1])
+		if err != nil {
+			return err
+		}
+		_, err = tx.ExecContext(ctx, `INSERT INTO chunk (id, n, data) VALUES (?, ?, ?)`,
+			chunkID(first, columns[i].sid), len(columns[i].samples), data)
+		if err != nil {
+			return err
+		}
+	}
+	for _, table := range []string{"segment", "block"} {
+		if _, err := tx.ExecContext(ctx, `DELETE FROM `+table+` WHERE first BETWEEN ? AND ?`, first, last); err != nil {
+			return err
+		}
+	}
+	if len(columns) > 0 {
+		if err := insertSegment(ctx, tx, newSegment(first, last, columns, true)); err != nil {
+			return err
+		}
+	}
+	return tx.Commit()
+}
+
+// gather decodes adjacent blocks into tidy columns. Damaged blocks are left
+// out, loudly.
+func (s *Store) gather(ctx context.Context, db *sql.DB, first, last int64) ([]column, error) {
+	bySeries := map[int64][]Sample{}
+	err := eachBlob(ctx, db, func(data []byte) error {
+		columns, err := decodeBlob(data, 0)
+		if err != nil {
+			s.o.Log.Error("a block of readings is damaged and is dropped; the others are kept", "err", err)
+			return nil
+		}
+		for _, c := range columns {
+			bySeries[c.sid] = append(bySeries[c.sid], c.samples...)
+		}
+		return nil
+	}, `SELECT data FROM block WHERE first BETWEEN ? AND ? ORDER BY first`, first, last)
+	if err != nil {
+		return nil, err
+	}
+	columns := make([]column, 0, len(bySeries))
+	for sid, samples := range bySeries {
+		columns = append(columns, column{sid, samples})
+	}
+	tidy(columns)
+	return columns, nil
+}
+
+// expire deletes segments that ended before the given time (ms).
+func (s *Store) expire(ctx context.Context, db *sql.DB, before int64) error {
+	old, err := querySegments(ctx, db, `WHERE max_ms < ? ORDER BY max_ms LIMIT ?`, before, sweepSegments)
+	if err != nil || len(old) == 0 {
+		return err
+	}
+	tx, err := db.BeginTx(ctx, nil)
+	if err != nil {
+		return err
+	}
+	defer tx.Rollback()
+	for _, g := range old {
+		if _, err := tx.ExecContext(ctx, `DELETE FROM chunk WHERE id BETWEEN ? AND ?`, chunkID(g.first, 0), chunkID(g.first, 1<<seriesBits-1)); err != nil {
+			return err
+		}
+		for _, table := range []string{"segment", "block"} {
+			if _, err := tx.ExecContext(ctx, `DELETE FROM `+table+` WHERE first = ?`, g.first); err != nil {
+				return err
+			}
+		}
+	}
+	if err := tx.Commit(); err != nil {
+		return err
+	}
+	s.o.Log.Info("readings older than the retention were deleted", "segments", len(old), "before", time.UnixMilli(before).UTC())
+	return nil
+}

@@ -1,0 +1,307 @@
+// Package store keeps the readings of the home in one SQLite file: one process
+// writes, any number of others read beside it. It knows series, samples, how
+// they lie in the file, and how far each destination has been served. It must
+// never know MQTT, HTTP, or what a reading means.
+//
+// Readings wait in memory and are committed together, once a minute by
+// default, as one compressed block of all series in the order of arrival: an
+// SD card is worn by pages written, and a block is two or three of them. When
+// an hour is over, its blocks are rewritten as one chunk per series, so that a
+// chart reads a chunk an hour and not everything. Blocks and chunks both hang
+// on rows of the table segment, each of which stands for a range of sequence
+// numbers; a sequence number is given to a reading at its commit and is never
+// used again, and the cursors of destinations are sequence numbers.
+//
+// Times are kept to the millisecond.
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math"
+	"os"
+	"sync"
+	"time"
+)
+
+// Reading is one value of one entity at one moment.
+type Reading struct {
+	// Entity is the entity's id without its domain: "frient_blink_counter_power".
+	Entity string
+	// Time is when the reading arrived, kept to the millisecond.
+	Time  time.Time
+	Value float64
+}
+
+// Series is what is known about the readings of one entity in one unit. An
+// entity whose unit changes goes on as a new series.
+type Series struct {
+	ID     int64  // 1 and up; given by Register
+	Entity string // "frient_blink_counter_power"
+	// Unit, DeviceClass and StateClass are Home Assistant's: "W", "power",
+	// "measurement"; empty when unknown.
+	Unit, DeviceClass, StateClass string
+	Device                        string // friendly name of the device
+	Key                           string // key in the device's payload: "power"
+}
+
+// Options are the settings of a Store; the zero value has the defaults.
+type Options struct {
+	// CommitInterval is how long readings may wait in memory, and so how much
+	// a power cut may cost. Default 60 s. Readings of a new series are
+	// committed within two seconds.
+	CommitInterval time.Duration
+	// Retention is how long readings are kept. Default 400 days.
+	Retention time.Duration
+	// MaxPending is how many readings may wait in memory while the file takes
+	// none (disk full). Default 100,000, about 5 MB.
+	MaxPending int
+	// Log is where the store reports; default: nowhere.
+	Log *slog.Logger
+	// Now is the clock; default time.Now.
+	Now func() time.Time
+}
+
+// Errors of Append, Register and OpenReader.
+var (
+	// ErrFull: as many readings wait as may, because the file takes none. The
+	// reading was dropped.
+	ErrFull = errors.New("the store takes no more readings until it can write again")
+	// ErrUnknownEntity: the entity was not registered.
+	ErrUnknownEntity = errors.New("entity has not been registered")
+	// ErrBadReading: the value is no number or the time is not between 1970
+	// and 2261.
+	ErrBadReading = errors.New("reading has no usable value or time")
+	// ErrNotYet: no store has been written yet.
+	ErrNotYet = errors.New("there is no store of readings yet")
+	// ErrInUse: another process writes this store.
+	ErrInUse = errors.New("another process already writes this store")
+	// ErrNewer: the file was written by a newer version.
+	ErrNewer = errors.New("the store was written by a newer version")
+)
+
+// maxSeries is how many series a store takes: the chunk's row id has room for
+// 2^24, the memory of a small computer for fewer.
+const maxSeries = 100_000
+
+// maxMilli is the last time that fits nanoseconds since 1970 in 64 bits.
+const maxMilli = math.MaxInt64 / int64(time.Millisecond)
+
+// Store is the one writer of a file of readings. Its methods may be called
+// from any goroutine.
+type Store struct {
+	path string
+	o    Options
+	lock *os.File
+
+	// db is guarded by dbMu, which is held through a commit. It is never
+	// taken while mu is held.
+	dbMu      sync.Mutex
+	db        *sql.DB
+	next      int64 // sequence number of the next reading
+	enc       encoder
+	inflight  map[string]int64 // by cursor: end of the batch handed out
+	lastSweep time.Time
+
+	mu       sync.Mutex
+	closed   bool
+	pending  map[int64][]Sample
+	waiting  int                // samples in pending
+	unsaved  map[int64]struct{} // series to be written with the next commit
+	series   map[int64]entry
+	lastRank int64
+	current  map[string]int64 // entity → its latest series
+	ids      map[seriesKey]int64
+	lastID   int64
+	failure  error
+	advanced chan struct{} // closed and replaced at each commit
+
+	wake chan struct{} // asks the committer to come soon
+	stop chan struct{}
+	done chan struct{}
+}
+
+type seriesKey struct{ entity, unit string }
+
+// entry is a series and the order in which it became its entity's current one.
+type entry struct {
+	Series
+	rank int64
+}
+
+// Open opens the store at path for writing and makes it when it is missing. A
+// damaged file is set aside beside it (path.damaged-<time>), which is logged,
+// and a new one is begun. Errors: ErrInUse, ErrNewer, or what the file system
+// says (no permission, disk full), with which Open may be tried again.
+func Open(path string, o Options) (*Store, error) {
+	if o.CommitInterval <= 0 {
+		o.CommitInterval = time.Minute
+	}
+	if o.Retention <= 0 {
+		o.Retention = 400 * 24 * time.Hour
+	}
+	if o.MaxPending <= 0 {
+		o.MaxPending = 100_000
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	lock, err := lockFile(path + ".lock")
+	if err != nil {
+		return nil, fmt.Errorf("opening the store %s: %w", path, err)
+	}
+	s := &Store{
+		path: path, o: o, lock: lock,
+		inflight: map[string]int64{},
+		pending:  map[int64][]Sample{},
+		unsaved:  map[int64]struct{}{},
+		series:   map[int64]entry{},
+		current:  map[string]int64{},
+		ids:      map[seriesKey]int64{},
+		advanced: make(chan struct{}),
+		wake:     make(chan struct{}, 1),
+		stop:     make(chan struct{}),
+		done:     make(chan struct{}),
+	}
+	if err := s.openFile(); err != nil {
+		lock.Close()
+		return nil, fmt.Errorf("opening the store %s: %w", path, err)
+	}
+	go s.committer()
+	return s, nil
+}
+
+// Register makes a series known, or brings what is known about it up to date,
+// and returns its id. The series with this entity and unit becomes the one
+// that Append writes to for the entity.
+func (s *Store) Register(d Series) (int64, error) {
+	if d.Entity == "" {
+		return 0, fmt.Errorf("registering a series: %w: it has no name", ErrUnknownEntity)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	key := seriesKey{d.Entity, d.Unit}
+	id, known := s.ids[key]
+	if !known {
+		if len(s.series) >= maxSeries {
+			return 0, fmt.Errorf("registering %s: there are already %d series, and no more are taken", d.Entity, maxSeries)
+		}
+		s.lastID++
+		id = s.lastID
+	}
+	d.ID = id
+	if known && s.series[id].Series == d && s.current[d.Entity] == id {
+		return id, nil
+	}
+	s.lastRank++
+	s.ids[key], s.series[id], s.current[d.Entity] = id, entry{d, s.lastRank}, id
+	s.unsaved[id] = struct{}{}
+	if !known {
+		s.hurry()
+	}
+	return id, nil
+}
+
+// Append takes readings of registered entities; they are in the file after
+// the next commit. Readings it cannot take are left out and the first reason
+// is returned (ErrUnknownEntity, ErrBadReading, ErrFull, os.ErrClosed); the
+// others are taken. Of two readings of one series at the same millisecond the
+// later one is kept.
+func (s *Store) Append(readings ...Reading) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return fmt.Errorf("storing readings: %w", os.ErrClosed)
+	}
+	var first error
+	for _, r := range readings {
+		if err := s.take(r); err != nil && first == nil {
+			first = fmt.Errorf("storing a reading of %s: %w", r.Entity, err)
+		}
+	}
+	return first
+}
+
+func (s *Store) take(r Reading) error {
+	id, ok := s.current[r.Entity]
+	ms := r.Time.UnixMilli()
+	switch {
+	case !ok:
+		return ErrUnknownEntity
+	case math.IsNaN(r.Value) || math.IsInf(r.Value, 0) || ms <= 0 || ms > maxMilli:
+		return ErrBadReading
+	case s.waiting >= s.o.MaxPending:
+		return ErrFull
+	}
+	s.pending[id] = append(s.pending[id], Sample{ms, r.Value})
+	s.waiting++
+	return nil
+}
+
+// Series returns all series, by id.
+func (s *Store) Series() map[int64]Series {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	all := make(map[int64]Series, len(s.series))
+	for id, e := range s.series {
+		all[id] = e.Series
+	}
+	return all
+}
+
+// Failure is why the last commit did not succeed; nil when it did.
+func (s *Store) Failure() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.failure
+}
+
+// Waiting is how many readings are in memory and not yet in the file.
+func (s *Store) Waiting() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.waiting
+}
+
+// Advanced returns a channel that is closed at the next commit.
+func (s *Store) Advanced() <-chan struct{} {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.advanced
+}
+
+// Close commits what waits and closes the file. It returns the error of that
+// commit.
+func (s *Store) Close() error {
+	s.mu.Lock()
+	if s.closed {
+		s.mu.Unlock()
+		return nil
+	}
+	s.closed = true
+	s.mu.Unlock()
+	close(s.stop)
+	<-s.done
+	err := s.Commit(context.Background())
+	s.dbMu.Lock()
+	defer s.dbMu.Unlock()
+	if s.db != nil {
+		err = errors.Join(err, s.db.Close())
+		s.db = nil
+	}
+	return errors.Join(err, s.lock.Close())
+}
+
+// hurry asks for a commit soon; s.mu is held.
+func (s *Store) hurry() {
+	select {
+	case s.wake <- struct{}{}:
+	default:
+	}
+}
