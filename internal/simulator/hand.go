@@ -1,0 +1,140 @@
+package simulator
+
+import (
+	"context"
+
+	"github.com/smartcore-ireland/hems/internal/simulator/ash"
+	"github.com/smartcore-ireland/hems/internal/simulator/ncp"
+	"github.com/smartcore-ireland/hems/internal/simulator/radio"
+)
+
+// View is what a person who walks through the house would see.
+type View struct {
+	Plugged    bool          `json:"plugged"`
+	Hung       bool          `json:"hung"`
+	Connected  bool          `json:"connected"` // a host has the line
+	NetworkUp  bool          `json:"network_up"`
+	PermitOpen bool          `json:"permit_open"` // newcomers get in now
+	PAN        uint16        `json:"pan,omitempty"`
+	Channel    uint8         `json:"channel,omitempty"`
+	Devices    []DeviceView  `json:"devices"`
+	Line       *ash.Counters `json:"line,omitempty"`
+	NCP        ncp.Stats     `json:"ncp"`
+}
+
+// DeviceView is a device in the house.
+type DeviceView struct {
+	EUI64     radio.EUI64 `json:"eui64"`
+	Model     string      `json:"model"`
+	Joined    bool        `json:"joined"` // part of the network that is up, or last was
+	NodeID    uint16      `json:"node_id,omitempty"`
+	PowerW    int64       `json:"power_w"`
+	EnergyWh  int64       `json:"energy_wh"`
+	FixedW    *int64      `json:"fixed_w,omitempty"` // the load a person set
+	Reporting int         `json:"reporting"`         // attributes with a configuration
+}
+
+// State returns what is to be seen now.
+func (s *Simulator) State() View {
+	v := View{}
+	s.mu.Lock()
+	v.Plugged, v.Hung, v.Connected = s.pull != nil, s.hung, s.link != nil
+	if s.link != nil {
+		c := s.link.Counters()
+		v.Line = &c
+	}
+	s.mu.Unlock()
+	s.air.Do(func() {
+		var net radio.Network
+		net, v.NetworkUp = s.ncp.Up()
+		v.PAN, v.Channel = net.PAN, net.Channel
+		_, v.PermitOpen = s.ncp.Open()
+		v.NCP = s.ncp.Stats()
+		id, mine, joined := s.node.Address()
+		d := DeviceView{EUI64: s.node.EUI64(), Model: "EMIZB-141", Joined: joined && (!v.NetworkUp || mine == net),
+			NodeID: id, PowerW: s.meter.Power(), EnergyWh: s.meter.Energy(), FixedW: s.meter.Memory().Fixed,
+			Reporting: len(s.node.Memory().Reporting)}
+		v.Devices = []DeviceView{d}
+	})
+	return v
+}
+
+// SetPower holds the meter's load at watts, 0 to 60,000; nil follows the day again.
+func (s *Simulator) SetPower(watts *int64) {
+	s.air.Do(func() { s.meter.Fix(watts) })
+}
+
+// PressButton presses the meter's button: it joins, or announces itself when
+// it has. node.ErrClosed: no network is open.
+func (s *Simulator) PressButton() (err error) {
+	s.air.Do(func() { err = s.node.Press() })
+	return err
+}
+
+// SetFaults changes what the line does to bytes.
+func (s *Simulator) SetFaults(f ash.Faults) error { return s.noise.Set(f) }
+
+// Hang makes the dongle deaf and mute until Reset or Unplug.
+func (s *Simulator) Hang() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.hung = true
+	if s.link != nil {
+		s.link.Hang()
+	}
+}
+
+// Reset restarts the dongle as its watchdog would.
+func (s *Simulator) Reset() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.pull == nil {
+		return ErrUnplugged
+	}
+	s.restart(ash.ResetWatchdog)
+	if s.link != nil {
+		s.link.Reboot(ash.ResetWatchdog)
+	}
+	return nil
+}
+
+// restart begins a new life of the co-processor. s.mu is held.
+func (s *Simulator) restart(reason uint8) {
+	s.hung, s.boot = false, reason
+	s.ncp.Reset()
+}
+
+// Unplug pulls the dongle out: its line goes away and the network is silent.
+func (s *Simulator) Unplug() error {
+	s.mu.Lock()
+	pull := s.pull
+	s.pull = nil
+	s.mu.Unlock()
+	if pull == nil {
+		return ErrUnplugged
+	}
+	pull()
+	s.lines.Wait()
+	s.ncp.Reset()
+	s.log.Info("dongle unplugged")
+	return nil
+}
+
+// Plug puts the dongle in. It is nothing new when it is in already.
+func (s *Simulator) Plug() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.pull != nil {
+		return nil
+	}
+	ctx, pull := context.WithCancel(s.ctx)
+	if err := s.openLines(ctx); err != nil {
+		pull()
+		s.lines.Wait()
+		return err
+	}
+	s.plugged, s.pull = ctx, pull
+	s.restart(ash.ResetPowerOn)
+	s.log.Info("dongle plugged in")
+	return nil
+}

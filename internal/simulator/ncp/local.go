@@ -1,0 +1,77 @@
+package ncp
+
+import (
+	"encoding/binary"
+
+	"github.com/smartcore-ireland/hems/internal/simulator/radio"
+	"github.com/smartcore-ireland/hems/internal/simulator/zdo"
+)
+
+// mgmtRtg is the request for the routing table, which is always empty here.
+const mgmtRtg = 0x0032
+
+// local takes a message that the coordinator sent to itself: its stack answers
+// for the device objects, anything else comes back to the host.
+func (n *NCP) local(f radio.Frame) {
+	if !n.up {
+		return
+	}
+	f.LQI, f.RSSI = 255, -30
+	if f.Profile != 0 || f.DestinationEndpoint != 0 {
+		n.incoming(inUnicast, f)
+		return
+	}
+	if f.Cluster&zdo.Response != 0 {
+		return
+	}
+	answer, ok := n.self().Answer(f.Cluster, f.Payload)
+	if !ok {
+		answer = n.manage(f.Cluster, f.Payload)
+	}
+	n.later(n.air.Delay(), func() {
+		n.aps++
+		n.incoming(inUnicast, radio.Frame{Cluster: f.Cluster | zdo.Response, Sequence: n.aps, Payload: answer, LQI: 255, RSSI: -30})
+	})
+}
+
+func (n *NCP) self() zdo.Self {
+	s := zdo.Self{EUI64: n.o.EUI64, Power: 0xC110, Endpoints: n.endpoints,
+		// Coordinator in the 2.4 GHz band, mains powered, receiver always on,
+		// trust centre of a revision 22 stack.
+		Node: [13]byte{0x00, 0x40, 0x8F, 0, 0, 0x52, 0x80, 0x00, 0x41, 0x2C, 0x80, 0x00, 0x00}}
+	binary.LittleEndian.PutUint16(s.Node[3:], n.maker)
+	return s
+}
+
+// manage answers management requests. request is not empty.
+func (n *NCP) manage(cluster uint16, request []byte) []byte {
+	seq := request[0]
+	start := 0
+	if len(request) > 1 {
+		start = int(request[1])
+	}
+	switch cluster {
+	case zdo.MgmtLqi:
+		return n.neighbours(seq, start)
+	case mgmtRtg:
+		return []byte{seq, byte(zdo.Success), 0, byte(start), 0}
+	}
+	return []byte{seq, byte(zdo.NotSupported)}
+}
+
+// neighbours lists the children, three at a time (Mgmt_Lqi_rsp).
+func (n *NCP) neighbours(seq uint8, start int) []byte {
+	all := n.memory.Children
+	from := min(start, len(all))
+	part := all[from:min(from+3, len(all))]
+	b := []byte{seq, byte(zdo.Success), byte(len(all)), byte(start), byte(len(part))}
+	for _, c := range part {
+		b = binary.LittleEndian.AppendUint64(b, n.memory.Network.Extended)
+		b = binary.LittleEndian.AppendUint64(b, uint64(c.EUI64))
+		b = binary.LittleEndian.AppendUint16(b, c.ID)
+		// End device, receiver off when idle, a child; permit joining unknown;
+		// one hop away.
+		b = append(b, 0x02|1<<4, 0x02, 0x01, 200)
+	}
+	return b
+}
