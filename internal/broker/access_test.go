@@ -1,0 +1,127 @@
+package broker_test
+
+import (
+	"errors"
+	"testing"
+
+	"github.com/smartcore-ireland/hems/internal/mqttclient"
+)
+
+func TestAccessLists(t *testing.T) {
+	h := startHouse(t)
+	for _, tc := range []struct {
+		user          string
+		write, read   []string // allowed
+		noWrite, deny []string // refused, to publish and to subscribe
+	}{
+		{
+			user:    "zigbee",
+			write:   []string{"zigbee2mqtt/bridge/state", "homeassistant/sensor/x/y/config", "hems/zigbee/health"},
+			read:    []string{"zigbee2mqtt/#", "homeassistant/status", "hems/zigbee/#", "$share/g/zigbee2mqtt/+/set"},
+			noWrite: []string{"hems/metrics/health", "shelly/x", "$SYS/x", "$SYS2/x"},
+			deny:    []string{"#", "+/x", "hems/#", "hems/+/health", "$SYS/#", "$share/g/#", "$SHARE/g/#", "shelly/x"},
+		},
+		{
+			user:    "metrics",
+			write:   []string{"hems/metrics/health"},
+			read:    []string{"#", "$SYS/#", "hems/+/health", "$share/g/#"},
+			noWrite: []string{"zigbee2mqtt/x", "homeassistant/x", "hems/zigbee/health", "hems/metricsx"},
+		},
+		{
+			user:    "gateway",
+			write:   []string{"zigbee2mqtt/bridge/request/permit_join", "zigbee2mqtt/lamp/set", "zigbee2mqtt/lamp/get", "hems/gateway/health"},
+			read:    []string{"#", "$SYS/#"},
+			noWrite: []string{"zigbee2mqtt/lamp", "zigbee2mqtt/bridge/state", "zigbee2mqtt/a/b/set", "homeassistant/status", "hems/zigbee/health"},
+		},
+		{
+			user:    "home",
+			write:   []string{"homeassistant/status", "zigbee2mqtt/bridge/request/permit_join", "zigbee2mqtt/lamp/set", "shelly/x/status", "/"},
+			read:    []string{"#", "$SYS/#", "hems/+/health"},
+			noWrite: []string{"hems/zigbee/health", "hems/gateway/x", "hems", "$other/x"},
+		},
+	} {
+		t.Run(tc.user, func(t *testing.T) {
+			c := h.client(t, tc.user)
+			for _, topic := range tc.write {
+				if err := c.Publish(t.Context(), msg(topic, "x", 1, false)); err != nil {
+					t.Errorf("%v, want it allowed", err)
+				}
+			}
+			for _, filter := range tc.read {
+				if err := c.Subscribe(t.Context(), filter, 1, func(mqttclient.Message) {}); err != nil {
+					t.Errorf("%v, want it allowed", err)
+				}
+			}
+			for _, filter := range tc.deny {
+				err := c.Subscribe(t.Context(), filter, 1, func(mqttclient.Message) {})
+				if !errors.Is(err, mqttclient.ErrRefused) {
+					t.Errorf("subscribing to %s: %v, want ErrRefused", filter, err)
+				}
+			}
+			for _, topic := range tc.noWrite {
+				if err := c.Publish(t.Context(), msg(topic, "x", 1, true)); !errors.Is(err, mqttclient.ErrRefused) {
+					t.Errorf("publishing to %s: %v, want ErrRefused", topic, err)
+				}
+			}
+		})
+	}
+	if h.Stats().RefusedAccess == 0 {
+		t.Error("refusals are not counted")
+	}
+}
+
+func TestNobodyPublishesToTheBrokersOwnTopics(t *testing.T) {
+	h := startHouse(t)
+	c := h.client(t, "metrics")
+	s := subscribe(t, c, "$SYS/#")
+	err := c.Subscribe(t.Context(), "marker", 1, func(m mqttclient.Message) { s.ch <- m })
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := dial(t, h.tcp())
+	w.connect(h.hello(t, 4, "home", "x"), 0)
+	w.send(frame(0x31, text("$SYS/broker/version"), []byte("forged")))
+	w.send(frame(0x30, text("marker")))
+	for {
+		m := s.next()
+		if string(m.Payload) == "forged" {
+			t.Fatal("the forged message was delivered")
+		}
+		if m.Topic == "marker" {
+			break
+		}
+	}
+	h.ping(t)
+}
+
+func TestWillsObeyTheAccessList(t *testing.T) {
+	h := startHouse(t)
+	s := subscribe(t, h.client(t, "metrics"), "#")
+	for will, version := range map[string]byte{"hems/zigbee/health": 5, "$SYS/broker/version": 4, "hems/x": 3} {
+		c := h.hello(t, version, "home", "w")
+		c.will = will
+		code := byte(5)
+		if version == 5 {
+			code = 0x87
+		}
+		w := dial(t, h.tcp())
+		w.connect(c, code)
+		w.closed(0)
+	}
+	c := h.hello(t, 4, "home", "w")
+	c.will = "house/gone"
+	w := dial(t, h.tcp())
+	w.connect(c, 0)
+	w.Close()
+	s.want(msg("house/gone", "gone", 0, false)) // and no other came before it
+}
+
+func TestAReaderGetsOnlyWhatItMayRead(t *testing.T) {
+	h := startHouse(t)
+	zigbee := h.client(t, "zigbee")
+	s := subscribe(t, zigbee, "zigbee2mqtt/#")
+	home := h.client(t, "home")
+	publish(t, home, msg("shelly/x", "no", 1, true))
+	publish(t, home, msg("zigbee2mqtt/lamp/set", "yes", 1, false))
+	s.want(msg("zigbee2mqtt/lamp/set", "yes", 1, false))
+}
