@@ -1,0 +1,105 @@
+package gateway
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/smartcore-ireland/hems/internal/gateway/live"
+)
+
+const (
+	heartbeat = 15 * time.Second
+	writeTime = 10 * time.Second // for one event; a visitor who reads slower is let go
+	retryMS   = 2000             // how long a browser waits before it comes back
+)
+
+// events pushes what changes, as server-sent events: everything first, then
+// "now", "devices", "health" and "pairing" whenever they change, each whole.
+// With ?view=devices the list of devices comes ready for the page, as "list".
+func (g *Gateway) events(w http.ResponseWriter, r *http.Request) {
+	first, changes, stop, err := g.model.Watch()
+	if err != nil {
+		w.Header().Set("Retry-After", "30")
+		text := "the appliance is stopping"
+		if errors.Is(err, live.ErrFull) {
+			text = err.Error()
+		}
+		writeError(w, http.StatusServiceUnavailable, text)
+		return
+	}
+	defer stop()
+	h := w.Header()
+	h.Set("Content-Type", "text/event-stream")
+	h.Set("X-Accel-Buffering", "no")
+	s := stream{w: w, rc: http.NewResponseController(w)}
+	s.printf("retry: %d\n\n", retryMS)
+	asList := r.URL.Query().Get("view") == "devices"
+	for _, e := range first {
+		g.sendEvent(&s, e, asList)
+	}
+	s.flush()
+	beat := time.NewTicker(heartbeat)
+	defer beat.Stop()
+	token := visitorOf(r).token
+	for s.err == nil {
+		select {
+		case <-r.Context().Done():
+			return
+		case e, ok := <-changes:
+			if !ok {
+				return
+			}
+			g.sendEvent(&s, e, asList)
+		case <-beat.C:
+			if token != "" {
+				if _, ok := g.door.Session(token); !ok {
+					return // signed out meanwhile
+				}
+			}
+			s.printf(": %s\n\n", "still here")
+		}
+		s.flush()
+	}
+}
+
+func (g *Gateway) sendEvent(s *stream, e live.Event, asList bool) {
+	if e.Name == "devices" && asList {
+		var buf bytes.Buffer
+		if err := g.pages.ExecuteTemplate(&buf, "device-list", g.devicesBody()); err != nil {
+			g.log.Error("making the list of devices", "err", err)
+			return
+		}
+		data, _ := json.Marshal(buf.String()) // strings always marshal
+		e = live.Event{Name: "list", Data: data}
+	}
+	s.printf("event: %s\ndata: %s\n\n", e.Name, e.Data)
+}
+
+// stream writes events, and keeps the first error.
+type stream struct {
+	w   http.ResponseWriter
+	rc  *http.ResponseController
+	err error
+}
+
+func (s *stream) printf(format string, args ...any) {
+	if s.err != nil {
+		return
+	}
+	if s.err = s.rc.SetWriteDeadline(time.Now().Add(writeTime)); s.err != nil && errors.Is(s.err, http.ErrNotSupported) {
+		s.err = nil // a test's recorder has no deadlines
+	}
+	if s.err == nil {
+		_, s.err = fmt.Fprintf(s.w, format, args...)
+	}
+}
+
+func (s *stream) flush() {
+	if s.err == nil {
+		s.err = s.rc.Flush()
+	}
+}

@@ -1,0 +1,213 @@
+// Package gateway is the appliance's HTTP side: sign-in, the pages, live events
+// and the JSON interface. It knows who may see what (the route table) and how
+// the house is shown; how the house is (live), who may come in (signin) and
+// what has been (History) are known elsewhere. It must never know how a visitor
+// got here beyond the connection's address and whether it is encrypted.
+package gateway
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"html/template"
+	"log/slog"
+	"net"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/smartcore-ireland/hems/internal/gateway/live"
+	"github.com/smartcore-ireland/hems/internal/gateway/signin"
+	"github.com/smartcore-ireland/hems/internal/mqttclient"
+)
+
+// History answers what has been; *history.History does.
+type History = live.History
+
+// Home is what the pages say about the house.
+type Home struct {
+	Name     string         // shown at the top; empty: "Home"
+	Meter    string         // friendly name of the main meter; empty: the first that measures power and energy
+	TimeZone *time.Location // nil: time.Local
+}
+
+// Options are what a Gateway needs.
+type Options struct {
+	Listen          []string           // TCP addresses, host:port
+	Dir             string             // accounts and sessions; made when missing
+	MQTT            mqttclient.Options // how to reach the broker
+	History         History            // required
+	Home            Home
+	DiscoveryPrefix string           // empty: "homeassistant"
+	BaseTopic       string           // empty: "zigbee2mqtt"
+	Version         string           // shown under More
+	Log             *slog.Logger     // required
+	Clock           func() time.Time // nil: time.Now
+	Password        signin.Params    // cost of new password hashes; zero: signin.DefaultParams
+}
+
+// A Gateway serves the dashboard.
+type Gateway struct {
+	o       Options
+	log     *slog.Logger
+	door    *signin.Door
+	model   *live.Model
+	pages   *template.Template
+	files   *files
+	handler http.Handler
+
+	mu     sync.Mutex
+	client *mqttclient.Client // nil until Run has opened it
+}
+
+// Seed leaves a name and a password in a gateway's directory: the account is
+// made, or its password reset, when the gateway next looks (at its start, or
+// within seconds). This is how an appliance is claimed.
+func Seed(dir, user, password string) error { return signin.WriteSeed(dir, user, password) }
+
+// New reads accounts and pages. It opens no port and no connection.
+func New(o Options) (*Gateway, error) {
+	if o.Clock == nil {
+		o.Clock = time.Now
+	}
+	if o.Home.TimeZone == nil {
+		o.Home.TimeZone = time.Local
+	}
+	if o.Home.Name == "" {
+		o.Home.Name = "Home"
+	}
+	door, err := signin.Open(signin.Options{Dir: o.Dir, Log: o.Log, Clock: o.Clock, Params: o.Password})
+	if err != nil {
+		return nil, err
+	}
+	g := &Gateway{o: o, log: o.Log, door: door}
+	if g.files, err = openFiles(); err != nil {
+		return nil, err
+	}
+	if !g.files.bundled {
+		o.Log.Warn("the dashboard's bundle is missing: run make ui; pages are served without their chart and live figures")
+	}
+	if g.pages, err = parsePages(); err != nil {
+		return nil, err
+	}
+	g.model = live.New(live.Options{
+		History: o.History, Meter: o.Home.Meter, TimeZone: o.Home.TimeZone,
+		BaseTopic: o.BaseTopic, DiscoveryPrefix: o.DiscoveryPrefix, Log: o.Log, Clock: o.Clock,
+	})
+	g.handler = g.build()
+	return g, nil
+}
+
+// ServeHTTP answers a request that came in on any listener.
+func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) { g.handler.ServeHTTP(w, r) }
+
+const (
+	listenPause  = 5 * time.Second // between attempts to get a taken port
+	seedPause    = 2 * time.Second // between looks for a seed file
+	shutdownTime = time.Second
+	// maxConns bounds the open connections of one listener: a stranger who
+	// holds many must cost the appliance little memory.
+	maxConns = 256
+)
+
+// Run serves until ctx ends, and returns nil then. An address that cannot be
+// had is logged once and tried again for ever; so is the broker.
+func (g *Gateway) Run(ctx context.Context) error {
+	client, err := mqttclient.Open(ctx, g.o.MQTT)
+	if err != nil {
+		return fmt.Errorf("the connection to the broker: %w", err)
+	}
+	g.mu.Lock()
+	g.client = client
+	g.mu.Unlock()
+
+	var wg sync.WaitGroup
+	wg.Go(func() { g.watchSeed(ctx) })
+	wg.Go(func() {
+		if err := g.model.Run(ctx, client); err != nil {
+			g.log.Error("following the house", "err", err)
+		}
+	})
+	for _, addr := range g.o.Listen {
+		wg.Go(func() { g.listen(ctx, addr) })
+	}
+	<-ctx.Done()
+	wg.Wait()
+	closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownTime)
+	defer cancel()
+	_ = client.Close(closing) // the broker may be gone already
+	return g.door.Close()
+}
+
+func (g *Gateway) watchSeed(ctx context.Context) {
+	t := time.NewTicker(seedPause)
+	defer t.Stop()
+	said := ""
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-t.C:
+		}
+		if err := g.door.TakeSeed(); err != nil && err.Error() != said {
+			said = err.Error()
+			g.log.Error("the owner's account could not be made", "err", err)
+		}
+	}
+}
+
+// listen gets the address, however long that takes, and serves on it.
+func (g *Gateway) listen(ctx context.Context, addr string) {
+	said := ""
+	for ctx.Err() == nil {
+		var lc net.ListenConfig
+		l, err := lc.Listen(ctx, "tcp", addr)
+		if err == nil {
+			g.log.Info("the dashboard is at", "address", l.Addr())
+			err = g.serve(ctx, l)
+			said = ""
+		}
+		if ctx.Err() != nil {
+			return
+		}
+		if err != nil && err.Error() != said {
+			said = err.Error()
+			g.log.Error("the dashboard cannot be reached at "+addr, "err", err, "hint", listenHint(err))
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(listenPause):
+		}
+	}
+}
+
+// serve answers on l until ctx ends; it closes l.
+func (g *Gateway) serve(ctx context.Context, l net.Listener) error {
+	srv := &http.Server{
+		Handler:           g,
+		ReadHeaderTimeout: 5 * time.Second,
+		ReadTimeout:       20 * time.Second,
+		WriteTimeout:      30 * time.Second, // events set their own for each write
+		IdleTimeout:       time.Minute,
+		MaxHeaderBytes:    16 << 10,
+		ErrorLog:          slog.NewLogLogger(g.log.Handler(), slog.LevelDebug), // strangers' broken handshakes
+		BaseContext:       func(net.Listener) context.Context { return ctx },   // ends the event streams
+	}
+	stopped := make(chan struct{})
+	stop := context.AfterFunc(ctx, func() {
+		defer close(stopped)
+		closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownTime)
+		defer cancel()
+		if srv.Shutdown(closing) != nil {
+			srv.Close()
+		}
+	})
+	err := srv.Serve(limitConns(l, maxConns))
+	if !stop() {
+		<-stopped
+	}
+	if errors.Is(err, http.ErrServerClosed) {
+		return nil
+	}
+	return err
+}

@@ -1,0 +1,84 @@
+package live
+
+import (
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/smartcore-ireland/hems/internal/health"
+)
+
+// Health is the state of everything in one line: well, or the first thing wrong
+// and what to do.
+type Health struct {
+	OK      bool   `json:"ok"`
+	Part    string `json:"part,omitempty"`    // the first failing part: "broker", "zigbee", "metrics", "store", "meter"
+	Message string `json:"message,omitempty"` // a sentence for a householder
+	Hint    string `json:"hint,omitempty"`    // what to do about it
+}
+
+// grace is how long a part may be silent after the start before it counts as
+// failing: everything starts at once.
+const grace = 15 * time.Second
+
+// Health is the state of everything.
+func (m *Model) Health() Health {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.wellbeing(m.o.Clock())
+}
+
+// wellbeing looks at the parts in the order in which a reading passes them:
+// when the broker is away, nothing is known of the others. It needs mu.
+func (m *Model) wellbeing(now time.Time) Health {
+	starting := now.Sub(m.started) < grace
+	if !m.down.IsZero() && (starting || now.Sub(m.down) < 2*time.Second) {
+		return Health{OK: true} // a restart is a pause, not a fault
+	}
+	if !m.down.IsZero() {
+		return Health{Part: "broker", Message: "The message broker does not answer.",
+			Hint: "It is started again by itself. If this stays, restart the appliance."}
+	}
+	for _, p := range []struct{ name, gone string }{
+		{"zigbee", "The radio service is not running."},
+		{"metrics", "The recorder is not running, so readings are not kept."},
+	} {
+		switch r, known := m.reports[p.name]; {
+		case !known && starting:
+		case !known, r.State == health.Offline, r.State == "":
+			return Health{Part: p.name, Message: p.gone,
+				Hint: "It is started again by itself. If this stays, restart the appliance."}
+		case r.State != health.OK:
+			return Health{Part: p.name, Message: sentence(r.Message, "Something is wrong with "+p.name+"."), Hint: sentence(r.Hint, "")}
+		}
+	}
+	if m.storeErr != nil && now.Sub(m.storeBad) >= grace {
+		return Health{Part: "store", Message: "The stored readings cannot be read.",
+			Hint: "If this stays, restart the appliance and check that its card is not full."}
+	}
+	power, _ := m.meter()
+	if power != nil && power.availability(m.avail) == "offline" {
+		return Health{Part: "meter", Message: "The meter is out of reach.",
+			Hint: "Check its batteries, then move it or the dongle closer. Readings resume by themselves."}
+	}
+	if n := m.now(now); n.Stage == Gone {
+		return Health{Part: "meter", Message: "The meter has gone quiet.",
+			Hint: "Check its batteries, then move it or the dongle closer. Readings resume by themselves."}
+	}
+	return Health{OK: true}
+}
+
+// sentence is a report's lower-case message as it stands on a page.
+func sentence(s, otherwise string) string {
+	s = strings.TrimSpace(s)
+	if s == "" {
+		return otherwise
+	}
+	r, n := utf8.DecodeRuneInString(s)
+	s = string(unicode.ToUpper(r)) + s[n:]
+	if !strings.HasSuffix(s, ".") && !strings.HasSuffix(s, "?") {
+		s += "."
+	}
+	return s
+}

@@ -1,0 +1,83 @@
+package gateway
+
+import (
+	"net/http"
+
+	"github.com/smartcore-ireland/hems/internal/gateway/signin"
+)
+
+// loginBody is the sign-in form, with what went wrong and what was typed.
+type loginBody struct {
+	Claimed bool
+	Next    string
+	Name    string
+	Error   string
+}
+
+func (g *Gateway) loginPage(w http.ResponseWriter, r *http.Request) {
+	next := localPath(r.URL.Query().Get("next"))
+	if _, ok := g.session(r); ok {
+		http.Redirect(w, r, next, http.StatusSeeOther)
+		return
+	}
+	g.showLogin(w, r, http.StatusOK, loginBody{Next: next})
+}
+
+func (g *Gateway) showLogin(w http.ResponseWriter, r *http.Request, status int, b loginBody) {
+	b.Claimed = g.door.Claimed()
+	g.show(w, r, status, "login.html", g.page(r, "", "Sign in", b))
+}
+
+func (g *Gateway) login(w http.ResponseWriter, r *http.Request) {
+	if err := r.ParseForm(); err != nil {
+		private(w)
+		http.Error(w, "the form is too large or damaged", http.StatusBadRequest)
+		return
+	}
+	b := loginBody{Next: localPath(r.PostForm.Get("next")), Name: r.PostForm.Get("user")}
+	if len(b.Name) > signin.MaxUser {
+		b.Name = ""
+	}
+	if err := g.door.Enter(r.Context(), address(r), r.PostForm.Get("user"), r.PostForm.Get("password")); err != nil {
+		var status int
+		status, b.Error = g.explain(w, r, err)
+		g.showLogin(w, r, status, b)
+		return
+	}
+	if old, ok := g.session(r); ok { // a new sign-in never continues an old session
+		_ = g.door.End(old.token)
+	}
+	token, err := g.door.Begin(b.Name)
+	if err != nil {
+		g.log.Error("a session could not be begun", "err", err)
+		b.Error = "The sign-in could not be stored. Is the appliance's card full?"
+		g.showLogin(w, r, http.StatusInternalServerError, b)
+		return
+	}
+	http.SetCookie(w, g.sessionCookie(r, token, int(signin.IdleTime.Seconds())))
+	private(w)
+	http.Redirect(w, r, b.Next, http.StatusSeeOther)
+}
+
+func (g *Gateway) logout(w http.ResponseWriter, r *http.Request) {
+	if err := g.door.End(visitorOf(r).token); err != nil {
+		g.log.Error("a session could not be ended", "err", err)
+		http.Error(w, "signing out failed; try again", http.StatusInternalServerError)
+		return
+	}
+	http.SetCookie(w, g.sessionCookie(r, "", -1))
+	http.Redirect(w, r, "/login", http.StatusSeeOther)
+}
+
+// healthz tells a monitor whether all is well, and a stranger nothing more than
+// the name of the first part that is not.
+func (g *Gateway) healthz(w http.ResponseWriter, _ *http.Request) {
+	private(w)
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	text, status := "ok", http.StatusOK
+	if h := g.model.Health(); !h.OK {
+		text, status = h.Part, http.StatusServiceUnavailable
+	}
+	w.WriteHeader(status)
+	_, _ = w.Write([]byte(text + "\n"))
+}

@@ -1,0 +1,170 @@
+package gateway
+
+import (
+	"bytes"
+	"embed"
+	"fmt"
+	"html/template"
+	"net/http"
+	"time"
+
+	"github.com/smartcore-ireland/hems/internal/gateway/live"
+)
+
+//go:embed ui/templates
+var templates embed.FS
+
+func parsePages() (*template.Template, error) {
+	t, err := template.New("").Funcs(template.FuncMap{
+		"power": formatPower, "kwh": formatKWh, "whole": formatWhole,
+		"link": linkWord, "bars": linkBars, "fill": batteryFill,
+	}).ParseFS(templates, "ui/templates/*.html")
+	if err != nil {
+		return nil, fmt.Errorf("the dashboard's pages: %w", err)
+	}
+	return t, nil
+}
+
+// A page is what every template gets.
+type page struct {
+	Title     string
+	Here      string // the navigation's entry: "now", "devices", "more"; empty: no navigation
+	Home      string
+	User      string
+	Theme     string // "light", "dark", or empty: as the system
+	Zone      string // IANA name for the script; empty: the browser's own
+	Style     string // URLs
+	BundleCSS string
+	Script    string
+	Icon      string
+	Health    live.Health
+	Body      any
+}
+
+func (g *Gateway) page(r *http.Request, here, title string, body any) page {
+	p := page{
+		Title: title, Here: here, Home: g.o.Home.Name, User: visitorOf(r).user, Theme: theme(r),
+		Style: g.files.staticURL("style.css"), Icon: g.files.staticURL("icon.svg"), Body: body,
+	}
+	if here != "" {
+		p.BundleCSS, p.Script = g.files.scriptURL("main.css"), g.files.scriptURL("main.js")
+		p.Health = g.model.Health()
+	}
+	if z := g.o.Home.TimeZone.String(); z != "Local" {
+		p.Zone = z
+	}
+	return p
+}
+
+func (g *Gateway) show(w http.ResponseWriter, r *http.Request, status int, name string, p page) {
+	var buf bytes.Buffer
+	if err := g.pages.ExecuteTemplate(&buf, name, p); err != nil {
+		g.log.Error("making a page", "page", name, "err", err)
+		http.Error(w, "internal error", http.StatusInternalServerError)
+		return
+	}
+	private(w)
+	writeCompressed(w, r, status, "text/html; charset=utf-8", buf.Bytes())
+}
+
+// nowBody is what the first page shows.
+type nowBody struct {
+	Now   live.Now
+	Age   age
+	Curve curve
+}
+
+func (g *Gateway) nowPage(w http.ResponseWriter, r *http.Request) {
+	now := g.model.Now()
+	c, err := g.curve(r.Context(), now.Entity, dayHours)
+	if err != nil {
+		g.log.Debug("the day's curve is not to be had", "err", err)
+	}
+	g.show(w, r, http.StatusOK, "now.html", g.page(r, "now", "Now", nowBody{Now: now, Age: g.age(now), Curve: c}))
+}
+
+// devicesBody is the list of devices; its template also makes the list that the
+// event stream sends.
+type devicesBody struct {
+	Devices []deviceRow
+}
+
+type deviceRow struct {
+	live.Device
+	Seen age
+}
+
+func (g *Gateway) devicesBody() devicesBody {
+	var b devicesBody
+	for _, d := range g.model.Devices() {
+		row := deviceRow{Device: d}
+		if d.LastSeen != nil {
+			row.Seen = g.ageOf(*d.LastSeen)
+		}
+		b.Devices = append(b.Devices, row)
+	}
+	return b
+}
+
+func (g *Gateway) devicesPage(w http.ResponseWriter, r *http.Request) {
+	g.show(w, r, http.StatusOK, "devices.html", g.page(r, "devices", "Devices", g.devicesBody()))
+}
+
+// moreBody is the account, the looks and the small print.
+type moreBody struct{ Version string }
+
+func (g *Gateway) morePage(w http.ResponseWriter, r *http.Request) {
+	g.show(w, r, http.StatusOK, "more.html", g.page(r, "more", "More", moreBody{Version: g.o.Version}))
+}
+
+func (g *Gateway) unknown(w http.ResponseWriter, r *http.Request) {
+	if r.Method != http.MethodGet && r.Method != http.MethodHead {
+		http.Error(w, "there is nothing here that takes this method", http.StatusMethodNotAllowed)
+		return
+	}
+	if len(r.URL.Path) >= 5 && r.URL.Path[:5] == "/api/" {
+		writeError(w, http.StatusNotFound, "there is no such question")
+		return
+	}
+	g.show(w, r, http.StatusNotFound, "notfound.html", g.page(r, "none", "Not found", nil))
+}
+
+// age is how old a value is, for a template: the sentence now, and what the
+// script needs to keep it true.
+type age struct {
+	Known   bool
+	Seconds float64
+	At      time.Time // in the home's time zone
+	Text    string    // "4 s ago"
+}
+
+func (g *Gateway) ageOf(at time.Time) age {
+	d := max(0, g.o.Clock().Sub(at))
+	return age{Known: true, Seconds: d.Seconds(), At: at.In(g.o.Home.TimeZone), Text: formatAgo(d)}
+}
+
+func (g *Gateway) age(n live.Now) age {
+	if n.At == nil {
+		return age{}
+	}
+	return g.ageOf(*n.At)
+}
+
+const themeCookie = "hems_theme"
+
+func theme(r *http.Request) string {
+	if c, err := r.Cookie(themeCookie); err == nil && (c.Value == "light" || c.Value == "dark") {
+		return c.Value
+	}
+	return ""
+}
+
+// setTheme remembers the choice in the browser; "system" forgets it.
+func (g *Gateway) setTheme(w http.ResponseWriter, r *http.Request) {
+	c := &http.Cookie{Name: themeCookie, Path: "/", MaxAge: -1, SameSite: http.SameSiteLaxMode, HttpOnly: true, Secure: r.TLS != nil}
+	if v := r.PostFormValue("theme"); v == "light" || v == "dark" {
+		c.Value, c.MaxAge = v, 365*24*60*60
+	}
+	http.SetCookie(w, c)
+	http.Redirect(w, r, "/more", http.StatusSeeOther)
+}

@@ -1,0 +1,168 @@
+package signin
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"strings"
+	"sync"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/smartcore-ireland/hems/internal/atomicfile"
+)
+
+// Limits on what may be a name or a password.
+const (
+	MaxUser     = 64  // bytes
+	MinPassword = 8   // characters
+	MaxPassword = 256 // bytes
+	maxAccounts = 64
+)
+
+// patience is how long a verification waits for its turn.
+const patience = 5 * time.Second
+
+// accounts is accounts.json in memory. Passwords are verified one at a time:
+// each costs Params.Memory, and a stranger must not be able to ask for more.
+type accounts struct {
+	path   string
+	params Params
+	turn   chan struct{} // one token: the right to hash
+	dummy  hash          // verified for unknown users, so that they take as long
+
+	mu     sync.RWMutex
+	byName map[string]hash
+}
+
+type accountsFile struct {
+	Accounts []accountEntry `json:"accounts"`
+}
+
+type accountEntry struct {
+	User string `json:"user"`
+	Hash hash   `json:"hash"`
+}
+
+func openAccounts(path string, p Params) (*accounts, error) {
+	a := &accounts{path: path, params: p, turn: make(chan struct{}, 1), dummy: newHash("", p), byName: map[string]hash{}}
+	data, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return a, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("reading accounts: %w", err)
+	}
+	var f accountsFile
+	if err := json.Unmarshal(data, &f); err != nil {
+		return nil, fmt.Errorf("reading accounts: %s is damaged (%w); restore it from a backup, or delete it and claim the appliance again", path, err)
+	}
+	for _, e := range f.Accounts {
+		a.byName[e.User] = e.Hash
+	}
+	return a, nil
+}
+
+func (a *accounts) count() int {
+	a.mu.RLock()
+	defer a.mu.RUnlock()
+	return len(a.byName)
+}
+
+func (a *accounts) has(user string) bool {
+	a.mu.RLock()
+	defer a.mu.RUnlock()
+	_, ok := a.byName[user]
+	return ok
+}
+
+// verify says whether the password is the user's. It costs the same whether or
+// not the user exists.
+func (a *accounts) verify(ctx context.Context, user, password string) (bool, error) {
+	a.mu.RLock()
+	h, known := a.byName[CleanUser(user)]
+	a.mu.RUnlock()
+	if !known {
+		h = a.dummy
+	}
+	if len(password) > MaxPassword {
+		password, known = password[:MaxPassword], false
+	}
+	timeout := time.NewTimer(patience)
+	defer timeout.Stop()
+	select {
+	case a.turn <- struct{}{}:
+		defer func() { <-a.turn }()
+	case <-timeout.C:
+		return false, ErrBusy
+	case <-ctx.Done():
+		return false, ctx.Err()
+	}
+	return h.matches(password) && known, nil
+}
+
+// set makes the account or resets its password, on disk before it returns.
+// changed is false when the account had this password already.
+func (a *accounts) set(user, password string) (changed bool, err error) {
+	user = CleanUser(user)
+	if err := CheckCredentials(user, password); err != nil {
+		return false, err
+	}
+	a.turn <- struct{}{}
+	defer func() { <-a.turn }()
+	a.mu.RLock()
+	old, known := a.byName[user]
+	n := len(a.byName)
+	a.mu.RUnlock()
+	if known && old.params == a.params && old.matches(password) {
+		return false, nil
+	}
+	if !known && n >= maxAccounts {
+		return false, fmt.Errorf("there are %d accounts already", n)
+	}
+	h := newHash(password, a.params)
+
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	f := accountsFile{Accounts: []accountEntry{{user, h}}}
+	for name, h := range a.byName {
+		if name != user {
+			f.Accounts = append(f.Accounts, accountEntry{name, h})
+		}
+	}
+	data, err := json.MarshalIndent(f, "", "  ")
+	if err != nil {
+		return false, fmt.Errorf("writing accounts: %w", err)
+	}
+	if err := atomicfile.Write(a.path, append(data, '\n'), 0o600); err != nil {
+		return false, err
+	}
+	a.byName[user] = h
+	return true, nil
+}
+
+// CleanUser is the form in which names are kept and compared: without spaces
+// around, lower case (a phone's keyboard likes to capitalise).
+func CleanUser(user string) string { return strings.ToLower(strings.TrimSpace(user)) }
+
+// CheckCredentials says what is wrong with a new name or password, for the
+// person who chose it.
+func CheckCredentials(user, password string) error {
+	switch {
+	case user == "":
+		return errors.New("the name is empty")
+	case len(user) > MaxUser:
+		return fmt.Errorf("the name is longer than %d bytes", MaxUser)
+	case !utf8.ValidString(user) || strings.ContainsFunc(user, func(r rune) bool { return unicode.IsControl(r) || r == ':' }):
+		return errors.New("the name holds a colon or a control character")
+	case utf8.RuneCountInString(password) < MinPassword:
+		return fmt.Errorf("the password is shorter than %d characters", MinPassword)
+	case len(password) > MaxPassword:
+		return fmt.Errorf("the password is longer than %d bytes", MaxPassword)
+	}
+	return nil
+}
