@@ -2,39 +2,69 @@ package network
 
 import (
 	"context"
-	"time"
+	"fmt"
 
 	"github.com/smartcore-ireland/hems/internal/zigbee/zcl"
+	"github.com/smartcore-ireland/hems/internal/zigbee/zdo"
 )
 
-// Run opens the dongle, forms or resumes the network, serves it, and recovers
-// from every failure of line and dongle for ever. It returns nil when ctx
-// ends, with the network closed to new devices and everything saved; it must
-// be called once.
-func (n *Network) Run(ctx context.Context) error {
-	<-ctx.Done()
+// Remove asks a device to leave and forgets it. With force it is forgotten
+// even when it does not answer, or when the network is down; it comes back into
+// the list if it ever speaks again.
+func (n *Network) Remove(ctx context.Context, e zcl.EUI64, force bool) error {
+	n.mu.Lock()
+	d := n.devices[e]
+	n.mu.Unlock()
+	if d == nil {
+		return ErrUnknownDevice{e}
+	}
+	err := n.leave(ctx, d)
+	if err != nil && !force {
+		return err
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.devices[e] == d { // the NCP may have told us already that it has left
+		n.forget(d)
+	}
 	return nil
 }
 
-// PermitJoin opens the network to new devices for d (at most 254 s, rounded
-// up to whole seconds), or closes it when d is 0.
-func (n *Network) PermitJoin(ctx context.Context, d time.Duration) error { return ErrDown }
-
-// Remove asks a device to leave and forgets it. With force it is forgotten
-// even when it does not answer.
-func (n *Network) Remove(ctx context.Context, e zcl.EUI64, force bool) error { return ErrDown }
-
-// Interview asks a device again what it is, and waits for the end of it.
-// Nothing known is lost when it fails.
-func (n *Network) Interview(ctx context.Context, e zcl.EUI64) error { return ErrDown }
-
-// Configure binds a device to us and sets its reporting again, and waits for
-// the end of it.
-func (n *Network) Configure(ctx context.Context, e zcl.EUI64) error { return ErrDown }
+func (n *Network) leave(ctx context.Context, d *member) error {
+	s, err := n.up()
+	if err != nil {
+		return err
+	}
+	r, err := n.askDevice(ctx, s, d, func(uint16) zdo.Message { return zdo.LeaveRequest{EUI64: d.EUI64} })
+	if err != nil {
+		n.mu.Lock()
+		defer n.mu.Unlock()
+		if n.devices[d.EUI64] != d { // it left rather than answer
+			return nil
+		}
+		return fmt.Errorf("asking the device to leave: %w", err)
+	}
+	if a, ok := r.(zdo.LeaveResponse); !ok {
+		return errOddAnswer
+	} else if a.Status != 0 {
+		return fmt.Errorf("the device refuses to leave: %v", a.Status)
+	}
+	return nil
+}
 
 // Read asks a device for attributes of a cluster. Attributes that the device
 // does not have come with their status. The answer is an event
 // MessageReceived too.
 func (n *Network) Read(ctx context.Context, e zcl.EUI64, endpoint uint8, cluster, manufacturer uint16, ids ...uint16) ([]zcl.Attribute, error) {
-	return nil, ErrDown
+	s, err := n.up()
+	if err != nil {
+		return nil, err
+	}
+	n.mu.Lock()
+	d := n.devices[e]
+	n.mu.Unlock()
+	if d == nil {
+		return nil, ErrUnknownDevice{e}
+	}
+	return n.readDevice(ctx, s, d, endpoint, cluster, manufacturer, ids)
 }

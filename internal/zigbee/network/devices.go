@@ -1,18 +1,44 @@
 package network
 
 import (
+	"cmp"
 	"slices"
+	"time"
+
+	"github.com/smartcore-ireland/hems/internal/zigbee/zcl"
 )
 
-// unknownNode is the network address of a device whose address is not known.
-const unknownNode = 0xFFFE
+const (
+	// unknownNode is the network address of a device whose address is not known.
+	unknownNode = 0xFFFE
+	// maxDevices bounds what strangers who are let in can fill.
+	maxDevices = 1000
+)
 
-// device is a Device with what only this package needs. Network.mu guards it.
-type device struct {
+// member is a Device with what only this package needs. Network.mu guards all
+// of it but turn.
+type member struct {
 	Device
+	sleepy bool // its receiver is off while it is idle
+
+	turn     chan struct{} // holds a token while no request to it is under way
+	working  bool          // its interview or configuration is under way
+	again    bool          // and is to be done once more after that
+	failedAt time.Time     // when that last failed
+	pinged   time.Time     // when it was last asked for a sign of life
 }
 
-func (d *device) snapshot() Device { return d.Device.clone() }
+func newDevice(d Device, sleepy bool) *member {
+	dev := &member{Device: d, sleepy: sleepy, turn: make(chan struct{}, 1)}
+	dev.turn <- struct{}{}
+	return dev
+}
+
+func (d *member) snapshot() Device { return d.Device.clone() }
+
+func (d *member) event(k Kind) Event {
+	return Event{Kind: k, Device: d.snapshot(), EUI64: d.EUI64}
+}
 
 func (n *Network) devicesLocked() []Device {
 	all := make([]Device, 0, len(n.devices))
@@ -20,13 +46,73 @@ func (n *Network) devicesLocked() []Device {
 		all = append(all, d.snapshot())
 	}
 	slices.SortFunc(all, func(a, b Device) int {
-		if c := a.Joined.Compare(b.Joined); c != 0 {
-			return c
-		}
-		if a.EUI64 < b.EUI64 {
-			return -1
-		}
-		return 1
+		return cmp.Or(a.Joined.Compare(b.Joined), cmp.Compare(a.EUI64, b.EUI64))
 	})
 	return all
+}
+
+// place makes sure that a device is known under an address. fresh says that it
+// was not known before. It gives nil when there is no room for another one.
+// n.mu is held.
+func (n *Network) place(e zcl.EUI64, node uint16) (d *member, fresh bool) {
+	d = n.devices[e]
+	if d == nil {
+		if len(n.devices) >= maxDevices {
+			n.log.Warn("a device is ignored: there are too many", "device", e)
+			return nil, false
+		}
+		d = newDevice(Device{
+			EUI64: e, NodeID: unknownNode, Type: TypeUnknown,
+			Interview: InterviewPending, Joined: time.Now().UTC().Truncate(time.Millisecond),
+		}, false)
+		n.devices[e] = d
+		fresh = true
+	}
+	if d.NodeID == node && !fresh {
+		return d, false
+	}
+	if n.nodes[d.NodeID] == d {
+		delete(n.nodes, d.NodeID)
+	}
+	if other := n.nodes[node]; other != nil && other != d { // addresses are given anew
+		other.NodeID = unknownNode
+	}
+	d.NodeID = node
+	n.nodes[node] = d
+	n.changed()
+	return d, fresh
+}
+
+// forget takes a device out of the list. n.mu is held.
+func (n *Network) forget(d *member) {
+	delete(n.devices, d.EUI64)
+	if n.nodes[d.NodeID] == d {
+		delete(n.nodes, d.NodeID)
+	}
+	n.changed()
+	n.putLocked(d.event(Left))
+}
+
+// alive notes that a device was heard. n.mu is held.
+func (n *Network) alive(d *member) {
+	d.LastSeen = time.Now().UTC().Truncate(time.Millisecond)
+	n.touched = true
+	n.setAvailable(d, true)
+}
+
+func (n *Network) setAvailable(d *member, available bool) {
+	if d.Available == available {
+		return
+	}
+	d.Available = available
+	n.changed()
+	n.putLocked(d.event(AvailabilityChanged))
+}
+
+// wait is how long the device may take to answer.
+func (n *Network) wait(d *member) time.Duration {
+	if d.sleepy {
+		return n.timing.SleepyRequest
+	}
+	return n.timing.Request
 }

@@ -26,6 +26,16 @@ func (e *Error) Hint() string { return e.Advice }
 
 func (e *Error) Unwrap() error { return e.Err }
 
+// hinted is an error that says enough by itself, with advice added.
+type hinted struct {
+	error
+	advice string
+}
+
+func (h hinted) Hint() string { return h.advice }
+
+func (h hinted) Unwrap() error { return h.error }
+
 // Hint gives the advice that err or an error in it carries, or "".
 func Hint(err error) string {
 	var h interface{ Hint() string }

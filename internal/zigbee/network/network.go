@@ -52,12 +52,15 @@ type Network struct {
 	mu      sync.Mutex
 	info    Info
 	saved   *savedNetwork // nil: no network was ever formed here
-	devices map[zcl.EUI64]*device
-	nodes   map[uint16]*device // by network address, a subset of devices
+	devices map[zcl.EUI64]*member
+	nodes   map[uint16]*member // by network address, a subset of devices
 	session *session           // nil unless Up
 	dirty   bool               // devices differ from devices.json in substance
 	touched bool               // devices differ from devices.json only in LastSeen and the like
 	running bool
+
+	saveWake chan struct{}
+	closing  *time.Timer // ends the time the network is open
 }
 
 // New loads what is remembered in o.Dir. It does not touch the line. An error
@@ -85,8 +88,10 @@ func New(o Options) (*Network, error) {
 		timing:  o.Timing.withDefaults(),
 		events:  newEventQueue(),
 		files:   stateFiles{dir: o.Dir},
-		devices: make(map[zcl.EUI64]*device),
-		nodes:   make(map[uint16]*device),
+		devices: make(map[zcl.EUI64]*member),
+		nodes:   make(map[uint16]*member),
+
+		saveWake: make(chan struct{}, 1),
 	}
 	if err := n.load(); err != nil {
 		return nil, err

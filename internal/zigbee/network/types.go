@@ -66,54 +66,57 @@ const (
 
 // Binding says that a device sends what one of its clusters reports to Target.
 type Binding struct {
-	Cluster        uint16
-	Target         zcl.EUI64
-	TargetEndpoint uint8
+	Cluster        uint16    `json:"cluster"`
+	Target         zcl.EUI64 `json:"target"`
+	TargetEndpoint uint8     `json:"target_endpoint"`
 }
 
 // Reporting is a report that a device has agreed to send. Intervals in seconds;
 // Change in the attribute's own unit, 0 for any change or a discrete type.
 type Reporting struct {
-	Cluster      uint16
-	Attribute    uint16
-	Manufacturer uint16
-	Min, Max     uint16
-	Change       uint64
+	Cluster      uint16 `json:"cluster"`
+	Attribute    uint16 `json:"attribute"`
+	Manufacturer uint16 `json:"manufacturer"`
+	Min          uint16 `json:"min"`
+	Max          uint16 `json:"max"`
+	Change       uint64 `json:"change"`
 }
 
 // Endpoint is one application on a device (its simple descriptor) with what
 // was configured on it.
 type Endpoint struct {
-	ID                uint8
-	Profile, DeviceID uint16
-	In, Out           []uint16
-	Bindings          []Binding
-	Reporting         []Reporting
+	ID        uint8       `json:"id"`
+	Profile   uint16      `json:"profile"`
+	DeviceID  uint16      `json:"device_id"`
+	In        []uint16    `json:"in,omitempty"`
+	Out       []uint16    `json:"out,omitempty"`
+	Bindings  []Binding   `json:"bindings,omitempty"`
+	Reporting []Reporting `json:"reporting,omitempty"`
 }
 
 // Device is what is known of a device. Fields that the interview has not
 // filled are zero.
 type Device struct {
-	EUI64            zcl.EUI64
-	NodeID           uint16 // network address; 0xFFFE when it is not known
-	Type             string // TypeEndDevice, TypeRouter, TypeUnknown
-	ManufacturerName string
-	ModelID          string
-	DateCode         string
-	SWBuildID        string
-	ZCLVersion       *uint8
-	AppVersion       *uint8
-	StackVersion     *uint8
-	HWVersion        *uint8
-	ManufacturerCode uint16
-	PowerSource      uint8 // ZCL 3.2.2.2.8: 1 mains, 3 battery, 0x80 battery backup
-	Endpoints        []Endpoint
-	Interview        string // InterviewPending and so on
-	Configured       bool
-	LinkQuality      uint8 // of the last frame heard, 0 to 255
-	LastSeen         time.Time
-	Joined           time.Time
-	Available        bool
+	EUI64            zcl.EUI64  `json:"eui64"`
+	NodeID           uint16     `json:"node_id"`        // network address; 0xFFFE when it is not known
+	Type             string     `json:"type,omitempty"` // TypeEndDevice, TypeRouter, TypeUnknown
+	ManufacturerName string     `json:"manufacturer_name,omitempty"`
+	ModelID          string     `json:"model_id,omitempty"`
+	DateCode         string     `json:"date_code,omitempty"`
+	SWBuildID        string     `json:"sw_build_id,omitempty"`
+	ZCLVersion       *uint8     `json:"zcl_version,omitempty"`
+	AppVersion       *uint8     `json:"app_version,omitempty"`
+	StackVersion     *uint8     `json:"stack_version,omitempty"`
+	HWVersion        *uint8     `json:"hw_version,omitempty"`
+	ManufacturerCode uint16     `json:"manufacturer_code"`
+	PowerSource      uint8      `json:"power_source"` // ZCL 3.2.2.2.8: 1 mains, 3 battery, 0x80 battery backup
+	Endpoints        []Endpoint `json:"endpoints,omitempty"`
+	Interview        string     `json:"interview,omitempty"` // InterviewPending and so on
+	Configured       bool       `json:"configured"`
+	LinkQuality      uint8      `json:"link_quality"` // of the last frame heard, 0 to 255
+	LastSeen         time.Time  `json:"last_seen"`
+	Joined           time.Time  `json:"joined"`
+	Available        bool       `json:"available"`
 }
 
 func (d Device) clone() Device {

@@ -1,0 +1,202 @@
+package network
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/smartcore-ireland/hems/internal/zigbee/device"
+	"github.com/smartcore-ireland/hems/internal/zigbee/zcl"
+	"github.com/smartcore-ireland/hems/internal/zigbee/zdo"
+)
+
+// retryAfter is how long a device that could not be interviewed or configured
+// is left alone before it is tried again when it speaks.
+const retryAfter = 5 * time.Minute
+
+// resumeWork goes on with what a restart or a lost dongle has cut.
+func (n *Network) resumeWork(s *session) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	for _, d := range n.devices {
+		d.failedAt = time.Time{}
+		n.onboard(s, d)
+	}
+}
+
+// onboard starts the interview and configuration of a device, whatever of it
+// is still to be done. n.mu is held.
+func (n *Network) onboard(s *session, d *member) {
+	if d.working || d.NodeID == unknownNode || s.ctx.Err() != nil || s.since.IsZero() {
+		return
+	}
+	if !d.failedAt.IsZero() && time.Since(d.failedAt) < retryAfter {
+		return
+	}
+	if d.Interview == InterviewSuccessful {
+		if _, known := device.Find(d.identity()); !known || d.Configured {
+			return
+		}
+	}
+	d.working = true
+	s.spawn(func(ctx context.Context) {
+		for {
+			err := n.onboardNow(ctx, s, d)
+			n.mu.Lock()
+			again := d.again && err == nil
+			d.again = false
+			if !again {
+				d.working = false
+				n.mu.Unlock()
+				return
+			}
+			n.mu.Unlock()
+		}
+	})
+}
+
+func (n *Network) onboardNow(ctx context.Context, s *session, d *member) error {
+	n.mu.Lock()
+	done := d.Interview == InterviewSuccessful && !d.again
+	n.mu.Unlock()
+	if !done {
+		if err := n.interview(ctx, s, d); err != nil {
+			return err
+		}
+	}
+	return n.configure(ctx, s, d)
+}
+
+func (d *member) identity() device.Identity {
+	return device.Identity{ManufacturerName: d.ManufacturerName, ModelID: d.ModelID, ManufacturerCode: d.ManufacturerCode}
+}
+
+// Interview asks a device again what it is, and waits for the end of it.
+// Nothing known is lost when it fails.
+func (n *Network) Interview(ctx context.Context, e zcl.EUI64) error {
+	return n.exclusively(ctx, e, n.interview)
+}
+
+// Configure binds a device to us and sets its reporting again, and waits for
+// the end of it.
+func (n *Network) Configure(ctx context.Context, e zcl.EUI64) error {
+	return n.exclusively(ctx, e, func(ctx context.Context, s *session, d *member) error {
+		n.mu.Lock()
+		_, known := device.Find(d.identity())
+		n.mu.Unlock()
+		if !known {
+			return errors.New("the device's model is not known: there is nothing to configure")
+		}
+		return n.configure(ctx, s, d)
+	})
+}
+
+// exclusively does work on a device that nothing else works on.
+func (n *Network) exclusively(ctx context.Context, e zcl.EUI64, work func(context.Context, *session, *member) error) error {
+	s, err := n.up()
+	if err != nil {
+		return err
+	}
+	n.mu.Lock()
+	d := n.devices[e]
+	switch {
+	case d == nil:
+		n.mu.Unlock()
+		return ErrUnknownDevice{e}
+	case d.working:
+		n.mu.Unlock()
+		return errors.New("the device is being interviewed or configured already")
+	}
+	d.working = true
+	n.mu.Unlock()
+	defer func() {
+		n.mu.Lock()
+		d.working = false
+		n.mu.Unlock()
+	}()
+	return work(ctx, s, d)
+}
+
+// node gives a device's present address, how long it may take to answer, and
+// whether it is still in the list.
+func (n *Network) node(d *member) (node uint16, wait time.Duration, err error) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.devices[d.EUI64] != d {
+		return 0, 0, ErrUnknownDevice{d.EUI64}
+	}
+	if d.NodeID == unknownNode {
+		return 0, 0, errors.New("the device's address is not known: it must speak first")
+	}
+	return d.NodeID, n.wait(d), nil
+}
+
+// takeTurn waits until no other request to the device is under way: sleepy
+// devices have room for one message, and small ones lose track of more.
+func (d *member) takeTurn(ctx context.Context) (done func(), err error) {
+	select {
+	case <-d.turn:
+		return func() { d.turn <- struct{}{} }, nil
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
+}
+
+// askDevice sends a ZDO request that make makes for the device's address.
+func (n *Network) askDevice(ctx context.Context, s *session, d *member, ask func(node uint16) zdo.Message) (zdo.Message, error) {
+	done, err := d.takeTurn(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer done()
+	node, wait, err := n.node(d)
+	if err != nil {
+		return nil, err
+	}
+	return s.ask(ctx, node, ask(node), wait)
+}
+
+// requestDevice sends a ZCL command.
+func (n *Network) requestDevice(ctx context.Context, s *session, d *member, endpoint uint8, cluster uint16, q zcl.Frame) (zcl.Frame, error) {
+	done, err := d.takeTurn(ctx)
+	if err != nil {
+		return zcl.Frame{}, err
+	}
+	defer done()
+	node, wait, err := n.node(d)
+	if err != nil {
+		return zcl.Frame{}, err
+	}
+	return s.request(ctx, node, endpoint, cluster, q, wait)
+}
+
+// readDevice reads attributes.
+func (n *Network) readDevice(ctx context.Context, s *session, d *member, endpoint uint8, cluster, manufacturer uint16, ids []uint16) ([]zcl.Attribute, error) {
+	q := zcl.ReadAttributes(ids...)
+	q.Manufacturer = manufacturer
+	r, err := n.requestDevice(ctx, s, d, endpoint, cluster, q)
+	if err != nil {
+		return nil, err
+	}
+	if r.ClusterSpecific || r.Command != zcl.CommandReadResponse {
+		return nil, errors.New("the device answered a read with something else")
+	}
+	return zcl.ParseReadResponse(r.Payload)
+}
+
+// tries is how often a step is tried with a device that does not answer.
+const tries = 3
+
+// persist does a step until it succeeds or fails for good. A device that
+// refuses will do so again; one that does not answer may have slept.
+func (n *Network) persist(ctx context.Context, step func() error) error {
+	for try := 1; ; try++ {
+		err := step()
+		if err == nil || try == tries || !errors.Is(err, ErrTimeout) && !errors.Is(err, ErrNotDelivered) {
+			return err
+		}
+		if err := sleep(ctx, n.timing.InterviewWait); err != nil {
+			return err
+		}
+	}
+}
