@@ -45,9 +45,8 @@ type MQTT struct {
 
 // Zigbee is the coordinator.
 type Zigbee struct {
-	Serial    Serial `yaml:"serial"`
-	Channel   uint8  `yaml:"channel"` // 11 to 26, used when a network is formed
-	BaseTopic string `yaml:"base_topic"`
+	Serial  Serial `yaml:"serial"`
+	Channel uint8  `yaml:"channel"` // 11 to 26, used when a network is formed
 }
 
 // Serial is the line to the dongle.
@@ -88,9 +87,8 @@ func DefaultConfig() Config {
 	return Config{
 		Home: Home{Name: "Home", TimeZone: TimeZone{mustZone("Europe/Dublin")}},
 		Zigbee: Zigbee{
-			Serial:    Serial{Port: "/dev/ttyACM0", Baud: 115200, FlowControl: "software"},
-			Channel:   11,
-			BaseTopic: "zigbee2mqtt",
+			Serial:  Serial{Port: "/dev/ttyACM0", Baud: 115200, FlowControl: "software"},
+			Channel: 11,
 		},
 		Metrics: Metrics{CommitEvery: Duration(time.Minute), KeepDays: 400},
 	}
@@ -141,7 +139,6 @@ func (c *Config) parse(b []byte) (Problems, error) {
 var (
 	nameRE   = regexp.MustCompile(`^[a-z0-9][a-z0-9_-]{0,31}$`)
 	secretRE = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$`)
-	topicRE  = regexp.MustCompile(`^[^+#\x00/]{1,64}(/[^+#\x00/]{1,64}){0,3}$`)
 )
 
 // Check says what is wrong with a section's values beyond their types.
@@ -149,8 +146,6 @@ func (z Zigbee) Check() error {
 	switch {
 	case z.Channel < 11 || z.Channel > 26:
 		return fmt.Errorf("channel is %d: give a Zigbee channel from 11 to 26", z.Channel)
-	case !topicRE.MatchString(z.BaseTopic):
-		return fmt.Errorf("base_topic is %q: give a topic without + or #", z.BaseTopic)
 	case z.Serial.Port == "":
 		return errors.New(`serial.port is empty: give a device such as "/dev/ttyACM0", or "tcp://host:port"`)
 	case z.Serial.Baud < 9600 || z.Serial.Baud > 3_000_000:

@@ -59,8 +59,8 @@ func TestLoadConfigWithoutAFileIsTheDefault(t *testing.T) {
 	if err != nil || problems.Err() != nil {
 		t.Fatal(err, problems)
 	}
-	if got, want := c.Zigbee.BaseTopic, "zigbee2mqtt"; got != want {
-		t.Errorf("base topic %q, want %q", got, want)
+	if got, want := c.Zigbee.Serial.Baud, 115200; got != want {
+		t.Errorf("baud %d, want %d", got, want)
 	}
 }
 
@@ -117,7 +117,7 @@ func TestLoadConfigSaysWhatIsWrongAndWhere(t *testing.T) {
 }
 
 func TestABadSectionLeavesTheOthersAlone(t *testing.T) {
-	c, problems := parse(t, "zigbee:\n  channel: 99\n  base_topic: other\nhome:\n  name: Cottage\n")
+	c, problems := parse(t, "zigbee:\n  channel: 99\n  serial: {port: other}\nhome:\n  name: Cottage\n")
 	if err := problems.In("home", "gateway"); err != nil {
 		t.Errorf("problems of home: %v, want none", err)
 	}
@@ -127,8 +127,8 @@ func TestABadSectionLeavesTheOthersAlone(t *testing.T) {
 	if got, want := c.Home.Name, "Cottage"; got != want {
 		t.Errorf("home name %q, want %q", got, want)
 	}
-	if got, want := c.Zigbee.BaseTopic, "zigbee2mqtt"; got != want {
-		t.Errorf("base topic of the bad section %q, want the default %q", got, want)
+	if got, want := c.Zigbee.Serial.Port, "/dev/ttyACM0"; got != want {
+		t.Errorf("port of the bad section %q, want the default %q", got, want)
 	}
 }
 

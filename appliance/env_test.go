@@ -1,0 +1,37 @@
+package appliance
+
+import (
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+func TestEnvFromOS(t *testing.T) {
+	type values struct{ Dashboard, MQTT, Socket string }
+	for _, tt := range []struct {
+		name string
+		env  map[string]string
+		want values
+	}{
+		{"Appliance", nil, values{":8080", ":1883", "/perm/hems/broker/mqtt.sock"}},
+		{"Development", map[string]string{"HEMS_DATA": "/tmp/x", "HEMS_LISTEN": "127.0.0.1", "HEMS_PORT_BASE": "20000"},
+			values{"127.0.0.1:20000", "127.0.0.1:20004", "/tmp/x/broker/mqtt.sock"}},
+		{"IPv6", map[string]string{"HEMS_LISTEN": "::1"}, values{"[::1]:8080", "[::1]:1883", "/perm/hems/broker/mqtt.sock"}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			e, err := EnvFromOS(func(k string) string { return tt.env[k] })
+			if err != nil {
+				t.Fatal(err)
+			}
+			got := values{e.Address(PortDashboard), e.Address(PortMQTT), e.MQTTSocket()}
+			if diff := cmp.Diff(tt.want, got); diff != "" {
+				t.Errorf("addresses (-want +got):\n%s", diff)
+			}
+		})
+	}
+	for _, bad := range []string{"80", "65001", "x"} {
+		if _, err := EnvFromOS(func(k string) string { return map[string]string{"HEMS_PORT_BASE": bad}[k] }); err == nil {
+			t.Errorf("HEMS_PORT_BASE=%s was taken", bad)
+		}
+	}
+}
