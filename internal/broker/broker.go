@@ -61,6 +61,7 @@ type Broker struct {
 	listeners []*listener
 	sessions  sessions
 	store     atomic.Pointer[retained.Store]
+	replay    sync.RWMutex // against changes of retained messages while they are replayed
 	counts    counts
 	signInLog limiter
 	dropLog   limiter

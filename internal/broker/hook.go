@@ -10,7 +10,6 @@ import (
 	mqtt "github.com/mochi-mqtt/server/v2"
 	"github.com/mochi-mqtt/server/v2/packets"
 
-	"github.com/smartcore-ireland/hems/internal/broker/door"
 	"github.com/smartcore-ireland/hems/internal/broker/retained"
 )
 
@@ -35,7 +34,7 @@ func (h *hook) Provides(what byte) bool {
 	return bytes.IndexByte([]byte{
 		mqtt.OnConnect, mqtt.OnConnectAuthenticate, mqtt.OnACLCheck,
 		mqtt.OnSessionEstablish, mqtt.OnSessionEstablished, mqtt.OnClientExpired,
-		mqtt.OnPacketRead, mqtt.OnPacketEncode, mqtt.OnSubscribe,
+		mqtt.OnPacketRead, mqtt.OnPacketEncode, mqtt.OnPacketProcessed, mqtt.OnSubscribe, mqtt.OnWill,
 		mqtt.OnPublish, mqtt.OnPublishDropped, mqtt.OnRetainMessage, mqtt.OnRetainedExpired,
 	}, what) >= 0
 }
@@ -121,7 +120,7 @@ func (h *hook) OnACLCheck(cl *mqtt.Client, topic string, write bool) bool {
 }
 
 func (h *hook) OnSessionEstablish(cl *mqtt.Client, _ packets.Packet) {
-	if c, ok := cl.Net.Conn.(*door.Conn); ok {
+	if c, ok := cl.Net.Conn.(*conn); ok {
 		h.b.sessions.establish(cl, c)
 	}
 }
@@ -132,7 +131,7 @@ func (h *hook) OnSessionEstablished(cl *mqtt.Client, _ packets.Packet) {
 	if cl.Properties.Props.ReceiveMaximum >= maxQueued {
 		cl.State.Inflight.ResetSendQuota(0)
 	}
-	if c, ok := cl.Net.Conn.(*door.Conn); ok {
+	if c, ok := cl.Net.Conn.(*conn); ok {
 		h.b.sessions.release(c)
 	}
 }
@@ -171,6 +170,11 @@ func (h *hook) OnPacketEncode(cl *mqtt.Client, pk packets.Packet) packets.Packet
 // OnSubscribe refuses subscriptions beyond the limit: the server answers an
 // empty filter with "invalid".
 func (h *hook) OnSubscribe(cl *mqtt.Client, pk packets.Packet) packets.Packet {
+	// Until the packet is processed: the server replays retained messages without
+	// a lock against their being changed.
+	if c, ok := cl.Net.Conn.(*conn); ok {
+		c.lock(h.b.replay.RLock, h.b.replay.RUnlock)
+	}
 	n := cl.State.Subscriptions.Len()
 	access := h.b.opt.Users[string(cl.Properties.Username)]
 	for i, f := range pk.Filters {
@@ -198,7 +202,24 @@ func (h *hook) OnPublish(cl *mqtt.Client, pk packets.Packet) (packets.Packet, er
 				"topic", clip(pk.TopicName), "client", clip(cl.ID), "topics_limit", maxRetained, "bytes_limit", maxRetainedBytes, "not_logged", missed)
 		}
 	}
+	if c, ok := cl.Net.Conn.(*conn); ok && pk.FixedHeader.Retain {
+		c.lock(h.b.replay.Lock, h.b.replay.Unlock) // until OnRetainMessage
+	}
 	return pk, nil
+}
+
+// OnWill locks as OnPublish does. A delayed will is sent, and retained, later.
+func (h *hook) OnWill(cl *mqtt.Client, will mqtt.Will) (mqtt.Will, error) {
+	if c, ok := cl.Net.Conn.(*conn); ok && will.Retain && will.WillDelayInterval == 0 {
+		c.lock(h.b.replay.Lock, h.b.replay.Unlock)
+	}
+	return will, nil
+}
+
+func (h *hook) OnPacketProcessed(cl *mqtt.Client, pk packets.Packet, _ error) {
+	if c, ok := cl.Net.Conn.(*conn); ok && pk.FixedHeader.Type == packets.Subscribe {
+		c.release()
+	}
 }
 
 func (h *hook) OnPublishDropped(cl *mqtt.Client, pk packets.Packet) {
@@ -210,8 +231,12 @@ func (h *hook) OnPublishDropped(cl *mqtt.Client, pk packets.Packet) {
 }
 
 // OnRetainMessage is called before the publication is acknowledged.
-func (h *hook) OnRetainMessage(_ *mqtt.Client, pk packets.Packet, _ int64) {
+func (h *hook) OnRetainMessage(cl *mqtt.Client, pk packets.Packet, _ int64) {
 	h.b.store.Load().Put(messageOf(pk))
+	delayedWill := pk.Connect.WillProperties.WillDelayInterval > 0 // not the connection's goroutine
+	if c, ok := cl.Net.Conn.(*conn); ok && !delayedWill {
+		c.release()
+	}
 }
 
 func (h *hook) OnRetainedExpired(topic string) {

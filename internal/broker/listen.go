@@ -36,7 +36,7 @@ type listener struct {
 
 	mu    sync.Mutex
 	net   net.Listener // nil while there is none
-	conns map[*door.Conn]struct{}
+	conns map[*conn]struct{}
 }
 
 func newListener(b *Broker, network, address string) *listener {
@@ -45,7 +45,7 @@ func newListener(b *Broker, network, address string) *listener {
 		slots:   make(chan struct{}, maxConnections),
 		unknown: make(chan struct{}, maxUnknown),
 		closed:  make(chan struct{}),
-		conns:   make(map[*door.Conn]struct{}),
+		conns:   make(map[*conn]struct{}),
 	}
 }
 
@@ -166,7 +166,7 @@ func (l *listener) accept(ln net.Listener, establish listeners.EstablishFn) erro
 			l.turnAway(raw, "too many connections that have not signed in")
 			continue
 		}
-		c := door.New(raw, l.b.opt.Limits)
+		c := &conn{Conn: door.New(raw, l.b.opt.Limits), signedIn: sync.OnceFunc(func() { <-l.unknown })}
 		l.mu.Lock()
 		l.conns[c] = struct{}{}
 		l.mu.Unlock()
@@ -194,18 +194,17 @@ func (l *listener) turnAway(raw net.Conn, why string) {
 
 // serve follows one connection from its first byte to its last. What panics
 // inside ends that connection alone.
-func (l *listener) serve(c *door.Conn, establish listeners.EstablishFn) {
-	release := sync.OnceFunc(func() { <-l.unknown })
-	l.b.sessions.begin(c, release)
+func (l *listener) serve(c *conn, establish listeners.EstablishFn) {
 	defer func() {
 		if p := recover(); p != nil {
 			l.b.counts.panics.Add(1)
 			l.b.log.Error("a connection was ended by a fault in the broker", "fault", p, "remote", c.RemoteAddr(), "stack", string(debug.Stack()))
 		}
+		c.release()
 		c.Close()
 		c.Finish()
-		l.b.sessions.end(c)
-		release()
+		l.b.sessions.release(c)
+		c.signedIn()
 		l.mu.Lock()
 		delete(l.conns, c)
 		l.mu.Unlock()

@@ -16,44 +16,47 @@ import (
 // same client id.
 const takeover = 7 * time.Second
 
+// conn is a client's connection with what the broker holds for it. The fields
+// are for the connection's own goroutine, but for id.
+type conn struct {
+	*door.Conn
+	signedIn func() // frees the place of one that has not signed in
+	unlock   func() // ends what its packet in work has locked; nil if nothing
+	id       string // held in sessions.ids, under its lock
+}
+
+// lock locks for the packet in work, until release.
+func (c *conn) lock(lock, unlock func()) {
+	lock()
+	c.unlock = unlock
+}
+
+// release unlocks, if anything is locked.
+func (c *conn) release() {
+	if c.unlock != nil {
+		c.unlock()
+		c.unlock = nil
+	}
+}
+
 // sessions lets one connection of a client id follow the other. Without it the
 // server's teardown of an old connection can take away the table entry of a new
 // one, which is then connected and gets no message.
 type sessions struct {
 	server *mqtt.Server
 	mu     sync.Mutex
-	conns  map[*door.Conn]*life
-	ids    map[string]*door.Conn // being established
-}
-
-// life of a connection.
-type life struct {
-	signedIn func() // frees the place of one that has not signed in
-	id       string // held in ids
+	ids    map[string]*conn // being established
 }
 
 func (s *sessions) init(server *mqtt.Server) {
 	s.server = server
-	s.conns = make(map[*door.Conn]*life)
-	s.ids = make(map[string]*door.Conn)
-}
-
-func (s *sessions) begin(c *door.Conn, signedIn func()) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.conns[c] = &life{signedIn: signedIn}
-}
-
-func (s *sessions) end(c *door.Conn) {
-	s.release(c)
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	delete(s.conns, c)
+	s.ids = make(map[string]*conn)
 }
 
 // establish waits until cl is the only connection of its id, and holds the id
 // until release.
-func (s *sessions) establish(cl *mqtt.Client, c *door.Conn) {
+func (s *sessions) establish(cl *mqtt.Client, c *conn) {
+	c.signedIn()
 	ctx, cancel := context.WithTimeout(context.Background(), takeover)
 	defer cancel()
 	for !s.hold(cl.ID, c) {
@@ -66,7 +69,7 @@ func (s *sessions) establish(cl *mqtt.Client, c *door.Conn) {
 		}
 	}
 	if old, ok := s.server.Clients.Get(cl.ID); ok {
-		if before, ok := old.Net.Conn.(*door.Conn); ok {
+		if before, ok := old.Net.Conn.(*conn); ok {
 			_ = s.server.DisconnectClient(old, packets.ErrSessionTakenOver)
 			select {
 			case <-before.Finished():
@@ -78,26 +81,23 @@ func (s *sessions) establish(cl *mqtt.Client, c *door.Conn) {
 }
 
 // hold tries to make c the one connection of the id that is being established.
-func (s *sessions) hold(id string, c *door.Conn) bool {
+func (s *sessions) hold(id string, c *conn) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	l := s.conns[c]
-	l.signedIn()
 	if _, held := s.ids[id]; held {
 		return false
 	}
-	s.ids[id] = c
-	l.id = id
+	s.ids[id], c.id = c, id
 	return true
 }
 
 // release lets the next connection of the id that c holds begin.
-func (s *sessions) release(c *door.Conn) {
+func (s *sessions) release(c *conn) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if l := s.conns[c]; l != nil && l.id != "" {
-		delete(s.ids, l.id)
-		l.id = ""
+	if c.id != "" {
+		delete(s.ids, c.id)
+		c.id = ""
 	}
 }
 
