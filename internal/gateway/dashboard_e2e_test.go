@@ -39,7 +39,7 @@ func TestDashboardInABrowser(t *testing.T) {
 
 				b.await(`document.getElementById("power").textContent === "342"`)
 				b.await(`document.querySelector("#chart canvas") !== null`)
-				b.await(`/^\d+ s ago$/.test(document.getElementById("age").textContent)`)
+				b.await(`/^(just now|\d+ s ago)$/.test(document.getElementById("age").textContent)`)
 				h.reads(`{"power":1287,"energy":1234.617,"linkquality":130,"voltage":3,"battery":89}`)
 				b.await(`document.getElementById("power").textContent === "1,287"`)
 				b.await(`document.getElementById("today").textContent === "8.47"`)

@@ -63,6 +63,8 @@ func grouped(n int) string {
 // script says the same (ui/src/age.ts).
 func formatAgo(d time.Duration) string {
 	switch s := int(d.Seconds()); {
+	case s < 1:
+		return "just now"
 	case s < 90:
 		return fmt.Sprintf("%d s ago", s)
 	case s < 90*60:
@@ -100,3 +102,6 @@ func batteryFill(v *float64) string {
 	}
 	return strconv.FormatFloat(14*min(max(*v, 0), 100)/100, 'f', 1, 64)
 }
+
+// batteryLow tells when a battery wants to be changed soon.
+func batteryLow(v *float64) bool { return v != nil && *v <= 15 }

@@ -17,7 +17,7 @@ var templates embed.FS
 func parsePages() (*template.Template, error) {
 	t, err := template.New("").Funcs(template.FuncMap{
 		"power": formatPower, "kwh": formatKWh, "whole": formatWhole,
-		"link": linkWord, "bars": linkBars, "fill": batteryFill,
+		"link": linkWord, "bars": linkBars, "fill": batteryFill, "low": batteryLow,
 	}).ParseFS(templates, "ui/templates/*.html")
 	if err != nil {
 		return nil, fmt.Errorf("the dashboard's pages: %w", err)

@@ -3,6 +3,7 @@
 
 export function ago(seconds: number): string {
   const s = Math.floor(seconds);
+  if (s < 1) return 'just now';
   if (s < 90) return `${s} s ago`;
   if (s < 90 * 60) return `${Math.floor((s + 30) / 60)} min ago`;
   if (s < 36 * 3600) return `${Math.floor((s + 1800) / 3600)} h ago`;
