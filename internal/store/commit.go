@@ -81,8 +81,8 @@ func (s *Store) commit(ctx context.Context, db *sql.DB) (err error) {
 	}
 	defer tx.Rollback()
 	for _, e := range unsaved {
-		_, err := tx.ExecContext(ctx, `INSERT OR REPLACE INTO series (id, rank, entity, unit, device_class, state_class, device, key)
-			VALUES (?, ?, ?, ?, ?, ?, ?, ?)`, e.ID, e.rank, e.Entity, e.Unit, e.DeviceClass, e.StateClass, e.Device, e.Key)
+		_, err := tx.ExecContext(ctx, `INSERT OR REPLACE INTO series (id, rank, entity, unit, device_class, state_class, device, key, unique_id)
+			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`, e.ID, e.rank, e.Entity, e.Unit, e.DeviceClass, e.StateClass, e.Device, e.Key, e.UniqueID)
 		if err != nil {
 			return err
 		}

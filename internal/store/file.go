@@ -26,7 +26,8 @@ var migrations = []string{
 		device_class TEXT NOT NULL,
 		state_class TEXT NOT NULL,
 		device TEXT NOT NULL,
-		key TEXT NOT NULL
+		key TEXT NOT NULL,
+		unique_id TEXT NOT NULL
 	) STRICT;
 	CREATE TABLE segment (           -- a range of sequence numbers
 		first INTEGER PRIMARY KEY,

@@ -174,7 +174,7 @@ func readSegment(ctx context.Context, q querier, g segment, sid int64) ([]Sample
 
 // loadSeries returns all series, the current one of an entity after its others.
 func loadSeries(ctx context.Context, q querier) ([]entry, error) {
-	rows, err := q.QueryContext(ctx, `SELECT id, rank, entity, unit, device_class, state_class, device, key FROM series ORDER BY rank, id`)
+	rows, err := q.QueryContext(ctx, `SELECT id, rank, entity, unit, device_class, state_class, device, key, unique_id FROM series ORDER BY rank, id`)
 	if err != nil {
 		return nil, err
 	}
@@ -182,7 +182,7 @@ func loadSeries(ctx context.Context, q querier) ([]entry, error) {
 	var all []entry
 	for rows.Next() {
 		var e entry
-		if err := rows.Scan(&e.ID, &e.rank, &e.Entity, &e.Unit, &e.DeviceClass, &e.StateClass, &e.Device, &e.Key); err != nil {
+		if err := rows.Scan(&e.ID, &e.rank, &e.Entity, &e.Unit, &e.DeviceClass, &e.StateClass, &e.Device, &e.Key, &e.UniqueID); err != nil {
 			return nil, err
 		}
 		all = append(all, e)

@@ -46,6 +46,8 @@ type Series struct {
 	Unit, DeviceClass, StateClass string
 	Device                        string // friendly name of the device
 	Key                           string // key in the device's payload: "power"
+	// UniqueID is the entity's in its discovery document; empty when unknown.
+	UniqueID string
 }
 
 // Options are the settings of a Store; the zero value has the defaults.
