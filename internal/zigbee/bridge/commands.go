@@ -1,0 +1,165 @@
+package bridge
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/smartcore-ireland/hems/internal/mqttclient"
+	"github.com/smartcore-ireland/hems/internal/zigbee/zcl"
+)
+
+// command is a message on <name>/get or <name>/set, with the attribute in the
+// topic or the payload. It has no answer but the state that follows.
+func (b *Bridge) command(ctx context.Context, name, verb, attribute string, payload []byte) {
+	d, ok := b.find(name)
+	if !ok {
+		b.warnLimited("entity", fmt.Sprintf("the device '%.100s' is not known", name))
+		return
+	}
+	if verb == "set" {
+		b.warnLimited("set", fmt.Sprintf("'%s' has nothing that can be set", name))
+		return
+	}
+	keys := []string{attribute}
+	if attribute == "" {
+		var fields map[string]json.RawMessage
+		if len(payload) > maxPayload || json.Unmarshal(payload, &fields) != nil || len(fields) == 0 {
+			b.warnLimited("get", fmt.Sprintf("the request to read '%s' makes no sense; publish {\"power\": \"\"}", name))
+			return
+		}
+		keys = slices.Sorted(maps.Keys(fields))
+	}
+	reads, unknown := b.reads(d, keys)
+	if len(unknown) > 0 {
+		b.warnLimited("get", fmt.Sprintf("'%s' cannot be asked for '%.100s'", name, strings.Join(unknown, "', '")))
+	}
+	if len(reads) == 0 {
+		return
+	}
+	e := d.EUI64
+	err := b.long(ctx, func(ctx context.Context) error {
+		var errs []error
+		for _, r := range reads {
+			if _, err := b.net.Read(ctx, e, r.endpoint, r.cluster, r.manufacturer, r.ids...); err != nil {
+				errs = append(errs, err)
+			}
+		}
+		return errors.Join(errs...)
+	}, func(err error) {
+		if err != nil { // what was read comes as a message of the device
+			b.logging(slog.LevelError, fmt.Sprintf("'%s' was not read: %v", b.names.name(e), err))
+		}
+	})
+	if err != nil {
+		b.warnLimited("get", fmt.Sprintf("'%s' was not read: %v", name, err))
+	}
+}
+
+// read is attributes that are asked for in one request.
+type read struct {
+	endpoint              uint8
+	cluster, manufacturer uint16
+	ids                   []uint16
+}
+
+// maxRead is how many attributes one request asks for; some devices fail on
+// more.
+const maxRead = 4
+
+// reads is what to ask a device for keys, and the keys it has no source for.
+func (b *Bridge) reads(d *device, keys []string) (list []read, unknown []string) {
+	for _, key := range keys {
+		if d.definition == nil {
+			unknown = append(unknown, key)
+			continue
+		}
+		s, ok := d.definition.Source(key)
+		if !ok {
+			unknown = append(unknown, key)
+			continue
+		}
+		i := slices.IndexFunc(list, func(r read) bool {
+			return r.endpoint == s.Endpoint && r.cluster == s.Cluster && r.manufacturer == s.Manufacturer && len(r.ids) < maxRead
+		})
+		if i < 0 {
+			i = len(list)
+			list = append(list, read{endpoint: s.Endpoint, cluster: s.Cluster, manufacturer: s.Manufacturer})
+		}
+		list[i].ids = append(list[i].ids, s.Attribute)
+	}
+	return list, unknown
+}
+
+// foundDocument is a discovery document that the broker holds. One of ours for
+// a device that is no more, or that has another name now (it left while the
+// broker was away, or names.json was edited), is cleared with the topics it
+// names.
+func (b *Bridge) foundDocument(m mqttclient.Message) {
+	if !m.Retain || len(m.Payload) == 0 || len(m.Payload) > maxPayload || b.retained.has(m.Topic) {
+		return
+	}
+	var doc struct {
+		StateTopic        string `json:"state_topic"`
+		UniqueID          string `json:"unique_id"`
+		AvailabilityTopic string `json:"availability_topic"` // Zigbee2MQTT 2 has a list instead
+	}
+	if json.Unmarshal(m.Payload, &doc) != nil {
+		return
+	}
+	address, ok := strings.CutSuffix(doc.UniqueID, uniqueIDSuffix)
+	if !ok {
+		return
+	}
+	address, key, _ := strings.Cut(address, "_")
+	e, err := zcl.ParseEUI64(address)
+	name, ours := strings.CutPrefix(doc.StateTopic, b.topics.base+"/")
+	if err != nil || !ours || checkName(name) != nil ||
+		doc.AvailabilityTopic != b.topics.availability(name) || m.Topic != b.topics.discovery(name, key) {
+		return
+	}
+	if d, known := b.devices[e]; known && b.names.name(e) == name && (d.renamed > 0 || d.exposes() == nil) {
+		return // to be published soon
+	}
+	b.log.Info("an old discovery document is cleared", "topic", m.Topic, "device", e)
+	b.retained.clear(m.Topic)
+	if _, taken := b.find(name); !taken {
+		b.retained.clear(doc.AvailabilityTopic)
+		b.retained.clear(doc.StateTopic)
+	}
+}
+
+// limiter holds back log lines that strangers can cause.
+type limiter struct {
+	last    time.Time
+	skipped int
+}
+
+// warnEvery is the least time between two warnings of one kind.
+const warnEvery = 2 * time.Second
+
+// warnLimited is logging of a warning, at most one of a kind in warnEvery. The
+// next tells how many were left out.
+func (b *Bridge) warnLimited(kind, message string) {
+	l, ok := b.dropped[kind]
+	if !ok {
+		l = &limiter{}
+		b.dropped[kind] = l
+	}
+	now := b.now()
+	if ok && now.Sub(l.last) < warnEvery && !now.Before(l.last) {
+		l.skipped++
+		return
+	}
+	if l.skipped > 0 {
+		message += fmt.Sprintf(" (%d more like it before)", l.skipped)
+	}
+	l.last, l.skipped = now, 0
+	b.logging(slog.LevelWarn, strings.ToValidUTF8(message, "\uFFFD"))
+}

@@ -1,0 +1,221 @@
+package bridge
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/smartcore-ireland/hems/internal/zigbee/network"
+	"github.com/smartcore-ireland/hems/internal/zigbee/zcl"
+)
+
+func TestReadings(t *testing.T) {
+	f := start(t)
+	// Keys not yet known are absent.
+	f.says(report(zcl.ClusterMetering, 60, demand(341)))
+	p := f.await("zigbee2mqtt/frient_blink_counter", nil)
+	sameJSON(t, `{"power": 341, "linkquality": 60}`, p.Payload)
+	if !p.Retain || p.QoS != 0 {
+		t.Errorf("state has retain %v and QoS %d, want true and 0", p.Retain, p.QoS)
+	}
+	f.says(report(zcl.ClusterPowerConfig, 61,
+		zcl.Attribute{ID: zcl.AttrBatteryPercentage, Value: zcl.Number(zcl.Uint8, 178)},
+		zcl.Attribute{ID: zcl.AttrBatteryVoltage, Value: zcl.Number(zcl.Uint8, 30)}))
+	f.says(report(zcl.ClusterMetering, 67, demand(342),
+		zcl.Attribute{ID: zcl.AttrSummationDelivered, Value: zcl.Number(zcl.Uint48, 1234567)}))
+	p = f.await("zigbee2mqtt/frient_blink_counter", func(p published) bool {
+		return len(fromJSON(t, p.Payload).(map[string]any)) == 5
+	})
+	sameJSON(t, reference(t, "state.json"), p.Payload)
+	// One MQTT message for one Zigbee message.
+	f.says(report(zcl.ClusterMetering, 67, demand(343)))
+	f.await("zigbee2mqtt/frient_blink_counter", nil)
+	states := 0
+	for _, p := range f.messages() {
+		if p.Topic == "zigbee2mqtt/frient_blink_counter" {
+			states++
+		}
+	}
+	if states != 4 {
+		t.Errorf("four reports gave %d messages", states)
+	}
+}
+
+func TestUnknownValuesAreNotPublished(t *testing.T) {
+	f := start(t)
+	f.says(report(zcl.ClusterMetering, 60,
+		zcl.Attribute{ID: zcl.AttrSummationDelivered, Value: zcl.Number(zcl.Uint48, 0xffffffffffff)}))
+	private := report(zcl.ClusterMetering, 61, demand(9999))
+	private.Message.Frame.Manufacturer = zcl.ManufacturerDevelco
+	f.says(private)
+	f.says(report(zcl.ClusterMetering, 62, demand(5)))
+	sameJSON(t, `{"power": 5, "linkquality": 62}`, f.await("zigbee2mqtt/frient_blink_counter", nil).Payload)
+}
+
+func TestDiscoveryDocuments(t *testing.T) {
+	f := start(t)
+	const prefix = "homeassistant/sensor/frient_blink_counter/"
+	plain := func(key, unit, class string) string {
+		doc := fmt.Sprintf(`{
+			"name": "Frient Blink Counter %s", "state_topic": "zigbee2mqtt/frient_blink_counter",
+			"value_template": "{{ value_json.%s }}", "unit_of_measurement": %q, "state_class": "measurement",
+			"unique_id": "0x0015bc003f000001_%s_zigbee2mqtt",
+			"availability_topic": "zigbee2mqtt/frient_blink_counter/availability",`, title(key), key, unit, key)
+		if class != "" {
+			doc += fmt.Sprintf(`"device_class": %q,`, class)
+		}
+		return doc + `"device": {"identifiers": ["zigbee2mqtt_0x0015bc003f000001"],
+			"name": "Frient Blink Counter", "model": "EMIZB-141", "manufacturer": "Frient"}}`
+	}
+	for key, want := range map[string]string{
+		"power":       reference(t, "power.json"),
+		"energy":      reference(t, "energy.json"),
+		"battery":     plain("battery", "%", "battery"),
+		"voltage":     plain("voltage", "V", "voltage"),
+		"linkquality": plain("linkquality", "lqi", ""),
+	} {
+		t.Run(key, func(t *testing.T) {
+			f.rewind()
+			p := f.await(prefix+key+"/config", nil)
+			sameJSON(t, want, p.Payload)
+			if !p.Retain || p.QoS != 1 {
+				t.Errorf("document has retain %v and QoS %d, want true and 1", p.Retain, p.QoS)
+			}
+		})
+	}
+}
+
+func TestDeviceList(t *testing.T) {
+	f := start(t)
+	f.rewind()
+	p := f.await("zigbee2mqtt/bridge/devices", nil)
+	if !p.Retain {
+		t.Error("bridge/devices is not retained")
+	}
+	list := fromJSON(t, p.Payload).([]any)
+	if len(list) != 2 {
+		t.Fatalf("got %d devices, want the coordinator and the meter", len(list))
+	}
+	coordinator := list[0].(map[string]any)
+	if got := coordinator["type"]; got != "Coordinator" {
+		t.Errorf("the first device is a %v, want the Coordinator", got)
+	}
+	if got := coordinator["ieee_address"]; got != dongleEUI.String() {
+		t.Errorf("the coordinator is %v, want %v", got, dongleEUI)
+	}
+	got := list[1].(map[string]any)
+	for key, want := range fromJSON(t, reference(t, "devices.json")).([]any)[0].(map[string]any) {
+		if diff := cmp.Diff(want, got[key]); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", key, diff)
+		}
+		if _, ok := coordinator[key]; !ok {
+			t.Errorf("the coordinator has no %s", key)
+		}
+	}
+	for key, want := range map[string]string{
+		"date_code": `"20230510"`, "disabled": "false", "interview_completed": "true",
+		"interview_state": `"SUCCESSFUL"`, "interviewing": "false", "model_id": `"EMIZB-141"`,
+		"network_address": "31292", "power_source": `"Battery"`, "software_build_id": `"20230413"`,
+		"endpoints": `{"2": {
+			"bindings": [{"cluster": "seMetering", "target": {"endpoint": 1, "ieee_address": "0x00124b0012345678", "type": "endpoint"}}],
+			"clusters": {"input": ["genBasic", "genPowerCfg", "genIdentify", "genPollCtrl", "seMetering"], "output": ["genIdentify", "genTime", "genOta"]},
+			"configured_reportings": [
+				{"attribute": "instantaneousDemand", "cluster": "seMetering", "maximum_report_interval": 300, "minimum_report_interval": 10, "reportable_change": 5},
+				{"attribute": 768, "cluster": "seMetering", "maximum_report_interval": 300, "minimum_report_interval": 10, "reportable_change": 0}],
+			"scenes": []}}`,
+	} {
+		if diff := cmp.Diff(fromJSON(t, want), got[key]); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", key, diff)
+		}
+	}
+	def := got["definition"].(map[string]any)
+	var keys []string
+	for _, e := range def["exposes"].([]any) {
+		keys = append(keys, e.(map[string]any)["property"].(string))
+	}
+	if diff := cmp.Diff([]string{"power", "energy", "battery", "voltage", "linkquality"}, keys); diff != "" {
+		t.Errorf("exposes (-want +got):\n%s", diff)
+	}
+	if def["vendor"] != "Frient" || def["model"] != "EMIZB-141" || def["supports_ota"] != false {
+		t.Errorf("definition: got %v", def)
+	}
+}
+
+func TestBridgeTopics(t *testing.T) {
+	f := start(t)
+	for _, tt := range []struct {
+		topic, want string
+		qos         byte
+	}{
+		{"zigbee2mqtt/bridge/state", "online", 1},
+		{"zigbee2mqtt/frient_blink_counter/availability", "online", 1},
+		{"zigbee2mqtt/bridge/groups", "[]", 0},
+		{"hems/zigbee/health", `{"state":"ok"}`, 1},
+		{"zigbee2mqtt/bridge/info", `{"config":{"availability":{"enabled":true},"homeassistant":{"discovery_topic":"homeassistant","enabled":true,"status_topic":"homeassistant/status"},"mqtt":{"base_topic":"zigbee2mqtt"}},"coordinator":{"ieee_address":"0x00124b0012345678","meta":{"ezsp":13,"revision":"7.4.4 build 0 [GA]"},"type":"EmberZNet"},"log_level":"info","network":{"channel":11,"extended_pan_id":"0xdddddddddddddddd","pan_id":6754},"permit_join":false,"restart_required":false,"version":"1.2.3"}`, 0},
+	} {
+		t.Run(tt.topic, func(t *testing.T) {
+			f.rewind()
+			got := f.await(tt.topic, nil)
+			if diff := cmp.Diff(published{tt.topic, tt.want, true, tt.qos}, got); diff != "" {
+				t.Errorf("(-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestAvailabilityFollowsTheNetwork(t *testing.T) {
+	f := start(t)
+	gone := meter()
+	gone.Available = false
+	f.says(network.Event{Kind: network.AvailabilityChanged, Device: gone})
+	f.awaitRetained("zigbee2mqtt/frient_blink_counter/availability", "offline")
+	f.says(network.Event{Kind: network.AvailabilityChanged})
+	f.awaitRetained("zigbee2mqtt/frient_blink_counter/availability", "online")
+}
+
+func TestStopSaysOffline(t *testing.T) {
+	f := start(t)
+	f.stop()
+	if got := f.holds("zigbee2mqtt/bridge/state"); got != "offline" {
+		t.Errorf("bridge/state holds %q, want offline", got)
+	}
+	if got := f.holds("hems/zigbee/health"); got != `{"state":"offline"}` {
+		t.Errorf("health holds %q, want offline", got)
+	}
+}
+
+func TestWillSaysOffline(t *testing.T) {
+	f := start(t)
+	cl, ok := f.server.Clients.Get("zigbee2mqtt")
+	if !ok {
+		t.Fatal("the bridge is not connected as zigbee2mqtt")
+	}
+	will := cl.Properties.Will
+	got := published{will.TopicName, string(will.Payload), will.Retain, will.Qos}
+	if diff := cmp.Diff(published{"zigbee2mqtt/bridge/state", "offline", true, 1}, got); diff != "" {
+		t.Errorf("will (-want +got):\n%s", diff)
+	}
+}
+
+func TestHealthFollowsTheNetwork(t *testing.T) {
+	f := start(t)
+	down := network.Info{State: network.Down, Err: &network.Error{
+		Message: "the dongle at /dev/ttyUSB0 does not answer", Advice: "plug it back in; readings resume by themselves",
+	}}
+	f.says(network.Event{Kind: network.StateChanged, Info: down})
+	const failing = `{"state":"failing","message":"the dongle at /dev/ttyUSB0 does not answer","hint":"plug it back in; readings resume by themselves"}`
+	f.awaitRetained("hems/zigbee/health", failing)
+	// Trying again is not yet better.
+	f.says(network.Event{Kind: network.StateChanged, Info: network.Info{State: network.Starting}})
+	f.says(network.Event{Kind: network.StateChanged, Info: f.net.Info()})
+	f.awaitRetained("hems/zigbee/health", `{"state":"ok"}`)
+	var states []string
+	for _, p := range f.messages() {
+		if p.Topic == "hems/zigbee/health" {
+			states = append(states, p.Payload)
+		}
+	}
+	if diff := cmp.Diff([]string{`{"state":"ok"}`, failing, `{"state":"ok"}`}, states); diff != "" {
+		t.Errorf("health said (-want +got):\n%s", diff)
+	}
+}

@@ -1,0 +1,327 @@
+package bridge
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"io"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	mochi "github.com/mochi-mqtt/server/v2"
+	"github.com/mochi-mqtt/server/v2/hooks/auth"
+	"github.com/mochi-mqtt/server/v2/listeners"
+	"github.com/mochi-mqtt/server/v2/packets"
+	"github.com/smartcore-ireland/hems/internal/mqttclient"
+	"github.com/smartcore-ireland/hems/internal/zigbee/network"
+	"github.com/smartcore-ireland/hems/internal/zigbee/zcl"
+)
+
+const (
+	meterEUI    zcl.EUI64 = 0x0015bc003f000001
+	dongleEUI   zcl.EUI64 = 0x00124b0012345678
+	patience              = 10 * time.Second // on a loaded machine
+	renamePause           = 50 * time.Millisecond
+)
+
+// fakeNetwork is a Network of function fields.
+type fakeNetwork struct {
+	events    chan network.Event
+	permit    func(time.Duration) error
+	remove    func(zcl.EUI64, bool) error
+	interview func(zcl.EUI64) error
+	configure func(zcl.EUI64) error
+	read      func(e zcl.EUI64, endpoint uint8, cluster, manufacturer uint16, ids []uint16) ([]zcl.Attribute, error)
+
+	mu      sync.Mutex
+	info    network.Info
+	devices []network.Device
+}
+
+func (n *fakeNetwork) Events() <-chan network.Event { return n.events }
+
+func (n *fakeNetwork) Info() network.Info {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.info
+}
+
+func (n *fakeNetwork) Devices() []network.Device {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.devices
+}
+
+func (n *fakeNetwork) PermitJoin(_ context.Context, d time.Duration) error { return n.permit(d) }
+func (n *fakeNetwork) Remove(_ context.Context, e zcl.EUI64, force bool) error {
+	return n.remove(e, force)
+}
+func (n *fakeNetwork) Interview(_ context.Context, e zcl.EUI64) error { return n.interview(e) }
+func (n *fakeNetwork) Configure(_ context.Context, e zcl.EUI64) error { return n.configure(e) }
+func (n *fakeNetwork) Read(_ context.Context, e zcl.EUI64, endpoint uint8, cluster, manufacturer uint16, ids ...uint16) ([]zcl.Attribute, error) {
+	return n.read(e, endpoint, cluster, manufacturer, ids)
+}
+
+// meter is the device of the contract's examples, fully known.
+func meter() network.Device {
+	return network.Device{
+		EUI64: meterEUI, NodeID: 0x7a3c, Type: network.TypeEndDevice,
+		ManufacturerName: "frient A/S", ModelID: "EMIZB-141", DateCode: "20230510", SWBuildID: "20230413",
+		ManufacturerCode: zcl.ManufacturerDevelco, PowerSource: 3,
+		Endpoints: []network.Endpoint{{
+			ID: 2, Profile: 0x0104, DeviceID: 0x53,
+			In: []uint16{0x0000, 0x0001, 0x0003, 0x0020, 0x0702}, Out: []uint16{0x0003, 0x000a, 0x0019},
+			Bindings: []network.Binding{{Cluster: 0x0702, Target: dongleEUI, TargetEndpoint: 1}},
+			Reporting: []network.Reporting{
+				{Cluster: 0x0702, Attribute: 0x0400, Min: 10, Max: 300, Change: 5},
+				{Cluster: 0x0702, Attribute: 0x0300, Manufacturer: zcl.ManufacturerDevelco, Min: 10, Max: 300},
+			},
+		}},
+		Interview: network.InterviewSuccessful, Configured: true,
+		Joined: time.Unix(1, 0), Available: true,
+	}
+}
+
+// published is a message as the broker got it.
+type published struct {
+	Topic, Payload string
+	Retain         bool
+	QoS            byte
+}
+
+// recorder is a hook of the broker that notes what the bridge publishes.
+type recorder struct {
+	mochi.HookBase
+	mu   sync.Mutex
+	all  []published
+	more chan struct{} // closed and replaced at every message
+}
+
+func (*recorder) ID() string           { return "recorder" }
+func (*recorder) Provides(b byte) bool { return b == mochi.OnPublish || b == mochi.OnWillSent }
+
+func (r *recorder) OnPublish(cl *mochi.Client, pk packets.Packet) (packets.Packet, error) {
+	if cl.ID == "zigbee2mqtt" {
+		r.mu.Lock()
+		r.all = append(r.all, published{pk.TopicName, string(pk.Payload), pk.FixedHeader.Retain, pk.FixedHeader.Qos})
+		close(r.more)
+		r.more = make(chan struct{})
+		r.mu.Unlock()
+	}
+	return pk, nil
+}
+
+func (r *recorder) count() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return len(r.all)
+}
+
+func (r *recorder) messages() []published {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.Clone(r.all)
+}
+
+// fixture is a bridge between a fake network and a real broker.
+type fixture struct {
+	*recorder
+	t      *testing.T
+	net    *fakeNetwork
+	server *mochi.Server
+	dir    string
+	stop   func()
+	from   int // messages before this one were looked at
+}
+
+// start runs a bridge that knows the meter as "frient_blink_counter".
+func start(t *testing.T, prepare ...func(*fixture)) *fixture {
+	t.Helper()
+	f := &fixture{
+		t:        t,
+		recorder: &recorder{more: make(chan struct{})},
+		dir:      t.TempDir(),
+		net: &fakeNetwork{
+			events:  make(chan network.Event),
+			devices: []network.Device{meter()},
+			info: network.Info{
+				State: network.Up, EUI64: dongleEUI, PANID: 0x1a62, ExtendedPANID: 0xdddddddddddddddd,
+				Channel: 11, EZSPVersion: 13, Firmware: "7.4.4 build 0 [GA]",
+			},
+		},
+	}
+	f.write("names.json", `{"0x0015bc003f000001": "frient_blink_counter"}`)
+	f.server = mochi.New(&mochi.Options{InlineClient: true, Logger: slog.New(slog.NewTextHandler(io.Discard, nil))})
+	for _, hook := range []mochi.Hook{new(auth.AllowHook), f.recorder} {
+		if err := f.server.AddHook(hook, nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	sock := filepath.Join(t.TempDir(), "s")
+	if err := f.server.AddListener(listeners.NewUnixSock(listeners.Config{ID: "u", Address: sock})); err != nil {
+		t.Fatal(err)
+	}
+	if err := f.server.Serve(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { f.server.Close() })
+	for _, p := range prepare {
+		p(f)
+	}
+	f.run(sock)
+	return f
+}
+
+func (f *fixture) run(sock string) {
+	f.t.Helper()
+	b, err := New(Options{
+		Network: f.net, MQTT: mqttclient.Options{Server: "unix://" + sock, User: "zigbee"},
+		Dir: f.dir, Version: "1.2.3", RenamePause: renamePause,
+	})
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(f.t.Context())
+	done := make(chan error, 1)
+	go func() { done <- b.Run(ctx) }()
+	var once sync.Once
+	f.stop = func() {
+		once.Do(func() {
+			cancel()
+			if err := <-done; err != nil {
+				f.t.Errorf("Run: %v", err)
+			}
+		})
+	}
+	f.t.Cleanup(f.stop)
+	f.await("zigbee2mqtt/bridge/logging", func(p published) bool { return strings.Contains(p.Payload, "connected") })
+	f.awaitRetained("zigbee2mqtt/frient_blink_counter/availability", "online") // the last
+}
+
+func (f *fixture) write(name, content string) {
+	f.t.Helper()
+	if err := os.WriteFile(filepath.Join(f.dir, name), []byte(content), 0o600); err != nil {
+		f.t.Fatal(err)
+	}
+}
+
+// await is the next message on the topic that match accepts (nil: any).
+func (f *fixture) await(topic string, match func(published) bool) published {
+	f.t.Helper()
+	deadline := time.After(patience)
+	for {
+		f.mu.Lock()
+		for ; f.from < len(f.all); f.from++ {
+			if p := f.all[f.from]; p.Topic == topic && (match == nil || match(p)) {
+				f.from++
+				f.mu.Unlock()
+				return p
+			}
+		}
+		more := f.more
+		f.mu.Unlock()
+		select {
+		case <-more:
+		case <-deadline:
+			f.t.Fatalf("no message on %s", topic)
+		}
+	}
+}
+
+// rewind makes await look at every message again.
+func (f *fixture) rewind() { f.from = 0 }
+
+// holds is what the broker holds on a topic.
+func (f *fixture) holds(topic string) string {
+	pk, _ := f.server.Topics.Retained.Get(topic)
+	return string(pk.Payload)
+}
+
+// awaitRetained waits until the broker holds the payload on the topic.
+func (f *fixture) awaitRetained(topic, want string) {
+	f.t.Helper()
+	for end := time.Now().Add(patience); f.holds(topic) != want; time.Sleep(2 * time.Millisecond) {
+		if time.Now().After(end) {
+			f.t.Fatalf("%s holds %q, want %q", topic, f.holds(topic), want)
+		}
+	}
+}
+
+// says gives the bridge an event of the meter, as it is now unless dev is set.
+func (f *fixture) says(e network.Event) {
+	f.t.Helper()
+	if e.EUI64 == 0 {
+		e.EUI64 = meterEUI
+	}
+	if e.Device.EUI64 == 0 {
+		e.Device = meter()
+	}
+	if e.Time.IsZero() {
+		e.Time = time.Now()
+	}
+	select {
+	case f.net.events <- e:
+	case <-time.After(patience):
+		f.t.Fatal("the bridge takes no event")
+	}
+}
+
+// report is a message of the meter's endpoint 2.
+func report(cluster uint16, lqi uint8, attributes ...zcl.Attribute) network.Event {
+	return network.Event{Kind: network.MessageReceived, Message: &network.Message{
+		Endpoint: 2, Cluster: cluster, LQI: lqi, Frame: zcl.Report(attributes), Attributes: attributes,
+	}}
+}
+
+func demand(w uint64) zcl.Attribute {
+	return zcl.Attribute{ID: zcl.AttrInstantaneousDemand, Value: zcl.Number(zcl.Int24, w)}
+}
+
+// ask publishes a request and gives its answer.
+func (f *fixture) ask(name, payload string) published {
+	f.t.Helper()
+	f.publish("zigbee2mqtt/bridge/request/"+name, payload, false)
+	return f.await("zigbee2mqtt/bridge/response/"+name, nil)
+}
+
+func (f *fixture) publish(topic, payload string, retain bool) {
+	f.t.Helper()
+	if err := f.server.Publish(topic, []byte(payload), retain, 1); err != nil {
+		f.t.Fatal(err)
+	}
+}
+
+// sameJSON compares by value: 342 is 342.0, and keys have no order.
+func sameJSON(t *testing.T, want, got string) {
+	t.Helper()
+	if diff := cmp.Diff(fromJSON(t, want), fromJSON(t, got)); diff != "" {
+		t.Errorf("JSON (-want +got):\n%s", diff)
+	}
+}
+
+func fromJSON(t *testing.T, s string) any {
+	t.Helper()
+	var v any
+	if err := json.NewDecoder(bytes.NewReader([]byte(s))).Decode(&v); err != nil {
+		t.Fatalf("%q is no JSON: %v", s, err)
+	}
+	return v
+}
+
+// reference is an example of the contract. Its numbers and names are examples;
+// the model it names is sold as a smoke alarm, so the meter's stands for it.
+func reference(t *testing.T, name string) string {
+	t.Helper()
+	b, err := os.ReadFile(filepath.Join("testdata", "reference", name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strings.ReplaceAll(string(b), "SMSZB-120", "EMIZB-141")
+}
