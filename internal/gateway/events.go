@@ -36,6 +36,13 @@ func (g *Gateway) events(w http.ResponseWriter, r *http.Request) {
 	h.Set("Content-Type", "text/event-stream")
 	h.Set("X-Accel-Buffering", "no")
 	s := stream{w: w, rc: http.NewResponseController(w)}
+	// The server's read timeout would otherwise end the stream.
+	if err := s.rc.SetReadDeadline(time.Time{}); err != nil && !errors.Is(err, http.ErrNotSupported) {
+		return
+	}
+	if r.Method == http.MethodHead {
+		return
+	}
 	s.printf("retry: %d\n\n", retryMS)
 	asList := r.URL.Query().Get("view") == "devices"
 	for _, e := range first {

@@ -55,6 +55,7 @@ type Gateway struct {
 	pages   *template.Template
 	files   *files
 	handler http.Handler
+	limits  limits
 
 	mu     sync.Mutex
 	client *mqttclient.Client // nil until Run has opened it
@@ -80,7 +81,7 @@ func New(o Options) (*Gateway, error) {
 	if err != nil {
 		return nil, err
 	}
-	g := &Gateway{o: o, log: o.Log, door: door}
+	g := &Gateway{o: o, log: o.Log, door: door, limits: defaultLimits}
 	if g.files, err = openFiles(); err != nil {
 		return nil, err
 	}
@@ -105,10 +106,15 @@ const (
 	listenPause  = 5 * time.Second // between attempts to get a taken port
 	seedPause    = 2 * time.Second // between looks for a seed file
 	shutdownTime = time.Second
-	// maxConns bounds the open connections of one listener: a stranger who
-	// holds many must cost the appliance little memory.
-	maxConns = 256
 )
+
+// limits are what one visitor may take of the appliance.
+type limits struct {
+	header, read, write, idle time.Duration // events set their own for each write
+	conns                     int           // open at a time on one listener
+}
+
+var defaultLimits = limits{header: 5 * time.Second, read: 20 * time.Second, write: 30 * time.Second, idle: time.Minute, conns: 256}
 
 // Run serves until ctx ends, and returns nil then. An address that cannot be
 // had is logged once and tried again for ever; so is the broker.
@@ -185,10 +191,10 @@ func (g *Gateway) listen(ctx context.Context, addr string) {
 func (g *Gateway) serve(ctx context.Context, l net.Listener) error {
 	srv := &http.Server{
 		Handler:           g,
-		ReadHeaderTimeout: 5 * time.Second,
-		ReadTimeout:       20 * time.Second,
-		WriteTimeout:      30 * time.Second, // events set their own for each write
-		IdleTimeout:       time.Minute,
+		ReadHeaderTimeout: g.limits.header,
+		ReadTimeout:       g.limits.read,
+		WriteTimeout:      g.limits.write,
+		IdleTimeout:       g.limits.idle,
 		MaxHeaderBytes:    16 << 10,
 		ErrorLog:          slog.NewLogLogger(g.log.Handler(), slog.LevelDebug), // strangers' broken handshakes
 		BaseContext:       func(net.Listener) context.Context { return ctx },   // ends the event streams
@@ -202,7 +208,7 @@ func (g *Gateway) serve(ctx context.Context, l net.Listener) error {
 			srv.Close()
 		}
 	})
-	err := srv.Serve(limitConns(l, maxConns))
+	err := srv.Serve(limitConns(l, g.limits.conns))
 	if !stop() {
 		<-stopped
 	}

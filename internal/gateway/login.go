@@ -75,8 +75,8 @@ func (g *Gateway) healthz(w http.ResponseWriter, _ *http.Request) {
 	private(w)
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	text, status := "ok", http.StatusOK
-	if h := g.model.Health(); !h.OK {
-		text, status = h.Part, http.StatusServiceUnavailable
+	if part := g.model.Failing(); part != "" {
+		text, status = part, http.StatusServiceUnavailable
 	}
 	w.WriteHeader(status)
 	_, _ = w.Write([]byte(text + "\n"))

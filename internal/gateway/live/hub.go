@@ -72,7 +72,7 @@ func (m *Model) events() []Event {
 	now := m.now(t)
 	now.setAge(t)
 	events := []Event{
-		{"health", encode(m.wellbeing(t))},
+		{"health", encode(m.wellbeing(t, grace))},
 		{"now", encode(now)},
 		{"devices", encode(m.devices())},
 	}

@@ -217,7 +217,7 @@ func (m *Model) onHealth(msg mqttclient.Message) {
 	}
 	m.mu.Lock()
 	if _, known := m.reports[parts[1]]; known || len(m.reports) < 32 {
-		m.reports[parts[1]] = r
+		m.reports[parts[1]] = report{r, m.o.Clock()}
 	}
 	m.mu.Unlock()
 	m.changed()

@@ -12,7 +12,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/smartcore-ireland/hems/internal/health"
 	"github.com/smartcore-ireland/hems/internal/mqttclient"
 )
 
@@ -50,17 +49,17 @@ type Model struct {
 	mu       sync.Mutex
 	client   Subscriber // nil until Run
 	started  time.Time
-	down     time.Time                // since when the broker is away; zero: it is here
-	entities map[string]*entity       // by discovery topic and key
-	filters  map[string]bool          // topics outside BaseTopic: true once subscribed
-	states   map[string]*state        // by state topic
-	avail    map[string]*state        // the last message, by availability topic
-	zigbee   []bridgeDevice           // as bridge/devices lists them
-	bridge   string                   // bridge/state
-	reports  map[string]health.Report // by process
-	pairing  []byte                   // the last of hems/zigbee/pairing
-	gaps     gaps                     // between reports of the main meter
-	meterKey string                   // device whose gaps these are
+	down     time.Time          // since when the broker is away; zero: it is here
+	entities map[string]*entity // by discovery topic and key
+	filters  map[string]bool    // topics outside BaseTopic: true once subscribed
+	states   map[string]*state  // by state topic
+	avail    map[string]*state  // the last message, by availability topic
+	zigbee   []bridgeDevice     // as bridge/devices lists them
+	bridge   string             // bridge/state
+	reports  map[string]report  // by process
+	pairing  []byte             // the last of hems/zigbee/pairing
+	gaps     gaps               // between reports of the main meter
+	meterKey string             // device whose gaps these are
 	today    today
 	lasts    map[string]time.Time // time of the last stored reading, by entity; zero: none
 	storeErr error
@@ -86,7 +85,7 @@ func New(o Options) *Model {
 	return &Model{
 		o: o, dirty: make(chan struct{}, 1), started: now, down: now,
 		entities: map[string]*entity{}, filters: map[string]bool{}, states: map[string]*state{},
-		avail: map[string]*state{}, reports: map[string]health.Report{}, lasts: map[string]time.Time{},
+		avail: map[string]*state{}, reports: map[string]report{}, lasts: map[string]time.Time{},
 	}
 }
 

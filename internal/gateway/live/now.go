@@ -25,11 +25,10 @@ type Now struct {
 	Meter    string     `json:"meter"`            // its name; empty: no meter yet
 	Entity   string     `json:"entity,omitempty"` // the power series in the store
 	Stage    Stage      `json:"stage"`
-	Power    *float64   `json:"power_w"`           // watts; negative: feeding in; null: unknown
-	At       *time.Time `json:"at"`                // when it was measured; null: unknown (a retained message)
-	Today    *float64   `json:"today_kwh"`         // since midnight in the home's time zone; null: unknown
-	LateAt   *time.Time `json:"late_at,omitempty"` // when Stage turns to late if nothing comes
-	AgeInSec *float64   `json:"age_s"`             // of Power, when this was written
+	Power    *float64   `json:"power_w"`   // watts; negative: feeding in; null: unknown
+	At       *time.Time `json:"at"`        // when it was measured; null: unknown (a retained message)
+	Today    *float64   `json:"today_kwh"` // since midnight in the home's time zone; null: unknown
+	AgeInSec *float64   `json:"age_s"`     // of Power, when this was written
 }
 
 // Now is the house at this moment.
@@ -66,7 +65,7 @@ func (m *Model) now(t time.Time) Now {
 	if power.known && !at.IsZero() {
 		late := at.Add(3 * m.gaps.usual())
 		gone := at.Add(max(6*m.gaps.usual(), goneAfter))
-		n.At, n.LateAt = &at, &late
+		n.At = &at
 		switch {
 		case t.Before(late):
 			n.Stage = Fresh

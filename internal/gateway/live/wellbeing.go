@@ -22,21 +22,49 @@ type Health struct {
 // failing: everything starts at once.
 const grace = 15 * time.Second
 
-// Health is the state of everything.
+// brokerPause is how long the broker may be away before the page says so: a
+// restart is a pause, not a fault. So may the other processes, which need
+// longer.
+const (
+	brokerPause  = 2 * time.Second
+	processPause = 5 * time.Second
+)
+
+// report is what a process said of itself last.
+type report struct {
+	health.Report
+	at time.Time // of arrival
+}
+
+// Health is the state of everything, for the householder: a part that has only
+// just been started, or is started again, is not a fault.
 func (m *Model) Health() Health {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return m.wellbeing(m.o.Clock())
+	return m.wellbeing(m.o.Clock(), grace)
+}
+
+// Failing is the first part of the appliance that does not work at this moment,
+// for a monitor: "broker", "zigbee", "metrics", "store", or empty. A meter with
+// a flat battery is not the appliance's fault.
+func (m *Model) Failing() string {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if part := m.wellbeing(m.o.Clock(), 0).Part; part != "meter" {
+		return part
+	}
+	return ""
 }
 
 // wellbeing looks at the parts in the order in which a reading passes them:
-// when the broker is away, nothing is known of the others. It needs mu.
-func (m *Model) wellbeing(now time.Time) Health {
-	starting := now.Sub(m.started) < grace
-	if !m.down.IsZero() && (starting || now.Sub(m.down) < 2*time.Second) {
-		return Health{OK: true} // a restart is a pause, not a fault
-	}
+// when the broker is away, nothing is known of the others. A part may be silent
+// for patience. It needs mu.
+func (m *Model) wellbeing(now time.Time, patience time.Duration) Health {
+	starting := now.Sub(m.started) < patience
 	if !m.down.IsZero() {
+		if starting || now.Sub(m.down) < min(patience, brokerPause) {
+			return Health{OK: true}
+		}
 		return Health{Part: "broker", Message: "The message broker does not answer.",
 			Hint: "It is started again by itself. If this stays, restart the appliance."}
 	}
@@ -46,6 +74,7 @@ func (m *Model) wellbeing(now time.Time) Health {
 	} {
 		switch r, known := m.reports[p.name]; {
 		case !known && starting:
+		case known && r.State == health.Offline && now.Sub(r.at) < min(patience, processPause):
 		case !known, r.State == health.Offline, r.State == "":
 			return Health{Part: p.name, Message: p.gone,
 				Hint: "It is started again by itself. If this stays, restart the appliance."}
@@ -53,7 +82,7 @@ func (m *Model) wellbeing(now time.Time) Health {
 			return Health{Part: p.name, Message: sentence(r.Message, "Something is wrong with "+p.name+"."), Hint: sentence(r.Hint, "")}
 		}
 	}
-	if m.storeErr != nil && now.Sub(m.storeBad) >= grace {
+	if m.storeErr != nil && now.Sub(m.storeBad) >= patience {
 		return Health{Part: "store", Message: "The stored readings cannot be read.",
 			Hint: "If this stays, restart the appliance and check that its card is not full."}
 	}

@@ -118,7 +118,8 @@ func (a *accounts) set(user, password string) (changed bool, err error) {
 	old, known := a.byName[user]
 	n := len(a.byName)
 	a.mu.RUnlock()
-	if known && old.params == a.params && old.matches(password) {
+	same := known && old.matches(password)
+	if same && old.params == a.params {
 		return false, nil
 	}
 	if !known && n >= maxAccounts {
@@ -142,7 +143,7 @@ func (a *accounts) set(user, password string) (changed bool, err error) {
 		return false, err
 	}
 	a.byName[user] = h
-	return true, nil
+	return !same, nil
 }
 
 // CleanUser is the form in which names are kept and compared: without spaces
