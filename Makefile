@@ -1,0 +1,79 @@
+# SmartCORE HEMS. "make run" runs the appliance here, "make test" tests it.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+GO      ?= go
+BIN     := build/bin
+UI      := internal/gateway/ui
+VERSION := $(shell git describe --always --dirty 2>/dev/null || echo unversioned)
+LDFLAGS := -s -w -X github.com/smartcore-ireland/hems/appliance.Version=$(VERSION)
+PROGRAMS := hems hems-broker hems-gateway hems-metrics hems-simulator hems-zigbee
+export CGO_ENABLED := 0
+
+.PHONY: help run build ui test lint unit e2e interop bench fuzz clean
+
+help: ## show this
+	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+run: build ## run the whole appliance here (DONGLE=/dev/ttyACM0 for a real stick)
+	@HEMS_DONGLE="$(or $(DONGLE),$(HEMS_DONGLE))" exec $(BIN)/hems run
+
+build: ui ## build every program into build/bin
+	@mkdir -p $(BIN)
+	@.ci/progress build $(GO) build -v -trimpath -ldflags '$(LDFLAGS)' -o $(BIN)/ $(PROGRAMS:%=./cmd/%)
+
+ui: $(UI)/dist/main.js ## bundle the dashboard
+
+UI_SOURCES := $(shell find $(UI) -path $(UI)/node_modules -prune -o -path $(UI)/dist -prune -o -type f -print)
+
+$(UI)/node_modules/.package-lock.json: $(UI)/package.json $(UI)/package-lock.json
+	@.ci/need node=nodejs npm
+	@echo "ui: installing esbuild, typescript, uplot"
+	@cd $(UI) && npm ci --no-audit --no-fund --loglevel=error
+	@touch $@
+
+$(UI)/dist/main.js: $(UI)/node_modules/.package-lock.json $(UI_SOURCES)
+	@cd $(UI) && npm run --silent build
+	@touch $@
+
+test: lint unit e2e ## all tests but the interoperability ones (needs chromium; installs it where it may)
+
+lint: ui ## gofmt, vet, staticcheck, the dashboard's types
+	@unformatted=$$(gofmt -l $$(git ls-files -co --exclude-standard '*.go')); test -z "$$unformatted" || { echo "error: not formatted: $$unformatted"; echo "hint: gofmt -w $$unformatted"; exit 1; }
+	@echo "lint: vet"
+	@$(GO) vet ./... && $(GO) vet -tags e2e,interop ./...
+	@echo "lint: staticcheck"
+	@$(GO) tool staticcheck -tags e2e,interop ./...
+	@cd $(UI) && npm run --silent check
+
+unit: ui ## unit tests with the race detector
+	@.ci/need gcc
+	CGO_ENABLED=1 $(GO) test -race -timeout 8m ./...
+
+e2e: build ## the real programs end to end, with a real browser and a real time-series server
+	@.ci/need chromium
+	HEMS_BIN=$(abspath $(BIN)) $(GO) test -tags e2e -count=1 -timeout 15m ./internal/e2e/... ./internal/gateway/... ./internal/metrics/...
+
+interop: build ## the real Zigbee2MQTT on our simulated dongle (installs it from npm)
+	@.ci/need node=nodejs npm
+	HEMS_BIN=$(abspath $(BIN)) $(GO) test -tags interop -count=1 -v -timeout 15m ./internal/interop/...
+
+bench: build ## benchmarks, and the time from radio to MQTT subscriber
+	$(GO) test -run '^$$' -bench . -benchmem ./internal/...
+	HEMS_BIN=$(abspath $(BIN)) $(GO) test -tags e2e -count=1 -v -run TestRadioToSubscriber -bench-reports 1000 ./internal/e2e
+
+FUZZTIME ?= 30s
+fuzz: ## every fuzz target for FUZZTIME (default 30s)
+	@for pkg in $$($(GO) list ./...); do \
+		for target in $$($(GO) test -list '^Fuzz' $$pkg | grep '^Fuzz' || true); do \
+			echo "fuzz: $$pkg $$target"; \
+			$(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) $$pkg; \
+		done; \
+	done
+
+clean: ## remove what was built (the data in ./run stays)
+	rm -rf build $(UI)/node_modules $(UI)/dist/*

@@ -1,0 +1,69 @@
+// Package metrics puts hems-metrics together: the entities on MQTT, the store,
+// and the destinations of hems.yaml.
+package metrics
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/smartcore-ireland/hems/appliance"
+	"github.com/smartcore-ireland/hems/internal/metrics"
+	"github.com/smartcore-ireland/hems/internal/mqttclient"
+	"github.com/smartcore-ireland/hems/internal/store"
+)
+
+// Run is the metrics writer until ctx ends.
+func Run(ctx context.Context, env appliance.Env, cfg appliance.Config) error {
+	w, err := metrics.New(metrics.Options{
+		MQTT: mqttclient.Options{
+			Server:   "unix://" + env.MQTTSocket(),
+			User:     "metrics",
+			Password: env.Password("metrics"),
+			Log:      env.Log,
+		},
+		OpenStore: func() (*store.Store, error) {
+			return store.Open(env.Path("store", "hems.db"), store.Options{
+				CommitInterval: time.Duration(cfg.Metrics.CommitEvery),
+				Retention:      time.Duration(cfg.Metrics.KeepDays) * 24 * time.Hour,
+				Log:            env.Log,
+			})
+		},
+		Destinations: destinations(env, cfg.Metrics.Destinations),
+		Log:          env.Log,
+	})
+	if err != nil {
+		return err
+	}
+	return w.Run(ctx)
+}
+
+func destinations(env appliance.Env, from []appliance.Destination) (to []metrics.Destination) {
+	for _, d := range from {
+		to = append(to, metrics.Destination{
+			Name:   d.Name,
+			URL:    d.URL.String(),
+			Org:    d.Org,
+			Bucket: d.Bucket,
+			Token:  token(env, d.Token),
+		})
+	}
+	return to
+}
+
+// token reads a destination's token each time it is asked, so that a new one
+// takes effect without a restart.
+func token(env appliance.Env, name string) func() (string, error) {
+	if name == "" {
+		return nil
+	}
+	return func() (string, error) {
+		b, err := os.ReadFile(env.Secret(name))
+		if err != nil {
+			return "", fmt.Errorf("reading the token: %w: put it in the file %s", err, env.Secret(name))
+		}
+		return strings.TrimSpace(string(b)), nil
+	}
+}

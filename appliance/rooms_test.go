@@ -1,0 +1,118 @@
+package appliance
+
+import (
+	"os/exec"
+	"path"
+	"slices"
+	"strings"
+	"testing"
+)
+
+const module = "github.com/smartcore-ireland/hems/"
+
+// A rule keeps a room from knowing what is not its business. Paths are
+// relative to the module; a trailing "/..." takes in everything below.
+type rule struct {
+	room   string
+	never  []string // packages that may not be reached from it, however indirectly
+	only   []string // if set, the only packages of this module it may import itself
+	reason string
+}
+
+var nothing = []string{"-"}
+
+var rules = []rule{
+	{room: "cmd/...", only: []string{"appliance/...", "internal/cli", "internal/simulator"},
+		reason: "a program is flags, signals and one call"},
+	{room: "appliance", never: []string{"internal/zigbee/...", "internal/store", "internal/gateway", "internal/broker", "modernc.org/sqlite"},
+		reason: "the plan is linked into every process; what one process needs is put together below it"},
+	{room: "appliance/broker", never: []string{"internal/zigbee/...", "internal/store", "internal/gateway", "modernc.org/sqlite"},
+		reason: "the broker does not link the other processes' rooms"},
+	{room: "appliance/zigbee", never: []string{"internal/store", "internal/gateway", "internal/broker", "modernc.org/sqlite"},
+		reason: "the coordinator does not link the other processes' rooms"},
+	{room: "appliance/metrics", never: []string{"internal/zigbee/...", "internal/gateway", "internal/broker"},
+		reason: "the metrics writer does not link the other processes' rooms"},
+	{room: "appliance/gateway", never: []string{"internal/zigbee/...", "internal/metrics", "internal/broker"},
+		reason: "the gateway sees devices through MQTT and history alone"},
+	{room: "internal/zigbee/ash", only: nothing, reason: "bytes to frames and back: it does not know what a frame says"},
+	{room: "internal/zigbee/serialport", only: nothing, reason: "a line is a line, whatever talks on it"},
+	{room: "internal/zigbee/zcl", only: nothing, reason: "frames of the specification, whoever sends them"},
+	{room: "internal/zigbee/zdo", only: []string{"internal/zigbee/zcl"}, reason: "frames of the specification, whoever sends them"},
+	{room: "internal/zigbee/ezsp", only: []string{"internal/zigbee/ash", "internal/zigbee/zcl"},
+		reason: "commands and callbacks, not networks, devices or MQTT"},
+	{room: "internal/zigbee/device", only: []string{"internal/zigbee/zcl"}, reason: "what clusters mean, not how they travelled"},
+	{room: "internal/zigbee/network", never: []string{"internal/mqttclient", "internal/discovery", "internal/health", "internal/zigbee/bridge"},
+		reason: "the coordinator's network exists without MQTT"},
+	{room: "internal/zigbee/bridge", never: []string{"go.bug.st/serial", "internal/zigbee/serialport"},
+		reason: "topics and payloads, not serial lines"},
+	{room: "internal/discovery", never: []string{"internal/zigbee/...", "internal/mqttclient"}, reason: "documents of any device, not only Zigbee's"},
+	{room: "internal/mqttclient", only: nothing, reason: "it carries messages and does not read them"},
+	{room: "internal/broker", only: []string{"internal/atomicfile"}, reason: "it keeps messages and does not read them"},
+	{room: "internal/store", never: []string{"internal/mqttclient", "net/http"}, reason: "readings, whoever brought them and whoever asks"},
+	{room: "internal/history", never: []string{"internal/mqttclient", "net/http", "internal/gateway"}, reason: "questions to the store, not pages"},
+	{room: "internal/metrics", never: []string{"internal/zigbee/...", "internal/gateway"}, reason: "entities of any device; no pages"},
+	{room: "internal/gateway", never: []string{"internal/zigbee/...", "internal/metrics"},
+		reason: "pages see devices through MQTT and history through an interface"},
+	{room: "internal/simulator/...", never: []string{"internal/zigbee/...", "internal/mqttclient", "internal/discovery"},
+		reason: "it speaks only the wire, so that it can be checked by other coordinators"},
+	{room: "internal/atomicfile", only: nothing, reason: "files, not what is in them"},
+	{room: "internal/supervise", only: nothing, reason: "processes, not what they do"},
+	{room: "internal/health", only: nothing, reason: "one sentence, not who says it"},
+}
+
+func matches(pattern, pkg string) bool {
+	if below, ok := strings.CutSuffix(pattern, "/..."); ok {
+		return pkg == below || strings.HasPrefix(pkg, below+"/")
+	}
+	return pkg == pattern
+}
+
+func matchesAny(patterns []string, pkg string) bool {
+	return slices.ContainsFunc(patterns, func(p string) bool { return matches(p, pkg) })
+}
+
+// TestRooms holds the house plan: who may import whom.
+func TestRooms(t *testing.T) {
+	cmd := exec.Command("go", "list", "-f", `{{.ImportPath}}|{{join .Imports ","}}|{{join .Deps ","}}`, "./...")
+	cmd.Dir = ".."
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("listing the packages: %v", err)
+	}
+	local := func(list string) (out []string) {
+		for p := range strings.SplitSeq(list, ",") {
+			out = append(out, strings.TrimPrefix(p, module))
+		}
+		return out
+	}
+	used := map[string]bool{}
+	for line := range strings.Lines(string(out)) {
+		f := strings.Split(strings.TrimSpace(line), "|")
+		pkg := strings.TrimPrefix(f[0], module)
+		if slices.Contains([]string{"util", "utils", "common", "helpers", "misc"}, path.Base(pkg)) {
+			t.Errorf("%s: a package is named after what it knows", pkg)
+		}
+		for _, r := range rules {
+			if !matches(r.room, pkg) {
+				continue
+			}
+			used[r.room] = true
+			for _, dep := range local(f[2]) {
+				if matchesAny(r.never, dep) {
+					t.Errorf("%s reaches %s: %s", pkg, dep, r.reason)
+				}
+			}
+			for _, imp := range strings.Split(f[1], ",") {
+				own, isOwn := strings.CutPrefix(imp, module)
+				if isOwn && r.only != nil && !matchesAny(r.only, own) {
+					t.Errorf("%s imports %s: %s", pkg, own, r.reason)
+				}
+			}
+		}
+	}
+	for _, r := range rules {
+		if !used[r.room] {
+			t.Errorf("the rule for %s matches no package", r.room)
+		}
+	}
+}

@@ -1,0 +1,138 @@
+// Package cli is the hems command: it knows the words a person types and the
+// words they get back, and must never know how the appliance does what they
+// ask for.
+package cli
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/smartcore-ireland/hems/appliance"
+	"github.com/smartcore-ireland/hems/appliance/development"
+)
+
+const usage = `usage: hems run [-dongle DEVICE] [-data DIR]
+       hems version
+
+hems run starts the whole appliance on this machine: the real programs beside
+this one, on the data directory ./run, with a simulated dongle and home, until
+Ctrl-C.
+
+  -dongle   a real stick instead: /dev/ttyACM0, or tcp://host:port
+  -data     the data directory (default $HEMS_DATA, then ./run)
+
+HEMS_PORT_BASE=20000 moves the ports (dashboard 20000, MQTT 20004), so that
+several can run side by side. HEMS_LISTEN=0.0.0.0 lets other machines in; the
+default is this machine alone.
+`
+
+// errUsage is a mistake in what was typed; the usage has been shown.
+var errUsage = errors.New("usage")
+
+// Main runs the command line args (without the program's name) and returns the
+// exit status: 0, 1 for what failed, 2 for what was typed wrong.
+func Main(ctx context.Context, args []string, getenv func(string) string, stdout, stderr io.Writer) int {
+	c := &command{getenv: getenv, stdout: stdout, stderr: stderr}
+	err := c.dispatch(ctx, args)
+	switch {
+	case err == nil:
+		return 0
+	case errors.Is(err, errUsage):
+		return 2
+	}
+	fmt.Fprintf(stderr, "error: %v\n", err)
+	return 1
+}
+
+type command struct {
+	getenv         func(string) string
+	stdout, stderr io.Writer
+}
+
+func (c *command) dispatch(ctx context.Context, args []string) error {
+	if len(args) == 0 {
+		fmt.Fprint(c.stderr, usage)
+		return errUsage
+	}
+	switch args[0] {
+	case "run":
+		return c.run(ctx, args[1:])
+	case "version":
+		fmt.Fprintln(c.stdout, appliance.Version)
+		return nil
+	case "help", "-h", "-help", "--help":
+		fmt.Fprint(c.stdout, usage)
+		return nil
+	}
+	fmt.Fprintf(c.stderr, "error: %q is no command of hems\nhint: hems help\n", args[0])
+	return errUsage
+}
+
+func (c *command) run(ctx context.Context, args []string) error {
+	flags := flag.NewFlagSet("run", flag.ContinueOnError)
+	flags.SetOutput(c.stderr)
+	flags.Usage = func() { fmt.Fprint(c.stderr, usage) }
+	dongle := flags.String("dongle", c.getenv("HEMS_DONGLE"), "")
+	data := flags.String("data", c.getenv("HEMS_DATA"), "")
+	simulator := flags.String("simulator", "", "") // further arguments for the simulator: for tests
+	if err := flags.Parse(args); errors.Is(err, flag.ErrHelp) {
+		return nil
+	} else if err != nil {
+		return errUsage
+	}
+	if flags.NArg() > 0 {
+		fmt.Fprintf(c.stderr, "error: %q is one word too many\nhint: hems help\n", flags.Arg(0))
+		return errUsage
+	}
+	if *data == "" {
+		*data = "run"
+	}
+	listen := c.getenv("HEMS_LISTEN")
+	if listen == "" {
+		listen = "127.0.0.1" // a development appliance is nobody else's
+	}
+	env, err := appliance.EnvFromOS(func(key string) string {
+		switch key {
+		case "HEMS_DATA":
+			return *data
+		case "HEMS_DONGLE":
+			return *dongle
+		case "HEMS_LISTEN":
+			return listen
+		}
+		return c.getenv(key)
+	})
+	if err != nil {
+		return err
+	}
+	exe, err := os.Executable()
+	if err != nil {
+		return fmt.Errorf("finding the programs beside this one: %w", err)
+	}
+	return development.Run(ctx, development.Options{
+		Env:           env,
+		Bin:           filepath.Dir(exe),
+		Stdout:        c.stdout,
+		Log:           c.stderr,
+		Color:         isTerminal(c.stderr) && c.getenv("NO_COLOR") == "",
+		SimulatorArgs: strings.Fields(*simulator),
+		Environ:       []string{"PATH=" + c.getenv("PATH"), "HOME=" + c.getenv("HOME"), "TZ=" + c.getenv("TZ")},
+	})
+}
+
+func isTerminal(w io.Writer) bool {
+	f, ok := w.(*os.File)
+	if !ok {
+		return false
+	}
+	_, err := unix.IoctlGetTermios(int(f.Fd()), unix.TCGETS)
+	return err == nil
+}
