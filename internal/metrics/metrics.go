@@ -1,0 +1,223 @@
+// Package metrics learns entities from discovery documents, takes their values
+// from the states they publish, keeps each value once in the store, and sends
+// what is in the store to every destination. It knows MQTT, the store and the
+// line protocol of time-series servers. It must never know Zigbee, what kind
+// of device publishes a state, or pages.
+package metrics
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/smartcore-ireland/hems/internal/discovery"
+	"github.com/smartcore-ireland/hems/internal/health"
+	"github.com/smartcore-ireland/hems/internal/mqttclient"
+	"github.com/smartcore-ireland/hems/internal/store"
+)
+
+// process is the name under which health is published.
+const process = "metrics"
+
+// Options put a Writer together. MQTT and OpenStore are required.
+type Options struct {
+	// MQTT says where the broker is and who we are. The client id is
+	// "hems-metrics" unless given; the will and what happens on connection
+	// are the Writer's.
+	MQTT mqttclient.Options
+	// OpenStore opens the store; Run calls it until it succeeds, and closes
+	// the store when it ends.
+	OpenStore func() (*store.Store, error)
+	// Destinations are sent all readings; none is fine.
+	Destinations []Destination
+	// DiscoveryPrefix is the topic above discovery documents; default
+	// "homeassistant".
+	DiscoveryPrefix string
+	// Log is where the writer reports; default: nowhere.
+	Log *slog.Logger
+	// Now is the clock that readings are stamped with; default time.Now.
+	Now func() time.Time
+}
+
+// Writer is the metrics process. Make one with New and call Run once.
+type Writer struct {
+	o       Options
+	log     *slog.Logger
+	senders []*sender
+
+	mu       sync.Mutex
+	entities *registry
+	counts   Counts
+	openErr  error // why the store is not open
+
+	store  *store.Store
+	client *mqttclient.Client
+	topics *topics
+
+	reports chan struct{} // asks for the health report to be looked at
+}
+
+// Counts is what a Writer has seen since it began.
+type Counts struct {
+	Readings     uint64 // stored
+	Dropped      uint64 // lost because the store could not take more
+	NotNumbers   uint64 // states that are text
+	BadStates    uint64 // states whose template or JSON failed
+	BadDocuments uint64 // discovery documents that could not be used
+	Entities     int    // known now
+}
+
+// New checks the options.
+func New(o Options) (*Writer, error) {
+	if o.OpenStore == nil {
+		return nil, errors.New("metrics: no store is given")
+	}
+	if o.DiscoveryPrefix == "" {
+		o.DiscoveryPrefix = discovery.DefaultPrefix
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.MQTT.ClientID == "" {
+		o.MQTT.ClientID = "hems-metrics"
+	}
+	w := &Writer{o: o, log: o.Log, reports: make(chan struct{}, 1)}
+	names := map[string]bool{}
+	for _, d := range o.Destinations {
+		s, err := newSender(d, o.Log)
+		if err != nil {
+			return nil, fmt.Errorf("metrics: %w", err)
+		}
+		if names[d.Name] {
+			return nil, fmt.Errorf("metrics: two destinations are called %q", d.Name)
+		}
+		names[d.Name] = true
+		s.changed = w.lookAtHealth
+		w.senders = append(w.senders, s)
+	}
+	return w, nil
+}
+
+// Counts returns what has been seen so far.
+func (w *Writer) Counts() Counts {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	c := w.counts
+	if w.entities != nil {
+		c.Entities = w.entities.len()
+	}
+	return c
+}
+
+// Run works until ctx ends, and then commits what waits. A broker, store or
+// destination that is not there is tried again for ever; the error is nil
+// unless the last commit failed.
+func (w *Writer) Run(ctx context.Context) error {
+	mqtt := w.o.MQTT
+	mqtt.Log = w.log
+	mqtt.Will = &mqttclient.Message{Topic: health.Topic(process), Payload: health.Report{State: health.Offline}.Payload(), QoS: 1, Retain: true}
+	mqtt.OnUp = func(context.Context, *mqttclient.Client) { w.lookAtHealth() }
+	// The client outlives ctx by a moment, so that it can say goodbye.
+	clientCtx, stopClient := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopClient()
+	client, err := mqttclient.Open(clientCtx, mqtt)
+	if err != nil {
+		return fmt.Errorf("metrics: %w", err)
+	}
+	w.client = client
+
+	var group sync.WaitGroup
+	reporting, stopReporting := context.WithCancel(ctx)
+	defer stopReporting()
+	group.Go(func() { w.reportHealth(reporting) })
+	err = w.openStore(ctx)
+	if err == nil {
+		err = w.work(ctx)
+	} else {
+		err = nil // ctx ended before there was a store
+	}
+	stopReporting()
+	group.Wait()
+	w.sayGoodbye(ctx)
+	if w.store != nil {
+		err = errors.Join(err, w.store.Close())
+	}
+	return err
+}
+
+// openStore opens the store, however long it takes.
+func (w *Writer) openStore(ctx context.Context) error {
+	wait := 100 * time.Millisecond
+	for {
+		s, err := w.o.OpenStore()
+		w.mu.Lock()
+		before := w.openErr
+		w.openErr = err
+		if err == nil {
+			w.store = s
+			w.entities = newRegistry(s.Series())
+		}
+		w.mu.Unlock()
+		w.lookAtHealth()
+		if err == nil {
+			return nil
+		}
+		if before == nil || before.Error() != err.Error() {
+			w.log.Error("the store of readings cannot be opened; it is tried again", "err", err)
+		}
+		if !pause(ctx, wait) {
+			return ctx.Err()
+		}
+		wait = min(2*wait, 5*time.Second)
+	}
+}
+
+// work subscribes to everything and sends until ctx ends.
+func (w *Writer) work(ctx context.Context) error {
+	w.topics = newTopics(w.client, w.wantedTopics, w.takeState, w.log)
+	var group sync.WaitGroup
+	group.Go(func() { w.topics.run(ctx) })
+	for _, s := range w.senders {
+		group.Go(func() { s.run(ctx, w.store) })
+	}
+	// Below the prefix there may be much that is no document.
+	for _, filter := range []string{"/+/+/config", "/+/+/+/config"} {
+		group.Go(func() { w.topics.keepSubscribed(ctx, w.o.DiscoveryPrefix+filter, w.takeDocument) })
+	}
+	<-ctx.Done()
+	group.Wait()
+	return nil
+}
+
+// sayGoodbye leaves the broker in order: a clean disconnect publishes no will.
+func (w *Writer) sayGoodbye(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
+	defer cancel()
+	if w.client.Connected() {
+		err := w.client.Publish(ctx, mqttclient.Message{Topic: health.Topic(process), Payload: health.Report{State: health.Offline}.Payload(), QoS: 1, Retain: true})
+		if err != nil {
+			w.log.Debug("the last word could not be published", "err", err)
+		}
+	}
+	if err := w.client.Close(ctx); err != nil {
+		w.log.Debug("the MQTT client did not close in order", "err", err)
+	}
+}
+
+// pause waits; it reports false when ctx ended first.
+func pause(ctx context.Context, d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}

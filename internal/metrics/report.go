@@ -1,0 +1,99 @@
+package metrics
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"strings"
+	"time"
+
+	"github.com/smartcore-ireland/hems/internal/health"
+	"github.com/smartcore-ireland/hems/internal/mqttclient"
+)
+
+// reportEvery is how often health is looked at when nothing asks for it.
+const reportEvery = 10 * time.Second
+
+// lookAtHealth asks for the health report to be brought up to date.
+func (w *Writer) lookAtHealth() {
+	select {
+	case w.reports <- struct{}{}:
+	default:
+	}
+}
+
+// reportHealth publishes the report when it changes and when the broker is new
+// to it, until ctx ends.
+func (w *Writer) reportHealth(ctx context.Context) {
+	tick := time.NewTicker(reportEvery)
+	defer tick.Stop()
+	var published health.Report
+	for {
+		asked := false
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		case <-w.reports:
+			asked = true
+		}
+		report := w.health(ctx)
+		if report == published && !asked || !w.client.Connected() {
+			continue
+		}
+		message := mqttclient.Message{Topic: health.Topic(process), Payload: report.Payload(), QoS: 1, Retain: true}
+		if err := w.client.Publish(ctx, message); err == nil {
+			published = report
+		}
+	}
+}
+
+// health is what the process says of itself. A destination that is away is no
+// failure of ours: its readings wait in the store.
+func (w *Writer) health(ctx context.Context) health.Report {
+	w.mu.Lock()
+	openErr, s, dropped := w.openErr, w.store, w.counts.Dropped
+	w.mu.Unlock()
+	if s == nil {
+		message := "the store of readings is being opened"
+		if openErr != nil {
+			message = "the store of readings cannot be opened: " + openErr.Error()
+		}
+		return health.Report{State: health.Failing, Message: message, Hint: "look for a full or read-only disk; it is tried again by itself"}
+	}
+	if err := s.Failure(); err != nil {
+		message := "readings cannot be stored and wait in memory: " + err.Error()
+		if dropped > 0 {
+			message = fmt.Sprintf("readings cannot be stored, and %s were lost: %v", about(int64(dropped)), err)
+		}
+		return health.Report{State: health.Failing, Message: message, Hint: "look for a full or read-only disk; storing resumes by itself"}
+	}
+	report := health.Report{State: health.OK}
+	var messages, hints []string
+	for _, d := range w.senders {
+		trouble, hint := d.trouble()
+		if trouble == "" {
+			continue
+		}
+		backlog, err := s.Backlog(ctx, d.cursor())
+		if err != nil {
+			continue // the store's own failure is reported above, next time
+		}
+		messages = append(messages, fmt.Sprintf("%s readings wait for %s: %s", about(backlog), d.Name, trouble))
+		if hint != "" {
+			hints = append(hints, hint)
+		}
+	}
+	report.Message, report.Hint = strings.Join(messages, "; "), strings.Join(hints, "; ")
+	return report
+}
+
+// about writes a number with two significant digits, so that a report does not
+// change with every reading.
+func about(n int64) string {
+	if n < 100 {
+		return fmt.Sprint(n)
+	}
+	scale := math.Pow(10, math.Floor(math.Log10(float64(n)))-1)
+	return fmt.Sprintf("about %.0f", math.Round(float64(n)/scale)*scale)
+}

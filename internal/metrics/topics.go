@@ -1,0 +1,110 @@
+package metrics
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"time"
+
+	"github.com/smartcore-ireland/hems/internal/mqttclient"
+)
+
+// subscriber is what topics needs of an MQTT client.
+type subscriber interface {
+	Subscribe(ctx context.Context, filter string, qos byte, h func(mqttclient.Message)) error
+	Unsubscribe(ctx context.Context, filter string) error
+}
+
+// topics keeps one subscription for each topic that is wanted, and none for
+// others. The client makes them again when it reconnects.
+type topics struct {
+	client  subscriber
+	handler func(mqttclient.Message)
+	log     *slog.Logger
+
+	wanted func() map[string]bool
+	change chan struct{}
+
+	have map[string]bool // run's own
+}
+
+// subscribeRetry is how long a refused subscription waits for the next try.
+const subscribeRetry = 30 * time.Second
+
+// newTopics takes the topics that are wanted from wanted.
+func newTopics(c subscriber, wanted func() map[string]bool, handler func(mqttclient.Message), log *slog.Logger) *topics {
+	return &topics{client: c, wanted: wanted, handler: handler, log: log, change: make(chan struct{}, 1), have: map[string]bool{}}
+}
+
+// changed says that other topics are wanted now.
+func (t *topics) changed() {
+	select {
+	case t.change <- struct{}{}:
+	default:
+	}
+}
+
+// run makes subscriptions until ctx ends.
+func (t *topics) run(ctx context.Context) {
+	var retry <-chan time.Time
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-t.change:
+		case <-retry:
+		}
+		retry = nil
+		if !t.reconcile(ctx) {
+			retry = time.After(subscribeRetry)
+		}
+	}
+}
+
+// reconcile makes what is there what is wanted; false: not all of it.
+func (t *topics) reconcile(ctx context.Context) bool {
+	wanted := t.wanted()
+	complete := true
+	for topic := range wanted {
+		if t.have[topic] {
+			continue
+		}
+		if err := t.client.Subscribe(ctx, topic, 1, t.handler); err != nil {
+			complete = t.failed(ctx, "a state cannot be subscribed to; it is tried again", topic, err)
+			continue
+		}
+		t.have[topic] = true
+	}
+	for topic := range t.have {
+		if wanted[topic] {
+			continue
+		}
+		if err := t.client.Unsubscribe(ctx, topic); err != nil {
+			complete = t.failed(ctx, "a subscription cannot be ended; it is tried again", topic, err)
+			continue
+		}
+		delete(t.have, topic)
+	}
+	return complete
+}
+
+func (t *topics) failed(ctx context.Context, what, topic string, err error) bool {
+	if ctx.Err() == nil && !errors.Is(err, mqttclient.ErrDown) {
+		t.log.Warn(what, "topic", topic, "err", err)
+	}
+	return false
+}
+
+// keepSubscribed makes one subscription, however long it takes.
+func (t *topics) keepSubscribed(ctx context.Context, filter string, h func(mqttclient.Message)) {
+	for {
+		err := t.client.Subscribe(ctx, filter, 1, h)
+		if err == nil {
+			return
+		}
+		t.failed(ctx, "discovery documents cannot be subscribed to; it is tried again", filter, err)
+		if !pause(ctx, subscribeRetry) {
+			return
+		}
+	}
+}
