@@ -3,14 +3,10 @@ package broker
 import (
 	"bytes"
 	"math/rand/v2"
-	"strings"
-	"sync/atomic"
 	"time"
 
 	mqtt "github.com/mochi-mqtt/server/v2"
 	"github.com/mochi-mqtt/server/v2/packets"
-
-	"github.com/smartcore-ireland/hems/internal/broker/retained"
 )
 
 // signInDelay is the shortest pause before wrong credentials are answered; up to
@@ -119,54 +115,6 @@ func (h *hook) OnACLCheck(cl *mqtt.Client, topic string, write bool) bool {
 	return false
 }
 
-func (h *hook) OnSessionEstablish(cl *mqtt.Client, _ packets.Packet) {
-	if c, ok := cl.Net.Conn.(*conn); ok {
-		h.b.sessions.establish(cl, c)
-	}
-}
-
-func (h *hook) OnSessionEstablished(cl *mqtt.Client, _ packets.Packet) {
-	// A client that can take as much as we keep for it needs no send quota. With
-	// one, the server can lock itself while it looks for the next message.
-	if cl.Properties.Props.ReceiveMaximum >= maxQueued {
-		cl.State.Inflight.ResetSendQuota(0)
-	}
-	if c, ok := cl.Net.Conn.(*conn); ok {
-		h.b.sessions.release(c)
-	}
-}
-
-// OnClientExpired takes the subscriptions of an expired session away, which the
-// server would give to the next client with its id.
-func (h *hook) OnClientExpired(cl *mqtt.Client) {
-	h.b.server.UnsubscribeClient(cl)
-	cl.ClearInflights()
-}
-
-// OnPacketRead mends two things. The server forgets some messages when it sends
-// them and would never give their send quota back, until nothing is sent any
-// more. And it drops what is published to $SYS without an answer: under another
-// name that is forbidden too, it is refused as everything else is.
-func (h *hook) OnPacketRead(cl *mqtt.Client, pk packets.Packet) (packets.Packet, error) {
-	if pk.FixedHeader.Type == packets.Puback {
-		if _, waiting := cl.State.Inflight.Get(pk.PacketID); !waiting {
-			cl.State.Inflight.IncreaseSendQuota()
-		}
-	}
-	if pk.FixedHeader.Type == packets.Publish && len(pk.TopicName) >= 4 && strings.EqualFold(pk.TopicName[:4], "$SYS") {
-		pk.TopicName = "$" + pk.TopicName[4:]
-	}
-	return pk, nil
-}
-
-// OnPacketEncode tells MQTT 5 clients the largest packet.
-func (h *hook) OnPacketEncode(cl *mqtt.Client, pk packets.Packet) packets.Packet {
-	if pk.FixedHeader.Type == packets.Connack && cl.Properties.ProtocolVersion == 5 && pk.ReasonCode == 0 {
-		pk.Properties.MaximumPacketSize = maxPacket
-	}
-	return pk
-}
-
 // OnSubscribe refuses subscriptions beyond the limit: the server answers an
 // empty filter with "invalid".
 func (h *hook) OnSubscribe(cl *mqtt.Client, pk packets.Packet) packets.Packet {
@@ -189,95 +137,6 @@ func (h *hook) OnSubscribe(cl *mqtt.Client, pk packets.Packet) packets.Packet {
 			pk.Filters[i].Filter = ""
 			h.refused("an MQTT client has too many subscriptions", "client", clip(cl.ID), "limit", maxSubscriptions)
 		}
-	}
-	return pk
-}
-
-// OnPublish: a message beyond the limits of the store is delivered, but not kept.
-func (h *hook) OnPublish(cl *mqtt.Client, pk packets.Packet) (packets.Packet, error) {
-	if pk.FixedHeader.Retain && len(pk.Payload) > 0 && !h.b.store.Load().Admit(pk.TopicName, len(pk.Payload)) {
-		pk.FixedHeader.Retain = false
-		if missed, ok := h.b.refuseLog.allow(); ok {
-			h.b.log.Warn("an MQTT message was delivered but not retained: the store is full",
-				"topic", clip(pk.TopicName), "client", clip(cl.ID), "topics_limit", maxRetained, "bytes_limit", maxRetainedBytes, "not_logged", missed)
-		}
-	}
-	if c, ok := cl.Net.Conn.(*conn); ok && pk.FixedHeader.Retain {
-		c.lock(h.b.replay.Lock, h.b.replay.Unlock) // until OnRetainMessage
-	}
-	return pk, nil
-}
-
-// OnWill locks as OnPublish does. A delayed will is sent, and retained, later.
-func (h *hook) OnWill(cl *mqtt.Client, will mqtt.Will) (mqtt.Will, error) {
-	if c, ok := cl.Net.Conn.(*conn); ok && will.Retain && will.WillDelayInterval == 0 {
-		c.lock(h.b.replay.Lock, h.b.replay.Unlock)
-	}
-	return will, nil
-}
-
-func (h *hook) OnPacketProcessed(cl *mqtt.Client, pk packets.Packet, _ error) {
-	if c, ok := cl.Net.Conn.(*conn); ok && pk.FixedHeader.Type == packets.Subscribe {
-		c.release()
-	}
-}
-
-func (h *hook) OnPublishDropped(cl *mqtt.Client, pk packets.Packet) {
-	h.b.counts.messages.Add(1)
-	if missed, ok := h.b.dropLog.allow(); ok {
-		h.b.log.Warn("MQTT messages were dropped: a client reads too slowly",
-			"client", clip(cl.ID), "topic", clip(pk.TopicName), "not_logged", missed)
-	}
-}
-
-// OnRetainMessage is called before the publication is acknowledged.
-func (h *hook) OnRetainMessage(cl *mqtt.Client, pk packets.Packet, _ int64) {
-	h.b.store.Load().Put(messageOf(pk))
-	delayedWill := pk.Connect.WillProperties.WillDelayInterval > 0 // not the connection's goroutine
-	if c, ok := cl.Net.Conn.(*conn); ok && !delayedWill {
-		c.release()
-	}
-}
-
-func (h *hook) OnRetainedExpired(topic string) {
-	h.b.store.Load().Delete(topic)
-	atomic.StoreInt64(&h.b.server.Info.Retained, int64(h.b.server.Topics.Retained.Len()))
-}
-
-func messageOf(pk packets.Packet) retained.Message {
-	p := pk.Properties
-	m := retained.Message{
-		Topic: pk.TopicName, Payload: pk.Payload, QoS: pk.FixedHeader.Qos, Expires: pk.Expiry,
-		Properties: retained.Properties{
-			Text:        p.PayloadFormatFlag && p.PayloadFormat == 1,
-			ContentType: p.ContentType, ResponseTopic: p.ResponseTopic, Correlation: p.CorrelationData,
-		},
-	}
-	if pk.Connect.WillProperties.WillDelayInterval > 0 {
-		m.Expires = 0 // of a delayed will it is the time to send it
-	}
-	for _, u := range p.User {
-		m.Properties.User = append(m.Properties.User, retained.UserProperty{Key: u.Key, Value: u.Val})
-	}
-	return m
-}
-
-func packetOf(m retained.Message) packets.Packet {
-	pk := packets.Packet{
-		FixedHeader:     packets.FixedHeader{Type: packets.Publish, Qos: m.QoS, Retain: true},
-		ProtocolVersion: 5, // expiries are those of MQTT 5
-		TopicName:       m.Topic, Payload: m.Payload,
-		Created: time.Now().Unix(), Expiry: m.Expires,
-		Properties: packets.Properties{
-			ContentType: m.Properties.ContentType, ResponseTopic: m.Properties.ResponseTopic,
-			CorrelationData: m.Properties.Correlation,
-		},
-	}
-	if m.Properties.Text {
-		pk.Properties.PayloadFormat, pk.Properties.PayloadFormatFlag = 1, true
-	}
-	for _, u := range m.Properties.User {
-		pk.Properties.User = append(pk.Properties.User, packets.UserProperty{Key: u.Key, Val: u.Value})
 	}
 	return pk
 }

@@ -105,7 +105,9 @@ func (s *sessions) release(c *conn) {
 // ids, in which they came. The server sorts by creation time, in whole seconds,
 // so that messages of one second would be sent in any order.
 func inOrder(in *mqtt.Inflight) {
-	waiting := in.GetAll(false)
+	waiting := slices.DeleteFunc(in.GetAll(false), func(pk packets.Packet) bool {
+		return pk.FixedHeader.Type != packets.Publish
+	})
 	if len(waiting) < 2 {
 		return
 	}

@@ -16,7 +16,7 @@ func (c *Client) onUp(cm *autopaho.ConnectionManager, _ *paho.Connack) {
 	c.mu.Lock()
 	c.cm = cm // Open may not have returned yet
 	c.up = true
-	c.upEnd = cancel
+	c.upCtx, c.upEnd = ctx, cancel
 	c.lastErr = ""
 	conn := c.conn
 	c.mu.Unlock()

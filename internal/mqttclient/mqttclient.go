@@ -99,7 +99,8 @@ type Client struct {
 	up      bool           // CONNACK received
 	ready   chan struct{}  // closed while up and subscribed again
 	isReady bool
-	upEnd   context.CancelFunc // ends the context given to OnUp
+	upCtx   context.Context    // of the current connection; given to OnUp
+	upEnd   context.CancelFunc // ends it
 	lastErr string             // last logged connection error
 	dropped uint64             // QoS 0 messages that found the inbox full
 	closed  bool
@@ -246,6 +247,20 @@ func (c *Client) connectPacket(p *paho.Connect, _ *url.URL) (*paho.Connect, erro
 		p.WillProperties = &paho.WillProperties{}
 	}
 	return p, nil
+}
+
+// current is the connection manager and a context that ends with ctx, and with
+// the current connection: the library lets requests on a lost one wait for their
+// timeout. It is false when there is no connection.
+func (c *Client) current(ctx context.Context) (*autopaho.ConnectionManager, context.Context, context.CancelFunc, bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.up {
+		return nil, nil, nil, false
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	stop := context.AfterFunc(c.upCtx, cancel)
+	return c.cm, ctx, func() { stop(); cancel() }, true
 }
 
 // Connected tells whether the broker has accepted the current connection.

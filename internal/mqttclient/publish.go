@@ -20,13 +20,12 @@ func (c *Client) Publish(ctx context.Context, m Message) error {
 	if m.QoS > 2 {
 		return fmt.Errorf("publishing to %q: QoS %d does not exist; it is 0, 1 or 2", m.Topic, m.QoS)
 	}
-	c.mu.Lock()
-	up, cm := c.up, c.cm
-	c.mu.Unlock()
+	cm, pubCtx, cancel, up := c.current(ctx)
 	if !up {
 		return fmt.Errorf("publishing to %q: %w", m.Topic, ErrDown)
 	}
-	resp, err := cm.Publish(ctx, &paho.Publish{Topic: m.Topic, Payload: m.Payload, QoS: m.QoS, Retain: m.Retain})
+	defer cancel()
+	resp, err := cm.Publish(pubCtx, &paho.Publish{Topic: m.Topic, Payload: m.Payload, QoS: m.QoS, Retain: m.Retain})
 	if resp != nil && resp.ReasonCode >= 0x80 {
 		return fmt.Errorf("publishing to %q: %w (reason 0x%02x)", m.Topic, ErrRefused, resp.ReasonCode)
 	}

@@ -62,10 +62,13 @@ func (c *Client) Unsubscribe(ctx context.Context, filter string) error {
 	defer release()
 	c.mu.Lock()
 	known := c.forget(filter)
-	up, cm := c.up, c.cm
 	c.mu.Unlock()
-	// A persistent session remembers at the broker what we forget while away.
-	if !known || !up {
+	cm, ctx, cancel, up := c.current(ctx)
+	if !up { // a persistent session remembers at the broker what we forget while away
+		return nil
+	}
+	defer cancel()
+	if !known {
 		return nil
 	}
 	if _, err := cm.Unsubscribe(ctx, &paho.Unsubscribe{Topics: []string{filter}}); err != nil && c.Connected() {
@@ -109,21 +112,31 @@ func (c *Client) forget(filter string) (known bool) {
 	return true
 }
 
+// packetIDInUse is the reason with which a broker asks for another packet id.
+const packetIDInUse = 0x91
+
 // subscribe makes one subscription on the current connection.
 func (c *Client) subscribe(ctx context.Context, s subscription) error {
-	c.mu.Lock()
-	cm := c.cm
-	c.mu.Unlock()
-	ack, err := cm.Subscribe(ctx, &paho.Subscribe{
-		Subscriptions: []paho.SubscribeOptions{{Topic: s.filter, QoS: s.qos}},
-	})
-	if ack != nil && len(ack.Reasons) > 0 && ack.Reasons[0] >= 0x80 {
-		return fmt.Errorf("subscribing to %q: %w (reason 0x%02x)", s.filter, ErrRefused, ack.Reasons[0])
+	cm, ctx, cancel, up := c.current(ctx)
+	if !up {
+		return fmt.Errorf("subscribing to %q: %w", s.filter, ErrDown)
 	}
-	if err != nil {
-		return fmt.Errorf("subscribing to %q: %w", s.filter, err)
+	defer cancel()
+	for attempt := 1; ; attempt++ {
+		ack, err := cm.Subscribe(ctx, &paho.Subscribe{
+			Subscriptions: []paho.SubscribeOptions{{Topic: s.filter, QoS: s.qos}},
+		})
+		if ack != nil && len(ack.Reasons) > 0 && ack.Reasons[0] >= 0x80 {
+			if ack.Reasons[0] == packetIDInUse && attempt < 3 {
+				continue // the next attempt has the next id
+			}
+			return fmt.Errorf("subscribing to %q: %w (reason 0x%02x)", s.filter, ErrRefused, ack.Reasons[0])
+		}
+		if err != nil {
+			return fmt.Errorf("subscribing to %q: %w", s.filter, err)
+		}
+		return nil
 	}
-	return nil
 }
 
 // resubscribe makes all remembered subscriptions on a new connection; also where

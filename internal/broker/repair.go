@@ -1,0 +1,72 @@
+package broker
+
+import (
+	"strings"
+
+	mqtt "github.com/mochi-mqtt/server/v2"
+	"github.com/mochi-mqtt/server/v2/packets"
+)
+
+// The parts of hook that mend what is known to be wrong in the server.
+
+func (h *hook) OnSessionEstablish(cl *mqtt.Client, _ packets.Packet) {
+	if c, ok := cl.Net.Conn.(*conn); ok {
+		h.b.sessions.establish(cl, c)
+	}
+}
+
+func (h *hook) OnSessionEstablished(cl *mqtt.Client, _ packets.Packet) {
+	// A client that can take as much as we keep for it needs no send quota. With
+	// one, the server can lock itself while it looks for the next message.
+	if cl.Properties.Props.ReceiveMaximum >= maxQueued {
+		cl.State.Inflight.ResetSendQuota(0)
+	}
+	if c, ok := cl.Net.Conn.(*conn); ok {
+		h.b.sessions.release(c)
+	}
+}
+
+// OnClientExpired takes the subscriptions of an expired session away, which the
+// server would give to the next client with its id.
+func (h *hook) OnClientExpired(cl *mqtt.Client) {
+	h.b.server.UnsubscribeClient(cl)
+	cl.ClearInflights()
+}
+
+// OnPacketRead mends three things. The server keeps what it sends and what it
+// receives in one table by packet id, though each side counts its own ids from
+// 1: a subscription could be refused, or a message forgotten, because one the
+// other way has the same number. Ids that clients chose are therefore negated
+// inside, and again on the way out. It forgets some messages when it sends them
+// and would never give their send quota back, until nothing is sent any more.
+// And it drops what is published to $SYS without an answer: under another name
+// that is forbidden too, it is refused as everything else is.
+func (h *hook) OnPacketRead(cl *mqtt.Client, pk packets.Packet) (packets.Packet, error) {
+	switch pk.FixedHeader.Type {
+	case packets.Publish:
+		pk.PacketID = -pk.PacketID // 0, of QoS 0, stays 0
+		if len(pk.TopicName) >= 4 && strings.EqualFold(pk.TopicName[:4], "$SYS") {
+			pk.TopicName = "$" + pk.TopicName[4:]
+		}
+	case packets.Subscribe, packets.Unsubscribe, packets.Pubrel:
+		pk.PacketID = -pk.PacketID
+	case packets.Puback:
+		if _, waiting := cl.State.Inflight.Get(pk.PacketID); !waiting {
+			cl.State.Inflight.IncreaseSendQuota()
+		}
+	}
+	return pk, nil
+}
+
+// OnPacketEncode negates ids back, and tells MQTT 5 clients the largest packet.
+func (h *hook) OnPacketEncode(cl *mqtt.Client, pk packets.Packet) packets.Packet {
+	switch pk.FixedHeader.Type {
+	case packets.Puback, packets.Pubrec, packets.Pubcomp, packets.Suback, packets.Unsuback:
+		pk.PacketID = -pk.PacketID
+	case packets.Connack:
+		if cl.Properties.ProtocolVersion == 5 && pk.ReasonCode == 0 {
+			pk.Properties.MaximumPacketSize = maxPacket
+		}
+	}
+	return pk
+}
