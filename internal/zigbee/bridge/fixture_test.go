@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"io"
 	"log/slog"
 	"os"
@@ -11,12 +12,12 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 	mochi "github.com/mochi-mqtt/server/v2"
-	"github.com/mochi-mqtt/server/v2/hooks/auth"
 	"github.com/mochi-mqtt/server/v2/listeners"
 	"github.com/mochi-mqtt/server/v2/packets"
 	"github.com/smartcore-ireland/hems/internal/mqttclient"
@@ -25,10 +26,9 @@ import (
 )
 
 const (
-	meterEUI    zcl.EUI64 = 0x0015bc003f000001
-	dongleEUI   zcl.EUI64 = 0x00124b0012345678
-	patience              = 10 * time.Second // on a loaded machine
-	renamePause           = 50 * time.Millisecond
+	meterEUI  zcl.EUI64 = 0x0015bc003f000001
+	dongleEUI zcl.EUI64 = 0x00124b0012345678
+	patience            = 10 * time.Second // on a loaded machine
 )
 
 // fakeNetwork is a Network of function fields.
@@ -102,10 +102,16 @@ type recorder struct {
 	mu   sync.Mutex
 	all  []published
 	more chan struct{} // closed and replaced at every message
+	away atomic.Bool   // the broker lets nobody in
 }
 
-func (*recorder) ID() string           { return "recorder" }
-func (*recorder) Provides(b byte) bool { return b == mochi.OnPublish || b == mochi.OnWillSent }
+func (*recorder) ID() string { return "recorder" }
+func (*recorder) Provides(b byte) bool {
+	return b == mochi.OnPublish || b == mochi.OnConnectAuthenticate || b == mochi.OnACLCheck
+}
+
+func (r *recorder) OnConnectAuthenticate(*mochi.Client, packets.Packet) bool { return !r.away.Load() }
+func (r *recorder) OnACLCheck(*mochi.Client, string, bool) bool              { return true }
 
 func (r *recorder) OnPublish(cl *mochi.Client, pk packets.Packet) (packets.Packet, error) {
 	if cl.ID == "zigbee2mqtt" {
@@ -140,7 +146,8 @@ type fixture struct {
 	stop   func()
 	from   int // messages before this one were looked at
 
-	skipMeter bool // the network does not know it yet
+	skipMeter   bool // the network does not know it yet
+	renamePause time.Duration
 }
 
 // start runs a bridge that knows the meter as "frient_blink_counter".
@@ -150,6 +157,8 @@ func start(t *testing.T, prepare ...func(*fixture)) *fixture {
 		t:        t,
 		recorder: &recorder{more: make(chan struct{})},
 		dir:      t.TempDir(),
+
+		renamePause: 50 * time.Millisecond,
 		net: &fakeNetwork{
 			events:  make(chan network.Event),
 			devices: []network.Device{meter()},
@@ -161,7 +170,7 @@ func start(t *testing.T, prepare ...func(*fixture)) *fixture {
 	}
 	f.write("names.json", `{"0x0015bc003f000001": "frient_blink_counter"}`)
 	f.server = mochi.New(&mochi.Options{InlineClient: true, Logger: slog.New(slog.NewTextHandler(io.Discard, nil))})
-	for _, hook := range []mochi.Hook{new(auth.AllowHook), f.recorder} {
+	for _, hook := range []mochi.Hook{f.recorder} {
 		if err := f.server.AddHook(hook, nil); err != nil {
 			t.Fatal(err)
 		}
@@ -185,7 +194,7 @@ func (f *fixture) run(sock string) {
 	f.t.Helper()
 	b, err := New(Options{
 		Network: f.net, MQTT: mqttclient.Options{Server: "unix://" + sock, User: "zigbee"},
-		Dir: f.dir, Version: "1.2.3", RenamePause: renamePause,
+		Dir: f.dir, Version: "1.2.3", RenamePause: f.renamePause,
 	})
 	if err != nil {
 		f.t.Fatal(err)
@@ -237,6 +246,16 @@ func (f *fixture) await(topic string, match func(published) bool) published {
 			f.t.Fatalf("no message on %s", topic)
 		}
 	}
+}
+
+// cut breaks the bridge's connection to the broker.
+func (f *fixture) cut() {
+	f.t.Helper()
+	cl, ok := f.server.Clients.Get("zigbee2mqtt")
+	if !ok {
+		f.t.Fatal("the bridge is not connected")
+	}
+	cl.Stop(errors.New("test: the line is cut"))
 }
 
 // rewind makes await look at every message again.

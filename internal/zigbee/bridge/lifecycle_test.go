@@ -88,6 +88,47 @@ func TestRenameMovesEverything(t *testing.T) {
 	f.awaitTopics(topicsOf("frient_blink_counter", "frient_blink_counter"))
 }
 
+func TestNewDescriptionsWaitForHomeAssistant(t *testing.T) {
+	f := start(t, func(f *fixture) { f.renamePause = time.Hour })
+	f.ask("device/rename", `{"from":"frient_blink_counter","to":"meter"}`)
+	for _, available := range []bool{false, true} { // the device goes on living meanwhile
+		d := meter()
+		want := offline
+		if d.Available = available; available {
+			want = online
+		}
+		f.says(network.Event{Kind: network.AvailabilityChanged, Device: d})
+		f.awaitRetained("zigbee2mqtt/meter/availability", want)
+	}
+	f.awaitTopics([]string{"zigbee2mqtt/meter/availability"})
+}
+
+func TestDeviceThatReturnsWhileTheBrokerIsAway(t *testing.T) {
+	f := start(t)
+	f.says(report(zcl.ClusterMetering, 67, demand(342)))
+	f.awaitTopics(topicsOf("frient_blink_counter", "frient_blink_counter"))
+	f.away.Store(true)
+	f.cut()
+	f.says(network.Event{Kind: network.Left})
+	f.says(network.Event{Kind: network.Joined})
+	f.says(report(zcl.ClusterMetering, 67, demand(343)))
+	f.away.Store(false)
+	f.awaitRetained("zigbee2mqtt/frient_blink_counter/availability", online)
+	f.awaitRetained("zigbee2mqtt/frient_blink_counter", `{"linkquality":67,"power":343}`)
+	f.awaitTopics(topicsOf("frient_blink_counter", "frient_blink_counter"))
+}
+
+func TestDeviceThatLeavesWhileTheBrokerIsAway(t *testing.T) {
+	f := start(t)
+	f.says(report(zcl.ClusterMetering, 67, demand(342)))
+	f.awaitTopics(topicsOf("frient_blink_counter", "frient_blink_counter"))
+	f.away.Store(true)
+	f.cut()
+	f.says(network.Event{Kind: network.Left})
+	f.away.Store(false)
+	f.awaitTopics(nil)
+}
+
 func TestRemoveClearsEverything(t *testing.T) {
 	for name, leaves := range map[string]bool{"AnswerFirst": false, "DepartureFirst": true} {
 		t.Run(name, func(t *testing.T) {
@@ -222,8 +263,7 @@ func TestBrokerThatForgotEverythingIsToldAgain(t *testing.T) {
 	for topic := range f.server.Topics.Retained.GetAll() {
 		f.server.Topics.Retained.Delete(topic)
 	}
-	cl, _ := f.server.Clients.Get("zigbee2mqtt")
-	cl.Stop(errors.New("test: the line is cut"))
+	f.cut()
 	f.awaitTopics(topicsOf("frient_blink_counter", "frient_blink_counter"))
 	f.awaitRetained("zigbee2mqtt/bridge/state", "online")
 }

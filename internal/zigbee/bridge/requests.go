@@ -134,12 +134,27 @@ func (b *Bridge) request(ctx context.Context, name string, payload []byte) {
 	}
 }
 
+// refusal is an error in the words of the contract, which begin with a capital.
+type refusal string
+
+func (r refusal) Error() string { return string(r) }
+
+// invalid is the refusal of a payload, and why.
+func invalid(format string, args ...any) error {
+	return refusal("Invalid payload: " + fmt.Sprintf(format, args...))
+}
+
+// noDevice is the refusal of a request about a device that is not there.
+func noDevice(id string) error {
+	return refusal(fmt.Sprintf("Device '%.100s' does not exist", id))
+}
+
 // parseRequest reads a payload: a JSON object, another JSON value, or a text
 // that is no JSON, which stands for itself.
 func parseRequest(name string, payload []byte) (request, error) {
 	r := request{name: name}
 	if len(payload) > maxPayload {
-		return r, fmt.Errorf("Invalid payload: it has more than %d bytes", maxPayload)
+		return r, invalid("it has more than %d bytes", maxPayload)
 	}
 	text := bytes.TrimSpace(payload)
 	if len(text) == 0 {
@@ -157,10 +172,10 @@ func parseRequest(name string, payload []byte) (request, error) {
 	}
 	dec := json.NewDecoder(bytes.NewReader(text))
 	if err := dec.Decode(&r.fields); err != nil {
-		return request{name: name}, fmt.Errorf("Invalid payload: %w", err)
+		return request{name: name}, invalid("%v", err)
 	}
 	if _, err := dec.Token(); err != io.EOF {
-		return request{name: name}, errors.New("Invalid payload: there is more after the object")
+		return request{name: name}, invalid("there is more after the object")
 	}
 	r.transaction = r.fields["transaction"]
 	return r, nil
@@ -174,7 +189,7 @@ func (r request) text(field string) (string, error) {
 	}
 	var s string
 	if err := json.Unmarshal(raw, &s); err != nil {
-		return "", fmt.Errorf("Invalid payload: '%s' must be a string", field)
+		return "", invalid("'%s' must be a string", field)
 	}
 	return s, nil
 }
@@ -187,7 +202,7 @@ func (r request) flag(field string) (bool, error) {
 	}
 	var v bool
 	if err := json.Unmarshal(raw, &v); err != nil {
-		return false, fmt.Errorf("Invalid payload: '%s' must be true or false", field)
+		return false, invalid("'%s' must be true or false", field)
 	}
 	return v, nil
 }
@@ -197,13 +212,13 @@ func (r request) id() (string, error) {
 	if r.scalar != nil {
 		var s string
 		if err := json.Unmarshal(r.scalar, &s); err != nil || s == "" {
-			return "", errors.New("Invalid payload: give the device as a string or as 'id'")
+			return "", invalid("give the device as a string or as 'id'")
 		}
 		return s, nil
 	}
 	id, err := r.text("id")
 	if err == nil && id == "" {
-		err = errors.New("Invalid payload: 'id' is missing")
+		err = invalid("'id' is missing")
 	}
 	return id, err
 }
@@ -249,11 +264,11 @@ func (b *Bridge) requestPermitJoin(ctx context.Context, r request) {
 	}
 	var seconds float64
 	if err := json.Unmarshal(raw, &seconds); err != nil || string(raw) == "null" || seconds != math.Trunc(seconds) {
-		b.fail(r, errors.New("Invalid payload: 'time' must be a whole number of seconds"))
+		b.fail(r, invalid("'time' must be a whole number of seconds"))
 		return
 	}
 	if seconds < 0 || seconds > maxPermit {
-		b.fail(r, fmt.Errorf("Invalid payload: 'time' must be from 0 to %d seconds", maxPermit))
+		b.fail(r, invalid("'time' must be from 0 to %d seconds", maxPermit))
 		return
 	}
 	b.start(ctx, r, func(ctx context.Context) error {
@@ -271,7 +286,7 @@ func (b *Bridge) start(ctx context.Context, r request, work func(context.Context
 			if hint := network.Hint(err); hint != "" {
 				err = fmt.Errorf("%w; %s", err, hint)
 			}
-			err = fmt.Errorf("Failed to %s: %w", what, err)
+			err = refusal(fmt.Sprintf("Failed to %s: %v", what, err))
 			b.fail(r, err)
 			b.logging(slog.LevelError, err.Error())
 			return
@@ -279,7 +294,7 @@ func (b *Bridge) start(ctx context.Context, r request, work func(context.Context
 		good()
 	})
 	if err != nil {
-		b.fail(r, fmt.Errorf("Failed to %s: %w", what, err))
+		b.fail(r, refusal(fmt.Sprintf("Failed to %s: %v", what, err)))
 	}
 }
 

@@ -20,7 +20,7 @@ func (b *Bridge) target(r request) (*device, string, bool) {
 	}
 	d, ok := b.find(id)
 	if !ok {
-		b.fail(r, fmt.Errorf("Device '%.100s' does not exist", id))
+		b.fail(r, noDevice(id))
 		return nil, "", false
 	}
 	return d, id, true
@@ -48,7 +48,7 @@ func (b *Bridge) requestRename(ctx context.Context, r request) {
 		return
 	}
 	if r.fields["to"] == nil || r.fields["from"] == nil && !last {
-		b.fail(r, errors.New("Invalid payload: 'from' and 'to' are needed"))
+		b.fail(r, invalid("'from' and 'to' are needed"))
 		return
 	}
 	var d *device
@@ -56,13 +56,13 @@ func (b *Bridge) requestRename(ctx context.Context, r request) {
 		if all := b.sorted(); len(all) > 0 {
 			d = all[len(all)-1]
 		} else {
-			b.fail(r, errors.New("No device has joined since start"))
+			b.fail(r, refusal("No device has joined since start"))
 			return
 		}
 	} else {
 		var ok bool
 		if d, ok = b.find(from); !ok {
-			b.fail(r, fmt.Errorf("Device '%.100s' does not exist", from))
+			b.fail(r, noDevice(from))
 			return
 		}
 	}
