@@ -12,7 +12,6 @@ import (
 )
 
 const (
-	heartbeat = 15 * time.Second
 	writeTime = 10 * time.Second // for one event; a visitor who reads slower is let go
 	retryMS   = 2000             // how long a browser waits before it comes back
 )
@@ -49,7 +48,7 @@ func (g *Gateway) events(w http.ResponseWriter, r *http.Request) {
 		g.sendEvent(&s, e, asList)
 	}
 	s.flush()
-	beat := time.NewTicker(heartbeat)
+	beat := time.NewTicker(g.beat)
 	defer beat.Stop()
 	token := visitorOf(r).token
 	for s.err == nil {

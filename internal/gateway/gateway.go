@@ -56,6 +56,8 @@ type Gateway struct {
 	files   *files
 	handler http.Handler
 	limits  limits
+	retry   time.Duration // between attempts to get a taken port
+	beat    time.Duration // between signs of life on an idle event stream
 
 	mu     sync.Mutex
 	client *mqttclient.Client // nil until Run has opened it
@@ -81,7 +83,7 @@ func New(o Options) (*Gateway, error) {
 	if err != nil {
 		return nil, err
 	}
-	g := &Gateway{o: o, log: o.Log, door: door, limits: defaultLimits}
+	g := &Gateway{o: o, log: o.Log, door: door, limits: defaultLimits, retry: 5 * time.Second, beat: 15 * time.Second}
 	if g.files, err = openFiles(); err != nil {
 		return nil, err
 	}
@@ -103,7 +105,6 @@ func New(o Options) (*Gateway, error) {
 func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) { g.handler.ServeHTTP(w, r) }
 
 const (
-	listenPause  = 5 * time.Second // between attempts to get a taken port
 	seedPause    = 2 * time.Second // between looks for a seed file
 	shutdownTime = time.Second
 )
@@ -182,7 +183,7 @@ func (g *Gateway) listen(ctx context.Context, addr string) {
 		}
 		select {
 		case <-ctx.Done():
-		case <-time.After(listenPause):
+		case <-time.After(g.retry):
 		}
 	}
 }

@@ -33,11 +33,12 @@ const (
 // house is a gateway on a real broker, with a history that a test writes.
 type house struct {
 	*Gateway
-	t      *testing.T
-	broker *mochi.Server
-	past   *past
-	url    string
-	log    *logbook
+	t          *testing.T
+	broker     *mochi.Server
+	stopBroker func()
+	past       *past
+	url        string
+	log        *logbook
 }
 
 type setting func(*Options)
@@ -45,7 +46,8 @@ type setting func(*Options)
 // newHouse starts everything; stop is by the test's end.
 func newHouse(t *testing.T, settings ...setting) *house {
 	t.Helper()
-	h := &house{t: t, broker: startBroker(t), past: &past{}, log: &logbook{}}
+	h := &house{t: t, past: &past{}, log: &logbook{}}
+	h.broker, h.stopBroker = startBroker(t, "127.0.0.1:0")
 	log := slog.New(slog.NewTextHandler(h.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	addr, _ := h.broker.Listeners.Get("tcp")
 	o := Options{
@@ -85,20 +87,21 @@ func newHouse(t *testing.T, settings ...setting) *house {
 	return h
 }
 
-func startBroker(t *testing.T) *mochi.Server {
+func startBroker(t *testing.T, addr string) (b *mochi.Server, stop func()) {
 	t.Helper()
-	b := mochi.New(&mochi.Options{InlineClient: true, Logger: slog.New(slog.DiscardHandler)})
+	b = mochi.New(&mochi.Options{InlineClient: true, Logger: slog.New(slog.DiscardHandler)})
 	if err := b.AddHook(new(auth.AllowHook), nil); err != nil {
 		t.Fatal(err)
 	}
-	if err := b.AddListener(listeners.NewTCP(listeners.Config{ID: "tcp", Address: "127.0.0.1:0"})); err != nil {
+	if err := b.AddListener(listeners.NewTCP(listeners.Config{ID: "tcp", Address: addr})); err != nil {
 		t.Fatal(err)
 	}
 	if err := b.Serve(); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { b.Close() })
-	return b
+	stop = sync.OnceFunc(func() { b.Close() })
+	t.Cleanup(stop)
+	return b, stop
 }
 
 func (h *house) publish(topic, payload string, retain bool) {

@@ -16,6 +16,7 @@ type loginBody struct {
 
 func (g *Gateway) loginPage(w http.ResponseWriter, r *http.Request) {
 	next := localPath(r.URL.Query().Get("next"))
+	private(w)
 	if _, ok := g.session(r); ok {
 		http.Redirect(w, r, next, http.StatusSeeOther)
 		return

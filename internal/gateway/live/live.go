@@ -50,6 +50,7 @@ type Model struct {
 	client   Subscriber // nil until Run
 	started  time.Time
 	down     time.Time          // since when the broker is away; zero: it is here
+	met      bool               // the broker was there at least once
 	entities map[string]*entity // by discovery topic and key
 	filters  map[string]bool    // topics outside BaseTopic: true once subscribed
 	states   map[string]*state  // by state topic
@@ -148,7 +149,7 @@ func (m *Model) watchBroker(now time.Time) {
 	defer m.mu.Unlock()
 	switch up := m.client != nil && m.client.Connected(); {
 	case up:
-		m.down = time.Time{}
+		m.down, m.met = time.Time{}, true
 	case m.down.IsZero():
 		m.down = now
 	}

@@ -3,6 +3,7 @@ package live
 import (
 	"cmp"
 	"context"
+	"math"
 	"slices"
 	"time"
 )
@@ -182,6 +183,7 @@ func (d *today) value(energy *entity) *float64 {
 	if energy.known && energy.value > d.upTo {
 		kWh += energy.value - d.upTo
 	}
+	kWh = math.Round(kWh*1e6) / 1e6 // without the noise of binary fractions
 	return &kWh
 }
 

@@ -62,7 +62,7 @@ func (m *Model) Failing() string {
 func (m *Model) wellbeing(now time.Time, patience time.Duration) Health {
 	starting := now.Sub(m.started) < patience
 	if !m.down.IsZero() {
-		if starting || now.Sub(m.down) < min(patience, brokerPause) {
+		if starting && !m.met || now.Sub(m.down) < min(patience, brokerPause) {
 			return Health{OK: true}
 		}
 		return Health{Part: "broker", Message: "The message broker does not answer.",
