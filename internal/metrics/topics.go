@@ -28,8 +28,14 @@ type topics struct {
 	have map[string]bool // run's own
 }
 
-// subscribeRetry is how long a refused subscription waits for the next try.
-const subscribeRetry = 30 * time.Second
+// A refused subscription is tried again after firstRetry, and then after twice
+// as long each time, up to lastRetry. The first tries are not worth a word:
+// a broker may refuse one because its number is taken by a message under way.
+const (
+	firstRetry = 50 * time.Millisecond
+	quietRetry = time.Second
+	lastRetry  = 30 * time.Second
+)
 
 // newTopics takes the topics that are wanted from wanted.
 func newTopics(c subscriber, wanted func() map[string]bool, handler func(mqttclient.Message), log *slog.Logger) *topics {
@@ -47,6 +53,7 @@ func (t *topics) changed() {
 // run makes subscriptions until ctx ends.
 func (t *topics) run(ctx context.Context) {
 	var retry <-chan time.Time
+	wait := firstRetry
 	for {
 		select {
 		case <-ctx.Done():
@@ -55,14 +62,18 @@ func (t *topics) run(ctx context.Context) {
 		case <-retry:
 		}
 		retry = nil
-		if !t.reconcile(ctx) {
-			retry = time.After(subscribeRetry)
+		if t.reconcile(ctx, wait >= quietRetry) {
+			wait = firstRetry
+		} else {
+			retry = time.After(wait)
+			wait = min(2*wait, lastRetry)
 		}
 	}
 }
 
-// reconcile makes what is there what is wanted; false: not all of it.
-func (t *topics) reconcile(ctx context.Context) bool {
+// reconcile makes what is there what is wanted; false: not all of it. With loud
+// it says what could not be done.
+func (t *topics) reconcile(ctx context.Context, loud bool) bool {
 	wanted := t.wanted()
 	complete := true
 	for topic := range wanted {
@@ -70,7 +81,7 @@ func (t *topics) reconcile(ctx context.Context) bool {
 			continue
 		}
 		if err := t.client.Subscribe(ctx, topic, 1, t.handler); err != nil {
-			complete = t.failed(ctx, "a state cannot be subscribed to; it is tried again", topic, err)
+			complete = t.failed(ctx, loud, "a state cannot be subscribed to; it is tried again", topic, err)
 			continue
 		}
 		t.have[topic] = true
@@ -80,7 +91,7 @@ func (t *topics) reconcile(ctx context.Context) bool {
 			continue
 		}
 		if err := t.client.Unsubscribe(ctx, topic); err != nil {
-			complete = t.failed(ctx, "a subscription cannot be ended; it is tried again", topic, err)
+			complete = t.failed(ctx, loud, "a subscription cannot be ended; it is tried again", topic, err)
 			continue
 		}
 		delete(t.have, topic)
@@ -88,8 +99,8 @@ func (t *topics) reconcile(ctx context.Context) bool {
 	return complete
 }
 
-func (t *topics) failed(ctx context.Context, what, topic string, err error) bool {
-	if ctx.Err() == nil && !errors.Is(err, mqttclient.ErrDown) {
+func (t *topics) failed(ctx context.Context, loud bool, what, topic string, err error) bool {
+	if loud && ctx.Err() == nil && !errors.Is(err, mqttclient.ErrDown) {
 		t.log.Warn(what, "topic", topic, "err", err)
 	}
 	return false
@@ -97,13 +108,13 @@ func (t *topics) failed(ctx context.Context, what, topic string, err error) bool
 
 // keepSubscribed makes one subscription, however long it takes.
 func (t *topics) keepSubscribed(ctx context.Context, filter string, h func(mqttclient.Message)) {
-	for {
+	for wait := firstRetry; ; wait = min(2*wait, lastRetry) {
 		err := t.client.Subscribe(ctx, filter, 1, h)
 		if err == nil {
 			return
 		}
-		t.failed(ctx, "discovery documents cannot be subscribed to; it is tried again", filter, err)
-		if !pause(ctx, subscribeRetry) {
+		t.failed(ctx, wait >= quietRetry, "discovery documents cannot be subscribed to; it is tried again", filter, err)
+		if !pause(ctx, wait) {
 			return
 		}
 	}
