@@ -12,7 +12,7 @@ import (
 type View struct {
 	Plugged    bool          `json:"plugged"`
 	Hung       bool          `json:"hung"`
-	Connected  bool          `json:"connected"` // a host has the line
+	Connected  bool          `json:"connected"` // a host has reset the line
 	NetworkUp  bool          `json:"network_up"`
 	PermitOpen bool          `json:"permit_open"` // newcomers get in now
 	PAN        uint16        `json:"pan,omitempty"`
@@ -38,10 +38,10 @@ type DeviceView struct {
 func (s *Simulator) State() View {
 	v := View{}
 	s.mu.Lock()
-	v.Plugged, v.Hung, v.Connected = s.pull != nil, s.hung, s.link != nil
+	v.Plugged, v.Hung = s.pull != nil, s.hung
 	if s.link != nil {
 		c := s.link.Counters()
-		v.Line = &c
+		v.Line, v.Connected = &c, s.link.Connected()
 	}
 	s.mu.Unlock()
 	s.air.Do(func() {

@@ -198,13 +198,13 @@ func (s *Simulator) serve(ctx context.Context, line io.ReadWriteCloser, flush fu
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	defer context.AfterFunc(plugged, cancel)()
-	s.log.Info("host connected")
+	s.log.Debug("line served")
 	err = link.Run(ctx, line)
 	s.ncp.Detach(link)
 	s.mu.Lock()
 	s.link = nil
 	s.mu.Unlock()
-	s.log.Info("host gone", "problem", err, "line", fmt.Sprintf("%+v", link.Counters()))
+	s.log.Info("line closed", "problem", err, "line", fmt.Sprintf("%+v", link.Counters()))
 	return err
 }
 

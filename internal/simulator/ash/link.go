@@ -233,6 +233,7 @@ func (l *Link) reset() {
 	l.connected = true
 	l.code = resetSoftware
 	l.sendRstAck = true
+	l.log.Info("host connected")
 }
 
 func (l *Link) clear() {
@@ -263,6 +264,13 @@ func (l *Link) Hang() {
 	l.clear()
 	l.hung, l.connected = true, false
 	l.mu.Unlock()
+}
+
+// Connected says whether a host has reset the link and not been given up since.
+func (l *Link) Connected() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.connected
 }
 
 // Counters returns what the link has seen so far.
