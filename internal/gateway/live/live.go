@@ -111,26 +111,27 @@ func (m *Model) Run(ctx context.Context, client Subscriber) error {
 	}
 	clock := time.NewTicker(tick)
 	defer clock.Stop()
-	for {
+	for ctx.Err() == nil {
 		m.step(ctx)
+		select { // the first of a burst is pushed at once, the others together
+		case <-ctx.Done():
+		case <-time.After(pushPause):
+		}
 		select {
 		case <-ctx.Done():
-			m.hub.close()
-			return nil
 		case <-clock.C:
 		case <-m.dirty:
-			select { // what comes in a burst is pushed together
-			case <-time.After(pushPause):
-			case <-ctx.Done():
-			}
 		}
 	}
+	m.hub.close()
+	return nil
 }
 
 // step does what is due: subscriptions, questions to the history, pushes.
 func (m *Model) step(ctx context.Context) {
 	now := m.o.Clock()
 	m.watchBroker(now)
+	m.push()
 	m.follow(ctx)
 	m.ask(ctx, now)
 	m.push()
