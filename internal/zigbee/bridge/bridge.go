@@ -238,7 +238,7 @@ func (b *Bridge) connected() {
 	for _, d := range b.devices {
 		b.republishState(d)
 	}
-	b.logging(slog.LevelInfo, "connected to the MQTT broker")
+	b.tell(slog.LevelInfo, "connected to the MQTT broker")
 }
 
 // setAll wants every retained topic as the network is now.

@@ -26,9 +26,9 @@ func (b *Bridge) event(ctx context.Context, e network.Event) {
 	case network.PermitJoinChanged:
 		b.setInfo(e.Info)
 		if e.Info.PermitUntil.IsZero() {
-			b.logging(slog.LevelInfo, "new devices may no longer join")
+			b.tell(slog.LevelInfo, "new devices may no longer join")
 		} else {
-			b.logging(slog.LevelInfo, "new devices may join")
+			b.tell(slog.LevelInfo, "new devices may join")
 		}
 		return
 	case network.Left:
@@ -39,26 +39,26 @@ func (b *Bridge) event(ctx context.Context, e network.Event) {
 	name := b.names.name(d.EUI64)
 	switch e.Kind {
 	case network.Joined:
-		b.logging(slog.LevelInfo, fmt.Sprintf("device '%s' joined", name))
+		b.tell(slog.LevelInfo, fmt.Sprintf("device '%s' joined", name))
 		b.bridgeEvent("device_joined", d, nil)
 		b.pairingJoined(e)
 	case network.Announced:
 		b.bridgeEvent("device_announce", d, nil)
 	case network.InterviewStarted:
-		b.logging(slog.LevelInfo, fmt.Sprintf("interview of '%s' started", name))
+		b.tell(slog.LevelInfo, fmt.Sprintf("interview of '%s' started", name))
 		b.bridgeEvent("device_interview", d, map[string]any{"status": "started"})
 	case network.InterviewStep:
-		b.pairingStep(e, stepOf(e.Step), e.Step)
+		b.pairingStep(e, stepOf(e.Step), b.stepText(d, e.Step))
 	case network.InterviewSucceeded:
 		b.interviewed(d, name)
 	case network.InterviewFailed:
-		b.logging(slog.LevelError, fmt.Sprintf("interview of '%s' failed: %v", name, e.Err))
+		b.tell(slog.LevelError, fmt.Sprintf("interview of '%s' failed: %v", name, e.Err))
 		b.bridgeEvent("device_interview", d, map[string]any{"status": "failed"})
 		b.pairingStep(e, stepFailed, "the device did not say what it is")
 	case network.Configured:
-		b.logging(slog.LevelInfo, fmt.Sprintf("'%s' is configured", name))
+		b.tell(slog.LevelInfo, fmt.Sprintf("'%s' is configured", name))
 	case network.ConfigureFailed:
-		b.logging(slog.LevelError, fmt.Sprintf("configuring '%s' failed: %v", name, e.Err))
+		b.tell(slog.LevelError, fmt.Sprintf("configuring '%s' failed: %v", name, e.Err))
 		b.pairingStep(e, stepFailed, "the device could not be set up to report")
 	}
 	b.pairingProgress(e, false)
@@ -82,9 +82,9 @@ func (b *Bridge) device(e network.Event) *device {
 func (b *Bridge) interviewed(d *device, name string) {
 	data := map[string]any{"status": "successful", "supported": d.definition != nil, "definition": newDefinition(d.definition)}
 	if def := d.definition; def != nil {
-		b.logging(slog.LevelInfo, fmt.Sprintf("interview of '%s' succeeded: it is a %s %s (%s)", name, def.Vendor, def.Description, def.Model))
+		b.tell(slog.LevelInfo, fmt.Sprintf("interview of '%s' succeeded: it is a %s %s (%s)", name, def.Vendor, def.Description, def.Model))
 	} else {
-		b.logging(slog.LevelWarn, fmt.Sprintf("interview of '%s' succeeded, but nothing is known about its model '%s' of '%s'",
+		b.tell(slog.LevelWarn, fmt.Sprintf("interview of '%s' succeeded, but nothing is known about its model '%s' of '%s'",
 			name, clean(d.ModelID), clean(d.ManufacturerName)))
 	}
 	b.bridgeEvent("device_interview", d, data)
@@ -97,7 +97,7 @@ func (b *Bridge) left(e network.Event) {
 	if !ok {
 		return // removed at a person's request, who has had the answer
 	}
-	b.logging(slog.LevelWarn, fmt.Sprintf("device '%s' left the network", b.names.name(e.EUI64)))
+	b.tell(slog.LevelWarn, fmt.Sprintf("device '%s' left the network", b.names.name(e.EUI64)))
 	b.bridgeEvent("device_leave", d, nil)
 	b.forget(d)
 }
@@ -162,6 +162,11 @@ func (b *Bridge) bridgeEvent(kind string, d *device, more map[string]any) {
 // logging writes to the log and publishes what is notable for people.
 func (b *Bridge) logging(level slog.Level, message string) {
 	b.log.Log(context.Background(), level, message)
+	b.tell(level, message)
+}
+
+// tell publishes what is notable for people; the network has logged it.
+func (b *Bridge) tell(level slog.Level, message string) {
 	name := "info"
 	switch {
 	case level >= slog.LevelError:

@@ -139,7 +139,7 @@ func (r *recorder) messages() []published {
 // fixture is a bridge between a fake network and a real broker.
 type fixture struct {
 	*recorder
-	t      *testing.T
+	t      testing.TB
 	net    *fakeNetwork
 	server *mochi.Server
 	dir    string
@@ -151,7 +151,7 @@ type fixture struct {
 }
 
 // start runs a bridge that knows the meter as "frient_blink_counter".
-func start(t *testing.T, prepare ...func(*fixture)) *fixture {
+func start(t testing.TB, prepare ...func(*fixture)) *fixture {
 	t.Helper()
 	f := &fixture{
 		t:        t,

@@ -371,11 +371,11 @@ func TestPairing(t *testing.T) {
 	}
 	want := []row{
 		{"joined", true, "the device has joined the network"},
-		{"node_descriptor", true, "Node descriptor"},
-		{"endpoints", true, "Endpoints"},
+		{"node_descriptor", true, "the device has said what kind of radio it is"},
+		{"endpoints", true, "the device has listed its endpoints"},
 		{"endpoints", false, "endpoint 2: the device did not answer in time"},
-		{"basic", true, "Model"},
-		{"basic", false, "Basic information: asleep"},
+		{"basic", true, "it is a Frient EMIZB-141: Electricity meter interface 2 LED"},
+		{"basic", false, "asleep"},
 		{"failed", false, "the device could not be set up to report: table full"},
 		{"binding", true, "the device sends its readings here"},
 		{"reporting", true, "the device knows when to report"},

@@ -34,6 +34,29 @@ func stepOf(words string) string {
 	return stepBasic
 }
 
+// stepText is what a person reads of a step of the interview.
+func (b *Bridge) stepText(d *device, words string) string {
+	switch stepOf(words) {
+	case stepNodeDescriptor:
+		if d.Type == network.TypeEndDevice {
+			return "the device has said that it is an end device"
+		}
+		return "the device has said what kind of radio it is"
+	case stepEndpoints:
+		if _, id, ok := strings.Cut(words, " "); ok {
+			return "the device has described its endpoint " + id
+		}
+		return "the device has listed its endpoints"
+	}
+	switch model := d.shownVendor() + " " + d.shownModel(); {
+	case d.definition != nil:
+		return "it is a " + model + ": " + d.definition.Description
+	case model != " ":
+		return "it is a " + strings.TrimSpace(model)
+	}
+	return "the device has been asked who made it"
+}
+
 // pairingMessage is one step of a device's way into the home, our own topic.
 type pairingMessage struct {
 	IEEEAddress  zcl.EUI64 `json:"ieee_address"`
@@ -104,10 +127,9 @@ func (b *Bridge) pairingStep(e network.Event, step, text string) {
 		At:           e.Time.UnixMilli(),
 	}
 	if e.Err != nil {
-		if why := e.Err.Error(); strings.HasPrefix(strings.ToLower(why), strings.ToLower(text)) {
-			m.Message = why // it names the step itself
-		} else {
-			m.Message += ": " + why
+		m.Message = e.Err.Error()
+		if step == stepFailed {
+			m.Message = text + ": " + m.Message
 		}
 	}
 	b.sendJSON(pairingTopic, m)
