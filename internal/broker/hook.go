@@ -29,7 +29,7 @@ func (h *hook) ID() string { return "hems" }
 func (h *hook) Provides(what byte) bool {
 	return bytes.IndexByte([]byte{
 		mqtt.OnConnect, mqtt.OnConnectAuthenticate, mqtt.OnACLCheck,
-		mqtt.OnSessionEstablish, mqtt.OnSessionEstablished, mqtt.OnClientExpired,
+		mqtt.OnSessionEstablish, mqtt.OnSessionEstablished, mqtt.OnQosDropped, mqtt.OnClientExpired,
 		mqtt.OnPacketRead, mqtt.OnPacketEncode, mqtt.OnPacketProcessed, mqtt.OnSubscribe, mqtt.OnWill,
 		mqtt.OnPublish, mqtt.OnPublishDropped, mqtt.OnRetainMessage, mqtt.OnRetainedExpired,
 	}, what) >= 0
@@ -105,6 +105,9 @@ func (h *hook) OnConnectAuthenticate(*mqtt.Client, packets.Packet) bool { return
 
 // OnACLCheck is asked for each publication, subscription and delivery.
 func (h *hook) OnACLCheck(cl *mqtt.Client, topic string, write bool) bool {
+	if !write {
+		h.b.sessions.await(cl)
+	}
 	access := h.b.opt.Users[string(cl.Properties.Username)]
 	if write && access.mayWrite(topic) || !write && access.mayRead(topic) {
 		return true

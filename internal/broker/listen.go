@@ -166,7 +166,11 @@ func (l *listener) accept(ln net.Listener, establish listeners.EstablishFn) erro
 			l.turnAway(raw, "too many connections that have not signed in")
 			continue
 		}
-		c := &conn{Conn: door.New(raw, l.b.opt.Limits), signedIn: sync.OnceFunc(func() { <-l.unknown })}
+		c := &conn{
+			Conn:        door.New(raw, l.b.opt.Limits),
+			established: make(chan struct{}),
+			signedIn:    sync.OnceFunc(func() { <-l.unknown }),
+		}
 		l.mu.Lock()
 		l.conns[c] = struct{}{}
 		l.mu.Unlock()

@@ -22,9 +22,12 @@ func (h *hook) OnSessionEstablished(cl *mqtt.Client, _ packets.Packet) {
 		cl.State.Inflight.ResetSendQuota(0)
 	}
 	if c, ok := cl.Net.Conn.(*conn); ok {
+		h.b.sessions.handOver(cl, c)
 		h.b.sessions.release(c)
 	}
 }
+
+func (h *hook) OnQosDropped(cl *mqtt.Client, pk packets.Packet) { h.b.sessions.dropped(cl, pk) }
 
 // OnClientExpired takes the subscriptions of an expired session away, which the
 // server would give to the next client with its id.

@@ -1,6 +1,7 @@
 package broker
 
 import (
+	"bytes"
 	"context"
 	"slices"
 	"sync"
@@ -20,9 +21,11 @@ const takeover = 7 * time.Second
 // are for the connection's own goroutine, but for id.
 type conn struct {
 	*door.Conn
-	signedIn func() // frees the place of one that has not signed in
-	unlock   func() // ends what its packet in work has locked; nil if nothing
-	id       string // held in sessions.ids, under its lock
+	signedIn    func()        // frees the place of one that has not signed in
+	established chan struct{} // closed when its session is, or will not be
+	unlock      func()        // ends what its packet in work has locked; nil if nothing
+	id          string        // held in sessions.ids, under its lock
+	old         *mqtt.Client  // whose kept session it takes over, or nil
 }
 
 // lock locks for the packet in work, until release.
@@ -45,12 +48,14 @@ func (c *conn) release() {
 type sessions struct {
 	server *mqtt.Server
 	mu     sync.Mutex
-	ids    map[string]*conn // being established
+	ids    map[string]*conn                  // being established
+	late   map[*mqtt.Client][]packets.Packet // what clients that are taken over dropped
 }
 
 func (s *sessions) init(server *mqtt.Server) {
 	s.server = server
 	s.ids = make(map[string]*conn)
+	s.late = make(map[*mqtt.Client][]packets.Packet)
 }
 
 // establish waits until cl is the only connection of its id, and holds the id
@@ -77,6 +82,10 @@ func (s *sessions) establish(cl *mqtt.Client, c *conn) {
 			}
 		}
 		inOrder(old.State.Inflight)
+		c.old = old
+		s.mu.Lock()
+		s.late[old] = []packets.Packet{}
+		s.mu.Unlock()
 	}
 }
 
@@ -99,6 +108,67 @@ func (s *sessions) release(c *conn) {
 		delete(s.ids, c.id)
 		c.id = ""
 	}
+	delete(s.late, c.old)
+	c.old = nil
+	select {
+	case <-c.established:
+	default:
+		close(c.established)
+	}
+}
+
+// await waits until the session of cl is established, so that what is published
+// meanwhile does not overtake what has waited for it.
+func (s *sessions) await(cl *mqtt.Client) {
+	if c, ok := cl.Net.Conn.(*conn); ok {
+		<-c.established
+	}
+}
+
+// dropped keeps a message that a client loses while its session is handed over.
+func (s *sessions) dropped(cl *mqtt.Client, pk packets.Packet) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if late, ok := s.late[cl]; ok && pk.FixedHeader.Type == packets.Publish {
+		s.late[cl] = append(late, pk)
+	}
+}
+
+// handOver gives cl, whose session is established, what was put into the queue
+// of its former self after the server had copied that queue. A publisher may
+// still be at it, so it looks again a little later.
+func (s *sessions) handOver(cl *mqtt.Client, c *conn) {
+	old := c.old
+	if old == nil {
+		return
+	}
+	s.mu.Lock()
+	late := s.late[old]
+	s.mu.Unlock()
+	for _, pk := range late {
+		if has, ok := cl.State.Inflight.Get(pk.PacketID); !ok || has.TopicName != pk.TopicName || !bytes.Equal(has.Payload, pk.Payload) {
+			s.deliver(cl, pk)
+		}
+	}
+	sweep := func() {
+		for _, pk := range old.State.Inflight.GetAll(false) {
+			if pk.FixedHeader.Type == packets.Publish && old.State.Inflight.Delete(pk.PacketID) {
+				s.deliver(cl, pk)
+			}
+		}
+	}
+	sweep()
+	time.AfterFunc(200*time.Millisecond, sweep)
+}
+
+func (s *sessions) deliver(cl *mqtt.Client, pk packets.Packet) {
+	id, err := cl.NextPacketID()
+	if err != nil {
+		return // 65535 messages wait already
+	}
+	pk.PacketID = uint16(id)
+	cl.State.Inflight.Set(pk)
+	_ = cl.WritePacket(pk) // if the client is gone again, its session has the message
 }
 
 // inOrder gives the messages that wait for a client the order of their packet

@@ -31,7 +31,7 @@ const (
 
 	// receiveMaximum is how many QoS 1 and 2 messages may wait for the handlers.
 	// A broker may stop sending there, so it is far above what a home has.
-	receiveMaximum = 8192
+	receiveMaximum = 32768
 )
 
 // Errors that callers test for with errors.Is.

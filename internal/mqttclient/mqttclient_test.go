@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
@@ -15,33 +14,31 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-	mqtt "github.com/mochi-mqtt/server/v2"
-	"github.com/mochi-mqtt/server/v2/hooks/auth"
-	"github.com/mochi-mqtt/server/v2/listeners"
 
+	"github.com/smartcore-ireland/hems/internal/broker"
 	"github.com/smartcore-ireland/hems/internal/mqttclient"
 )
-
-const password = "0123456789abcdef0123456789abcdef"
 
 // startBroker runs a broker on the socket; the function it returns stops it.
 func startBroker(t *testing.T, sock string) (stop func()) {
 	t.Helper()
-	s := mqtt.New(&mqtt.Options{Logger: slog.New(slog.DiscardHandler)})
-	err := s.AddHook(new(auth.Hook), &auth.Options{Ledger: &auth.Ledger{
-		Auth: auth.AuthRules{{Username: "tester", Password: password, Allow: true}},
-		ACL:  auth.ACLRules{{Filters: auth.Filters{"#": auth.ReadWrite}}},
-	}})
+	dir := filepath.Dir(sock)
+	b, err := broker.New(broker.Options{
+		Unix: sock, Dir: filepath.Join(dir, "broker"), Secrets: filepath.Join(dir, "secrets"),
+		Users: map[string]broker.Access{"tester": {Read: []string{"#"}, Write: []string{"#"}}},
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := s.AddListener(listeners.NewUnixSock(listeners.Config{ID: "u", Address: sock})); err != nil {
-		t.Fatal(err)
-	}
-	if err := s.Serve(); err != nil {
-		t.Fatal(err)
-	}
-	stop = sync.OnceFunc(func() { s.Close() })
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- b.Run(ctx) }()
+	stop = sync.OnceFunc(func() {
+		cancel()
+		if err := <-done; err != nil {
+			t.Errorf("the broker: %v", err)
+		}
+	})
 	t.Cleanup(stop)
 	return stop
 }
@@ -59,7 +56,9 @@ func socket(t *testing.T) string {
 func options(sock, id string) mqttclient.Options {
 	return mqttclient.Options{
 		Server: "unix://" + sock, ClientID: id, User: "tester",
-		Password: func() (string, error) { return password, nil },
+		Password: func() (string, error) {
+			return broker.ReadPassword(filepath.Join(filepath.Dir(sock), "secrets"), "tester")
+		},
 	}
 }
 
@@ -264,6 +263,12 @@ func TestWillIsPublishedUnlessClosed(t *testing.T) {
 func TestPasswordFileMayAppearLater(t *testing.T) {
 	sock := socket(t)
 	startBroker(t, sock)
+	good := options(sock, "good")
+	await(t, open(t, good))
+	password, err := good.Password()
+	if err != nil {
+		t.Fatal(err)
+	}
 	file := sock + ".password"
 	var asked atomic.Int32
 	o := options(sock, "late")
