@@ -9,6 +9,7 @@ package ash
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -229,10 +230,7 @@ func (c *Conn) read() {
 			}
 		}
 		if err != nil {
-			if err == io.EOF {
-				err = errLineClosed
-			}
-			c.end(fmt.Errorf("reading from the dongle: %w", err))
+			c.end(lineError("reading from the dongle", err))
 			return
 		}
 	}
@@ -243,11 +241,24 @@ func (c *Conn) write() {
 		select {
 		case b := <-c.out:
 			if _, err := c.line.Write(b); err != nil {
-				c.end(fmt.Errorf("writing to the dongle: %w", err))
+				c.end(lineError("writing to the dongle", err))
 				return
 			}
 		case <-c.done:
 			return
 		}
 	}
+}
+
+// lineError says what was being done when a line failed, unless the line itself
+// explains what has happened.
+func lineError(doing string, err error) error {
+	var explained interface{ Hint() string }
+	if errors.As(err, &explained) {
+		return err
+	}
+	if err == io.EOF {
+		err = errLineClosed
+	}
+	return fmt.Errorf("%s: %w", doing, err)
 }
