@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/smartcore-ireland/hems/appliance"
+	"github.com/smartcore-ireland/hems/internal/health"
 	"github.com/smartcore-ireland/hems/internal/mqttclient"
 )
 
@@ -39,8 +40,12 @@ func (d *run) demonstrate(ctx context.Context) error {
 	if err := client.AwaitConnection(ctx); err != nil {
 		return err
 	}
-	s := &steps{joined: make(chan string, 1), devices: make(chan []device, 1), reading: make(chan reading, 1)}
+	s := &steps{
+		well: make(chan struct{}, 1), joined: make(chan string, 1),
+		devices: make(chan []device, 1), reading: make(chan reading, 1),
+	}
 	for topic, handle := range map[string]func(mqttclient.Message){
+		health.Topic("zigbee"):       s.onHealth,
 		"zigbee2mqtt/bridge/devices": s.onDevices,
 		"zigbee2mqtt/bridge/event":   s.onEvent,
 		"zigbee2mqtt/" + MeterName:   s.onReading,
@@ -67,6 +72,9 @@ func (d *run) demonstrate(ctx context.Context) error {
 }
 
 func (d *run) pair(ctx context.Context, client *mqttclient.Client, s *steps) error {
+	if _, err := receive(ctx, s.well); err != nil { // nothing can join before the network is up
+		return err
+	}
 	fmt.Fprintf(d.Stdout, "  pairing the simulated meter …\n")
 	if err := publish(ctx, client, requestPermitJoin, map[string]any{"time": 254}); err != nil {
 		return err
@@ -112,9 +120,17 @@ type reading struct {
 // steps turns messages into what the demonstration waits for. Each channel
 // holds the first of its kind; later ones are nobody's business.
 type steps struct {
+	well    chan struct{}
 	joined  chan string
 	devices chan []device
 	reading chan reading
+}
+
+func (s *steps) onHealth(m mqttclient.Message) {
+	var r health.Report
+	if json.Unmarshal(m.Payload, &r) == nil && r.State == health.OK {
+		offer(s.well, struct{}{})
+	}
 }
 
 func (s *steps) onDevices(m mqttclient.Message) {

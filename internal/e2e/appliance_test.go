@@ -296,6 +296,19 @@ func (w *topics) get(topic string) (mqttclient.Message, bool) {
 	return m, ok
 }
 
+// first is the first message of a topic: to a client that came late, the
+// retained one.
+func (w *topics) first(topic string) (first mqttclient.Message) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, m := range w.all {
+		if m.Topic == topic {
+			return m
+		}
+	}
+	return first
+}
+
 func (w *topics) count(match func(mqttclient.Message) bool) (n int) {
 	w.mu.Lock()
 	defer w.mu.Unlock()

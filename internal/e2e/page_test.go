@@ -4,13 +4,13 @@ package e2e
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/chromedp/chromedp"
 )
@@ -22,17 +22,14 @@ func browser(t *testing.T) context.Context {
 	if err != nil {
 		t.Fatalf("the browser test needs Chromium: apt-get install chromium: %v", err)
 	}
-	opts := append(chromedp.DefaultExecAllocatorOptions[:],
-		chromedp.ExecPath(path), chromedp.NoSandbox, chromedp.DisableGPU, chromedp.UserDataDir(t.TempDir()),
+	alloc, cancel := chromedp.NewExecAllocator(context.Background(),
+		chromedp.ExecPath(path), chromedp.UserDataDir(t.TempDir()), chromedp.Headless, chromedp.NoSandbox, chromedp.DisableGPU,
+		chromedp.NoFirstRun, chromedp.NoDefaultBrowserCheck, chromedp.WindowSize(360, 740),
 		chromedp.Flag("disable-quic", true), chromedp.Flag("disable-background-networking", true),
 		chromedp.Flag("disable-component-update", true), chromedp.Flag("disable-sync", true),
-		chromedp.WindowSize(360, 740), chromedp.WSURLReadTimeout(patience))
-	ctx, cancel := chromedp.NewExecAllocator(t.Context(), opts...)
-	t.Cleanup(cancel)
-	ctx, cancel = chromedp.NewContext(ctx)
-	t.Cleanup(cancel)
-	ctx, cancel = context.WithTimeout(ctx, 2*patience)
-	t.Cleanup(cancel)
+		chromedp.Flag("disable-dev-shm-usage", true))
+	ctx, cancelPage := chromedp.NewContext(alloc)
+	t.Cleanup(func() { cancelPage(); cancel() })
 	return ctx
 }
 
@@ -40,12 +37,13 @@ func browser(t *testing.T) context.Context {
 // change by itself when the house draws something else.
 func page(t *testing.T, u *under, watts int) {
 	ctx := browser(t)
-	err := chromedp.Run(ctx,
+	err := chromedp.Do(ctx,
+		chromedp.EmulateViewport(360, 740),
 		chromedp.Navigate(u.env["HEMS_URL"]),
 		chromedp.WaitVisible(`input[name=password]`),
-		chromedp.SendKeys(`input[name=user]`, u.env["HEMS_USER"]),
+		chromedp.SetValue(`input[name=user]`, u.env["HEMS_USER"]),
 		chromedp.SendKeys(`input[name=password]`, u.env["HEMS_PASSWORD"]),
-		chromedp.Click(`form [type=submit]`),
+		chromedp.Click(`form button`),
 		chromedp.WaitVisible(powerFigure),
 	)
 	if err != nil {
@@ -54,8 +52,8 @@ func page(t *testing.T, u *under, watts int) {
 	awaitFigure(t, u, ctx, watts)
 	u.hand("PUT", "/meter/power", "432")
 	awaitFigure(t, u, ctx, 432) // no reload: the page follows by itself
-	var shot []byte
-	if err := chromedp.Run(ctx, chromedp.FullScreenshot(&shot, 90)); err != nil {
+	shot, err := chromedp.Run(ctx, chromedp.FullScreenshot(100))
+	if err != nil {
 		t.Fatal(err)
 	}
 	dir := filepath.Join("..", "..", "build", "screenshots")
@@ -67,27 +65,20 @@ func page(t *testing.T, u *under, watts int) {
 	}
 }
 
-// powerFigure is the element that holds the watts and nothing else.
-const powerFigure = `[data-live="power"]`
+// powerFigure is the element that holds the number of watts and nothing else.
+const powerFigure = `#power`
 
 func awaitFigure(t *testing.T, u *under, ctx context.Context, want int) {
 	t.Helper()
-	deadline := time.Now().Add(patience)
 	var text string
-	for time.Now().Before(deadline) {
-		if err := chromedp.Run(ctx, chromedp.Text(powerFigure, &text)); err != nil {
-			t.Fatalf("reading the figure: %v", err)
+	u.eventually(fmt.Sprintf("%d W on the page", want), func() error {
+		var err error
+		if text, err = chromedp.Run(ctx, chromedp.TextContent(powerFigure)); err != nil {
+			return err
 		}
-		digits := strings.Map(func(r rune) rune {
-			if r >= '0' && r <= '9' {
-				return r
-			}
-			return -1
-		}, text)
-		if digits == strconv.Itoa(want) {
-			return
+		if digits := strings.ReplaceAll(strings.TrimSpace(text), ",", ""); digits != strconv.Itoa(want) {
+			return fmt.Errorf("it shows %q", text)
 		}
-		time.Sleep(50 * time.Millisecond)
-	}
-	t.Fatalf("the page shows %q, want %d W", text, want)
+		return nil
+	})
 }

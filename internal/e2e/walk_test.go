@@ -138,6 +138,14 @@ func (u *under) awaitStored(t *testing.T, want int) {
 // contract looks at every retained message as a client that comes later sees
 // them: topics, keys, units, types.
 func contract(t *testing.T, u *under, w *topics) {
+	u.eventually("everything to be announced", func() error {
+		for _, topic := range []string{"homeassistant/sensor/frient_blink_counter/voltage/config", meter} {
+			if _, ok := w.get(topic); !ok {
+				return fmt.Errorf("nothing on %s yet", topic)
+			}
+		}
+		return nil
+	})
 	late := u.watch(u.client("late"), "zigbee2mqtt/#", "homeassistant/#")
 	for topic, want := range map[string]string{
 		"zigbee2mqtt/bridge/state": "online",
@@ -207,11 +215,11 @@ func contract(t *testing.T, u *under, w *topics) {
 			}
 			return nil
 		})
-		if m, _ := late.get(topic); !m.Retain {
+		if m := late.first(topic); !m.Retain {
 			t.Errorf("%s is not retained", topic)
 		}
 	}
-	if m, _ := late.get(meter); !m.Retain || !json.Valid(m.Payload) {
+	if m := late.first(meter); !m.Retain || !json.Valid(m.Payload) {
 		t.Errorf("%s: retained %v, payload %q", meter, m.Retain, m.Payload)
 	}
 	for topic := range late.newest {
