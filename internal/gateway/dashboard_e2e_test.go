@@ -3,10 +3,12 @@
 package gateway
 
 import (
+	"fmt"
 	"testing"
 	"time"
 
 	"github.com/chromedp/chromedp"
+	"github.com/chromedp/chromedp/kb"
 )
 
 // furnish fills a house as a home would be after a day.
@@ -149,3 +151,91 @@ func TestFirstPageIsLight(t *testing.T) {
 	}
 	b.clean()
 }
+
+func TestPairingInABrowser(t *testing.T) {
+	for _, s := range []screen{phone, desktop} {
+		t.Run(s.name, func(t *testing.T) {
+			h := newHouse(t)
+			h.well()
+			b := openBrowser(t, h.url, s, "light")
+			b.signIn()
+			b.do("to the pairing", chromedp.Click(`.welcome a.button`), chromedp.WaitVisible(`main.pair`))
+			b.do("asking", chromedp.Click(`button[value=start]`), chromedp.WaitVisible(`main.pair`))
+			h.publish("zigbee2mqtt/bridge/info", fmt.Sprintf(`{"permit_join":true,"permit_join_end":%d}`, time.Now().Add(254*time.Second).UnixMilli()), true)
+			b.await(`/^4:1[0-4]$/.test(document.querySelector("[data-clock]")?.textContent)`)
+			b.await(`/^4:0\d$/.test(document.querySelector("[data-clock]")?.textContent)`) // it counts down by itself
+			for i, name := range []string{"joined", "node_descriptor", "endpoints", "basic"} {
+				h.step(name, true, time.Duration(i)*380*time.Millisecond, "")
+			}
+			b.await(`document.querySelectorAll(".steps [data-state=done]").length === 4`)
+			b.fits()
+			b.shoot(s.name + "-light-pair")
+			h.step("failed", false, 9*time.Second, "the device could not be set up to report")
+			b.await(`document.body.innerText.includes("could not be set up to report.")`)
+			b.shoot(s.name + "-light-pair-failed")
+			b.clean()
+		})
+	}
+}
+
+func TestCurveIsReadWithKeysAndFinger(t *testing.T) {
+	h := newHouse(t)
+	h.furnish()
+	b := openBrowser(t, h.url, phone, "dark")
+	b.signIn()
+	b.await(`document.getElementById("readout").textContent.startsWith("highest ")`)
+	b.do("an arrow key", chromedp.Focus(`#chart`), chromedp.KeyEvent(kb.ArrowLeft), chromedp.KeyEvent(kb.ArrowLeft))
+	b.await(`/^\d\d:\d\d · [\d,]+ W/.test(document.getElementById("readout").textContent)`)
+	b.do("escape", chromedp.KeyEvent(kb.Escape))
+	b.await(`document.getElementById("readout").textContent.startsWith("highest ")`)
+	b.do("a finger", chromedp.TapXY(260, 560))
+	b.await(`/^\d\d:\d\d · [\d,]+ W/.test(document.getElementById("readout").textContent)`)
+	b.shoot("phone-dark-readout")
+	b.clean()
+}
+
+// TestTargetsAreLargeAndInkIsDark measures what a finger and an eye need: 44 px
+// for everything that is pressed, and a contrast of 4.5 for text.
+func TestTargetsAreLargeAndInkIsDark(t *testing.T) {
+	h := newHouse(t)
+	h.furnish()
+	for _, scheme := range []string{"light", "dark"} {
+		b := openBrowser(t, h.url, phone, scheme)
+		b.signIn()
+		for _, path := range []string{"/", "/devices", "/pair", "/more"} {
+			b.do(path, chromedp.Navigate(h.url+path), chromedp.WaitVisible(`#main`))
+			for _, small := range eval[[]string](b, `[...document.querySelectorAll("a:not(.skip):not(p a):not(.fine a), button, summary, input:not([type=hidden])")]
+				.filter((e) => e.getBoundingClientRect().height < 44).map((e) => e.outerHTML)`) {
+				t.Errorf("%s %s: lower than 44 px: %s", scheme, path, small)
+			}
+			for _, faint := range eval[[]string](b, contrastScript) {
+				t.Errorf("%s %s: %s", scheme, path, faint)
+			}
+		}
+		b.clean()
+	}
+}
+
+// contrastScript lists the texts whose contrast with what is behind them is
+// below 4.5 (WCAG 2.2, 1.4.3).
+const contrastScript = `(() => {
+	const rgb = (s) => s.match(/[\d.]+/g).map(Number);
+	const lum = (c) => c.slice(0, 3).map((v) => v / 255).map((v) => (v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4))
+		.reduce((sum, v, i) => sum + v * [0.2126, 0.7152, 0.0722][i], 0);
+	const behind = (e) => {
+		for (; e; e = e.parentElement) {
+			const c = rgb(getComputedStyle(e).backgroundColor);
+			if (c.length === 3 || c[3] === 1) return c;
+		}
+		return [255, 255, 255];
+	};
+	const bad = [];
+	for (const e of document.body.querySelectorAll("*")) {
+		const text = [...e.childNodes].filter((n) => n.nodeType === 3).map((n) => n.data.trim()).join("");
+		if (!text || !e.checkVisibility() || e.closest("script, noscript, svg, .unseen, .skip")) continue;
+		const [a, b] = [lum(rgb(getComputedStyle(e).color)), lum(behind(e))];
+		const ratio = (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
+		if (ratio < 4.5) bad.push("contrast " + ratio.toFixed(2) + ": " + text);
+	}
+	return bad;
+})()`

@@ -18,7 +18,8 @@ const (
 
 // events pushes what changes, as server-sent events: everything first, then
 // "now", "devices", "health" and "pairing" whenever they change, each whole.
-// With ?view=devices the list of devices comes ready for the page, as "list".
+// With ?view=devices or ?view=pairing that event comes ready for the page, as
+// "list".
 func (g *Gateway) events(w http.ResponseWriter, r *http.Request) {
 	first, changes, stop, err := g.model.Watch()
 	if err != nil {
@@ -43,9 +44,9 @@ func (g *Gateway) events(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	s.printf("retry: %d\n\n", retryMS)
-	asList := r.URL.Query().Get("view") == "devices"
+	view := r.URL.Query().Get("view")
 	for _, e := range first {
-		g.sendEvent(&s, e, asList)
+		g.sendEvent(&s, e, view)
 	}
 	s.flush()
 	beat := time.NewTicker(g.beat)
@@ -59,7 +60,7 @@ func (g *Gateway) events(w http.ResponseWriter, r *http.Request) {
 			if !ok {
 				return
 			}
-			g.sendEvent(&s, e, asList)
+			g.sendEvent(&s, e, view)
 		case <-beat.C:
 			if token != "" {
 				if _, ok := g.door.Session(token); !ok {
@@ -72,11 +73,15 @@ func (g *Gateway) events(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-func (g *Gateway) sendEvent(s *stream, e live.Event, asList bool) {
-	if e.Name == "devices" && asList {
+func (g *Gateway) sendEvent(s *stream, e live.Event, view string) {
+	if ready := map[string]string{"devices": "device-list", "pairing": "pair-list"}[view]; ready != "" && e.Name == view {
+		var body any = g.devicesBody()
+		if view == "pairing" {
+			body = g.pairBody()
+		}
 		var buf bytes.Buffer
-		if err := g.pages.ExecuteTemplate(&buf, "device-list", g.devicesBody()); err != nil {
-			g.log.Error("making the list of devices", "err", err)
+		if err := g.pages.ExecuteTemplate(&buf, ready, body); err != nil {
+			g.log.Error("making a list for a page", "list", view, "err", err)
 			return
 		}
 		data, _ := json.Marshal(buf.String()) // strings always marshal

@@ -76,6 +76,9 @@ func New(o Options) (*Gateway, error) {
 	if o.Home.TimeZone == nil {
 		o.Home.TimeZone = time.Local
 	}
+	if o.BaseTopic == "" {
+		o.BaseTopic = "zigbee2mqtt"
+	}
 	if o.Home.Name == "" {
 		o.Home.Name = "Home"
 	}

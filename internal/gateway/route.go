@@ -36,6 +36,8 @@ func (g *Gateway) routes() []route {
 
 		{"GET /{$}", forSignedIn, g.nowPage},
 		{"GET /devices", forSignedIn, g.devicesPage},
+		{"GET /pair", forSignedIn, g.pairPage},
+		{"POST /pair", forSignedIn, g.permit},
 		{"GET /more", forSignedIn, g.morePage},
 		{"POST /theme", forSignedIn, g.setTheme},
 		{"POST /logout", forSignedIn, g.logout},

@@ -21,6 +21,8 @@ var examples = map[string]struct {
 	"GET /healthz":           {want: http.StatusOK},
 	"GET /{$}":               {path: "/", want: http.StatusOK},
 	"GET /devices":           {want: http.StatusOK},
+	"GET /pair":              {want: http.StatusOK},
+	"POST /pair":             {form: url.Values{"do": {"start"}}, want: http.StatusSeeOther},
 	"GET /more":              {want: http.StatusOK},
 	"POST /theme":            {form: url.Values{"theme": {"dark"}}, want: http.StatusSeeOther},
 	"POST /logout":           {form: url.Values{}, want: http.StatusSeeOther},

@@ -3,7 +3,6 @@ package live
 import (
 	"encoding/json"
 	"errors"
-	"slices"
 	"sync"
 	"time"
 )
@@ -75,9 +74,7 @@ func (m *Model) events() []Event {
 		{"health", encode(m.wellbeing(t, grace))},
 		{"now", encode(now)},
 		{"devices", encode(m.devices())},
-	}
-	if m.pairing != nil {
-		events = append(events, Event{"pairing", slices.Clone(m.pairing)})
+		{"pairing", encode(m.pairingNow(t))},
 	}
 	return events
 }
@@ -99,11 +96,15 @@ func (m *Model) push() {
 			continue
 		}
 		key := e.Data
-		if e.Name == "now" { // its age changes always; its time does not
-			var n Now
-			_ = json.Unmarshal(e.Data, &n)
+		switch e.Name { // what counts on by itself is no change
+		case "now":
+			n := m.Now()
 			n.AgeInSec = nil
 			key = encode(n)
+		case "pairing":
+			p := m.Pairing()
+			p.LeftSec = 0
+			key = encode(p)
 		}
 		if string(h.last[e.Name]) == string(key) {
 			continue

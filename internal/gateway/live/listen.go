@@ -13,9 +13,6 @@ import (
 	"github.com/smartcore-ireland/hems/internal/mqttclient"
 )
 
-// pairingTopic carries the steps of a device that is joining.
-const pairingTopic = "hems/zigbee/pairing"
-
 // state is the last message on a state topic.
 type state struct {
 	payload []byte
@@ -109,6 +106,8 @@ func (m *Model) onZigbee(msg mqttclient.Message) {
 		m.bridge = onlineText(msg.Payload)
 		m.mu.Unlock()
 		m.changed()
+	case rest == "bridge/info":
+		m.onBridgeInfo(msg)
 	case rest == "bridge/devices":
 		m.onBridgeDevices(msg)
 	case strings.HasPrefix(rest, "bridge/"), strings.HasSuffix(rest, "/set"), strings.HasSuffix(rest, "/get"):
@@ -219,16 +218,6 @@ func (m *Model) onHealth(msg mqttclient.Message) {
 	if _, known := m.reports[parts[1]]; known || len(m.reports) < 32 {
 		m.reports[parts[1]] = report{r, m.o.Clock()}
 	}
-	m.mu.Unlock()
-	m.changed()
-}
-
-func (m *Model) onPairing(msg mqttclient.Message) {
-	if m.tooBig(msg) || !json.Valid(msg.Payload) {
-		return
-	}
-	m.mu.Lock()
-	m.pairing = msg.Payload
 	m.mu.Unlock()
 	m.changed()
 }

@@ -58,9 +58,9 @@ type Model struct {
 	zigbee   []bridgeDevice     // as bridge/devices lists them
 	bridge   string             // bridge/state
 	reports  map[string]report  // by process
-	pairing  []byte             // the last of hems/zigbee/pairing
-	gaps     gaps               // between reports of the main meter
-	meterKey string             // device whose gaps these are
+	pair     pairing
+	gaps     gaps   // between reports of the main meter
+	meterKey string // device whose gaps these are
 	today    today
 	lasts    map[string]time.Time // time of the last stored reading, by entity; zero: none
 	storeErr error

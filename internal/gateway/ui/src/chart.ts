@@ -176,7 +176,8 @@ export class Chart {
     const i = u.cursor.idx;
     const mean = i == null ? null : means[i];
     if (i != null && mean != null) {
-      say(el, `${clock(new Date((times[i] ?? 0) * 1000))} · ${watts(mean)}${range(mins[i], maxs[i])}`);
+      const room = u.width >= 480 ? range(mins[i], maxs[i]) : '';
+      say(el, `${clock(new Date((times[i] ?? 0) * 1000))} · ${watts(mean)}${room}`);
       return;
     }
     let best = -1;

@@ -1,7 +1,7 @@
 // The list of devices comes ready made; what was opened in it stays open.
 
 export function showList(html: string): void {
-  const list = document.getElementById('device-list');
+  const list = document.getElementById('list');
   if (!list || list.innerHTML === html) return;
   const id = (el: Element | null) => el?.closest<HTMLElement>('[data-device]')?.dataset['device'];
   const open = new Set([...list.querySelectorAll('details[open]')].map(id));

@@ -3,6 +3,7 @@ import { tickTimes } from './age.ts';
 import { showHealth, showLost, type Health } from './health.ts';
 import { NowPage, type Now } from './now.ts';
 import { showList } from './devices.ts';
+import { tickCountdown } from './pair.ts';
 import { follow, type Handlers } from './stream.ts';
 
 const page = document.body.dataset['page'];
@@ -21,5 +22,10 @@ if (page === 'devices') {
   url = '/events?view=devices';
   handlers['list'] = (html) => showList(html as string);
   window.setInterval(tickTimes, 1000);
+}
+if (page === 'pair') {
+  url = '/events?view=pairing';
+  handlers['list'] = (html) => showList(html as string);
+  window.setInterval(tickCountdown, 250);
 }
 follow(url, handlers, showLost);
