@@ -7,7 +7,6 @@ import (
 	"errors"
 	"io"
 	"log/slog"
-	"os"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -332,7 +331,7 @@ func TestHealthNamesADestinationThatIsAway(t *testing.T) {
 	eventually(t, "a reading", func() bool { return w.Counts().Readings == 1 })
 	eventually(t, "a word about the destination", func() bool {
 		r := b.lastHealth()
-		return r.State == health.OK && strings.Contains(r.Message, "1 readings wait for influx: it answers 401") && strings.Contains(r.Hint, "token")
+		return r.State == health.OK && strings.Contains(r.Message, "one reading waits for influx: it answers 401") && strings.Contains(r.Hint, "token")
 	})
 	stop()
 	if strings.Contains(log.String(), token) {
@@ -341,28 +340,42 @@ func TestHealthNamesADestinationThatIsAway(t *testing.T) {
 }
 
 func TestHealthWhenReadingsCannotBeStored(t *testing.T) {
-	if os.Getuid() == 0 {
-		t.Log("as root the directory stays writable; the store's own tests have a full disk")
+	for dropped, want := range map[uint64]string{
+		0:    "readings cannot be stored and wait in memory: disk full",
+		1234: "readings cannot be stored, and about 1200 were lost: disk full",
+	} {
+		got := storeTrouble(errors.New("disk full"), dropped)
+		if got.State != health.Failing || got.Message != want || got.Hint == "" {
+			t.Errorf("got %+v, want %q", got, want)
+		}
 	}
-	w, err := New(Options{OpenStore: openAt(filepath.Join(t.TempDir(), "hems.db"))})
+}
+
+func TestReadingsThatFindNoRoomAreCounted(t *testing.T) {
+	var log lockedBuffer
+	w, err := New(Options{
+		Log: slog.New(slog.NewTextHandler(&log, nil)),
+		OpenStore: func() (*store.Store, error) {
+			return store.Open(filepath.Join(t.TempDir(), "hems.db"), store.Options{CommitInterval: time.Hour, MaxPending: 2})
+		},
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	s, err := w.o.OpenStore()
-	if err != nil {
+	if err := w.openStore(context.Background()); err != nil {
 		t.Fatal(err)
 	}
-	w.store, w.entities = s, newRegistry(nil)
-	if got := w.health(context.Background()); got.State != health.OK {
-		t.Errorf("got %+v, want %q", got, health.OK)
+	defer w.store.Close()
+	w.topics = newTopics(nil, w.wantedTopics, w.takeState, w.log)
+	w.takeDocument(mqttclient.Message{Topic: powerTopic, Payload: []byte(powerConfig), Retain: true})
+	for range 5 {
+		w.takeState(mqttclient.Message{Topic: stateTopic, Payload: []byte(`{"power":1}`)})
 	}
-	s.Close()
-	learnt := announce(t, w.entities, "m", "power", doc("Power", "z/m", "1"))
-	w.mu.Lock()
-	w.storeReading(learnt[0], time.Now(), 1)
-	w.mu.Unlock()
-	if got := w.Counts().Dropped; got != 1 {
-		t.Errorf("dropped: got %d, want 1", got)
+	if got, want := w.Counts(), (Counts{Readings: 2, Dropped: 3, Entities: 1}); got != want {
+		t.Errorf("got %+v, want %+v", got, want)
+	}
+	if n := strings.Count(log.String(), "readings were lost"); n != 2 {
+		t.Errorf("logged %d times, want at the first and the second", n)
 	}
 }
 

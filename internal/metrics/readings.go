@@ -2,6 +2,7 @@ package metrics
 
 import (
 	"errors"
+	"os"
 	"time"
 
 	"github.com/smartcore-ireland/hems/internal/discovery"
@@ -104,6 +105,9 @@ func (w *Writer) storeReading(e *entity, now time.Time, v float64) {
 		at = e.last.Add(time.Millisecond)
 	}
 	err := w.store.Append(store.Reading{Entity: e.series, Time: at, Value: v})
+	if errors.Is(err, os.ErrClosed) {
+		return // the process is ending
+	}
 	if err != nil {
 		w.counts.Dropped++
 		if n := w.counts.Dropped; n&(n-1) == 0 { // the 1st, 2nd, 4th, 8th…

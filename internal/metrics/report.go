@@ -62,11 +62,7 @@ func (w *Writer) health(ctx context.Context) health.Report {
 		return health.Report{State: health.Failing, Message: message, Hint: "look for a full or read-only disk; it is tried again by itself"}
 	}
 	if err := s.Failure(); err != nil {
-		message := "readings cannot be stored and wait in memory: " + err.Error()
-		if dropped > 0 {
-			message = fmt.Sprintf("readings cannot be stored, and %s were lost: %v", about(int64(dropped)), err)
-		}
-		return health.Report{State: health.Failing, Message: message, Hint: "look for a full or read-only disk; storing resumes by itself"}
+		return storeTrouble(err, dropped)
 	}
 	report := health.Report{State: health.OK}
 	var messages, hints []string
@@ -79,13 +75,26 @@ func (w *Writer) health(ctx context.Context) health.Report {
 		if err != nil {
 			continue // the store's own failure is reported above, next time
 		}
-		messages = append(messages, fmt.Sprintf("%s readings wait for %s: %s", about(backlog), d.Name, trouble))
+		wait := about(backlog) + " readings wait"
+		if backlog == 1 {
+			wait = "one reading waits"
+		}
+		messages = append(messages, fmt.Sprintf("%s for %s: %s", wait, d.Name, trouble))
 		if hint != "" {
 			hints = append(hints, hint)
 		}
 	}
 	report.Message, report.Hint = strings.Join(messages, "; "), strings.Join(hints, "; ")
 	return report
+}
+
+// storeTrouble is the report while the store takes nothing.
+func storeTrouble(err error, dropped uint64) health.Report {
+	message := "readings cannot be stored and wait in memory: " + err.Error()
+	if dropped > 0 {
+		message = fmt.Sprintf("readings cannot be stored, and %s were lost: %v", about(int64(dropped)), err)
+	}
+	return health.Report{State: health.Failing, Message: message, Hint: "look for a full or read-only disk; storing resumes by itself"}
 }
 
 // about writes a number with two significant digits, so that a report does not

@@ -1,3 +1,5 @@
+// The time-series server that the tests of internal/metrics write to and ask.
+// It is a module of its own so that the product does not depend on it.
 module github.com/smartcore-ireland/hems/internal/testservers/victoriametrics
 
 go 1.26.6
