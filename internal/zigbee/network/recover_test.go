@@ -161,14 +161,14 @@ func TestEveryFaultIsOneClearError(t *testing.T) {
 		},
 		{
 			name: "EZSP8",
-			ezsp: 8,
+			dial: speaking(8, 0x6A30),
 			want: []string{"EZSP 8", "6.10.3", "EZSP 13", "update the dongle's firmware to EmberZNet 7.4"},
 			is:   func(err error) bool { return errors.As(err, new(ezsp.ErrVersion)) },
 		},
 		{
 			name: "EZSP14",
-			ezsp: 14,
-			want: []string{"EZSP 14", "8.0", "EZSP 13", "newer version of hems"},
+			dial: speaking(14, 0x8020),
+			want: []string{"EZSP 14", "8.0.2", "EZSP 13", "newer version of hems"},
 			is:   func(err error) bool { return errors.As(err, new(ezsp.ErrVersion)) },
 		},
 	}
@@ -176,12 +176,9 @@ func TestEveryFaultIsOneClearError(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				var log lockedBuffer
-				dials, dial := 0, tt.dial
-				if dial == nil {
-					dial = newWorld(t, simulator.Options{EZSP: tt.ezsp}).sim.Dial
-				}
+				dials := 0
 				n, err := New(Options{Dir: t.TempDir(), Log: slog.New(slog.NewTextHandler(&log, nil)),
-					Dial: func(ctx context.Context) (io.ReadWriteCloser, error) { dials++; return dial(ctx) }})
+					Dial: func(ctx context.Context) (io.ReadWriteCloser, error) { dials++; return tt.dial(ctx) }})
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -231,6 +228,28 @@ func TestEveryFaultIsOneClearError(t *testing.T) {
 			})
 		})
 	}
+}
+
+// speaking dials a dongle that knows nothing but its version.
+func speaking(version byte, stack uint16) func(context.Context) (io.ReadWriteCloser, error) {
+	return func(context.Context) (io.ReadWriteCloser, error) {
+		host, dongle := net.Pipe()
+		h := &versionOnly{reply: []byte{version, 2, byte(stack), byte(stack >> 8)}}
+		h.link = simash.New(simash.Options{Handler: h})
+		go h.link.Run(context.Background(), dongle)
+		return host, nil
+	}
+}
+
+type versionOnly struct {
+	link  *simash.Link
+	reply []byte
+}
+
+func (*versionOnly) Reset() {}
+
+func (v *versionOnly) Frame(q []byte) {
+	v.link.Send(append([]byte{q[0], 0x80, 0}, v.reply...), false)
 }
 
 type lockedBuffer struct {
