@@ -16,11 +16,21 @@ const (
 	slot        = 10 * time.Second
 	slotSeconds = int64(slot / time.Second)
 	daySeconds  = 86400
-	slotsPerDay = int(daySeconds / slotSeconds)
+	slotsPerDay = daySeconds / slotSeconds
 )
 
-// epoch is when the energy counts from, in days since 1970-01-01: 2026-01-01.
-const epoch = 20454
+// epoch is when the energy counts from, in days since 1970-01-01: 2000-01-01.
+const epoch = 10957
+
+// What a day uses, in watt-seconds, before its own more or less: 8.4 kWh on
+// working days, 10.2 kWh at weekends. That days add up by a formula makes the
+// sum of many years as cheap as that of one.
+const (
+	workingDay = 30_240_000
+	weekendDay = 36_720_000
+	week       = 5*workingDay + 2*weekendDay
+	swing      = 1_000_000
+)
 
 // House is one family's house. Its days are those of Irish winter time (UTC)
 // all year round, which keeps every day 24 hours long.
@@ -28,8 +38,7 @@ type House struct {
 	seed uint64
 
 	mu    sync.Mutex
-	total map[int64]int64 // watt-seconds from the epoch to the beginning of a day
-	known int64           // the day whose plan is kept
+	known int64 // the day whose plan is kept
 	plan  *day
 }
 
@@ -40,9 +49,7 @@ type day struct {
 }
 
 // New returns the house of a seed.
-func New(seed uint64) *House {
-	return &House{seed: seed, total: map[int64]int64{epoch: 0}}
-}
+func New(seed uint64) *House { return &House{seed: seed} }
 
 // Power returns the power drawn at t, in W, always positive.
 func (h *House) Power(t time.Time) int64 {
@@ -52,52 +59,50 @@ func (h *House) Power(t time.Time) int64 {
 	return int64(h.day(number).power[second/slotSeconds])
 }
 
-// Energy returns what was used from the beginning of 2026 until t, in
-// watt-seconds, to the whole second; negative before 2026. It never falls as t
+// Energy returns what was used from the beginning of 2000 until t, in
+// watt-seconds, to the whole second; negative before. It never falls as t
 // grows and is the exact sum of Power.
 func (h *House) Energy(t time.Time) int64 {
 	number, second := split(t)
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	before := h.until(number)
 	d := h.day(number)
 	i := second / slotSeconds
-	return before + d.before[i] + int64(d.power[i])*(second%slotSeconds)
+	return h.until(number) + d.before[i] + int64(d.power[i])*(second%slotSeconds)
 }
 
 func split(t time.Time) (number, second int64) {
 	s := t.Unix()
-	number = s / daySeconds
-	if s%daySeconds < 0 {
-		number--
-	}
+	number = floor(s, daySeconds)
 	return number, s - number*daySeconds
 }
 
-// until returns the energy from the epoch to the beginning of a day. Days are
-// summed once.
+func floor(a, b int64) int64 {
+	q := a / b
+	if a%b < 0 {
+		q--
+	}
+	return q
+}
+
+// weekday of a day; 0 is Monday. 1970-01-01 was a Thursday.
+func weekday(number int64) int64 { return number + 3 - 7*floor(number+3, 7) }
+
+// until returns the energy from the epoch to the beginning of a day: whole
+// weeks, the days since Monday, and how far this midnight is shifted.
 func (h *House) until(number int64) int64 {
-	if v, ok := h.total[number]; ok {
-		return v
+	sum := func(n int64) int64 {
+		since := weekday(n)
+		return floor(n+3, 7)*week + min(since, 5)*workingDay + max(since-5, 0)*weekendDay + h.shift(n)
 	}
-	step := int64(1)
-	if number < epoch {
-		step = -1
-	}
-	d, sum := int64(epoch), int64(0)
-	for d != number {
-		next, ok := h.total[d+step]
-		if !ok {
-			if step > 0 {
-				next = sum + h.day(d).before[slotsPerDay]
-			} else {
-				next = sum - h.day(d - 1).before[slotsPerDay]
-			}
-			h.total[d+step] = next
-		}
-		d, sum = d+step, next
-	}
-	return sum
+	return sum(number) - sum(epoch)
+}
+
+// shift lets a day end before or after its formula says, the next one pays for
+// it.
+func (h *House) shift(number int64) int64 {
+	r := rand.New(rand.NewPCG(h.seed, ^uint64(number)))
+	return (r.Int64N(2*swing+1) - swing) / slotSeconds * slotSeconds
 }
 
 func (h *House) day(number int64) *day {
@@ -108,23 +113,32 @@ func (h *House) day(number int64) *day {
 }
 
 // make plans a day: what always runs, what switches by itself, and what the
-// family does. All of it together is 6 to 12 kWh.
+// family does. What is always on makes up for the difference from the day's
+// sum.
 func (h *House) make(number int64) *day {
 	r := rand.New(rand.NewPCG(h.seed, uint64(number)))
-	weekday := (number + 4) % 7 // 1970-01-01 was a Thursday; 0 is Sunday
 	p := &plan{random: r}
-	p.always(110 + r.IntN(15)) // router, standby, ventilation
 	p.fridge()
-	if weekday == 0 || weekday == 6 {
+	if weekday(number) >= 5 {
 		p.weekend()
 	} else {
 		p.working()
 	}
 	p.evening()
+	sum := int64(0)
+	for i := range p.watts {
+		p.watts[i] += int32(r.IntN(31)) - 15 // small electronics
+		sum += int64(p.watts[i]) * slotSeconds
+	}
+	missing := (h.until(number+1) - h.until(number) - sum) / slotSeconds
+	always := floor(missing, slotsPerDay)
+	rest := int(missing - always*slotsPerDay)
 	var d day
 	for i := range d.power {
-		noise := int32(r.IntN(31)) - 15 // small electronics
-		d.power[i] = p.watts[i] + noise
+		d.power[i] = p.watts[i] + int32(always)
+		if i < rest {
+			d.power[i]++
+		}
 		d.before[i+1] = d.before[i] + int64(d.power[i])*slotSeconds
 	}
 	return &d

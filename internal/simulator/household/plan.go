@@ -12,7 +12,7 @@ type plan struct {
 // midnight is cut off.
 func (p *plan) add(minute, minutes float64, watts int) {
 	from, to := int(minute*6), int((minute+minutes)*6)
-	for i := max(from, 0); i < min(to, slotsPerDay); i++ {
+	for i := max(from, 0); i < min(to, int(slotsPerDay)); i++ {
 		p.watts[i] += int32(watts)
 	}
 }
@@ -21,8 +21,6 @@ func (p *plan) add(minute, minutes float64, watts int) {
 func (p *plan) about(minute, spread float64) float64 {
 	return minute + spread*(2*p.random.Float64()-1)
 }
-
-func (p *plan) always(watts int) { p.add(0, 24*60, watts) }
 
 // fridge runs its compressor a third of the time.
 func (p *plan) fridge() {

@@ -31,8 +31,9 @@ type Memory struct {
 	Ticks int64 `json:"ticks,omitempty"`
 }
 
-// Start is the memory of a new register: some years of a house's use.
-func Start() Memory { return Memory{Offset: 12345678, Pulses: 1000} }
+// Start is the memory of a register that was in the house before the house's
+// own count began.
+func Start() Memory { return Memory{Offset: 4_000_000, Pulses: 1000} }
 
 // Register is a meter's count. Its methods must not be called concurrently.
 type Register struct {

@@ -126,10 +126,15 @@ func (d *driver) called(within time.Duration, want ...string) {
 	for i := range want {
 		want[i] = strings.ReplaceAll(want[i], " ", "")
 	}
-	if diff := cmp.Diff(want, d.callbacks); diff != "" {
+	if diff := cmp.Diff(want, d.taken()); diff != "" {
 		d.t.Errorf("callbacks (-want +got):\n%s", diff)
 	}
-	d.callbacks = nil
+}
+
+// taken returns the callbacks since the last call.
+func (d *driver) taken() (all []string) {
+	d.air.Do(func() { all, d.callbacks = d.callbacks, nil })
+	return all
 }
 
 const (
@@ -419,10 +424,11 @@ func TestIncomingMessage(t *testing.T) {
 				t.Error("a frame under another key was taken")
 			}
 		})
-		if len(d.callbacks) != 1 {
-			t.Fatalf("got %d callbacks, want 1", len(d.callbacks))
+		all := d.taken()
+		if len(all) != 1 {
+			t.Fatalf("got %d callbacks, want 1", len(all))
 		}
-		got := d.callbacks[0]
+		got := all[0]
 		if want := "450000040102070201000100003"; !strings.HasPrefix(got, want) {
 			t.Errorf("got %s, want it to begin with %s", got, want)
 		}
@@ -511,10 +517,10 @@ func TestMembers(t *testing.T) {
 		// Mgmt_Lqi of itself lists the child.
 		d.want(0x0034, "00 0000 0000 3100 00 00 4011 0000 00 01 02 0500", "0001")
 		time.Sleep(time.Second)
-		if got := d.callbacks[len(d.callbacks)-1]; !strings.Contains(got, "a511021b00bc15003c7a") {
+		synctest.Wait()
+		if got := strings.Join(d.taken(), " "); !strings.Contains(got, "a511021b00bc15003c7a") {
 			t.Errorf("neighbours: got %s", got)
 		}
-		d.callbacks = nil
 		member(radio.Left)
 		d.called(0, "2400 3c7a a511021b00bc1500 02 03 0000", "2300 00 00 3c7a a511021b00bc1500 04")
 		d.want(0x0060, "a511021b00bc1500", "ffff")
