@@ -3,7 +3,10 @@
 package gateway
 
 import (
+	"context"
 	"fmt"
+	"net"
+	"sync"
 	"testing"
 	"time"
 
@@ -239,3 +242,52 @@ const contrastScript = `(() => {
 	}
 	return bad;
 })()`
+
+// TestPageOutlivesTheGateway takes the gateway away under an open page and
+// brings it back: the page says so, keeps its values, and recovers by itself.
+func TestPageOutlivesTheGateway(t *testing.T) {
+	h := newHouse(t)
+	h.furnish()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	addr := l.Addr().String()
+	serve := func(l net.Listener) (stop func()) {
+		ctx, cancel := context.WithCancel(context.Background())
+		done := make(chan struct{})
+		go func() { defer close(done); _ = h.serve(ctx, l) }()
+		stop = sync.OnceFunc(func() { cancel(); <-done })
+		t.Cleanup(stop)
+		return stop
+	}
+	stop := serve(l)
+	b := openBrowser(t, "http://"+addr, phone, "light")
+	b.signIn()
+	b.await(`document.getElementById("power").textContent === "342"`)
+	stop()
+	b.await(`document.getElementById("notice").innerText.includes("does not answer")`)
+	if got := eval[string](b, `document.getElementById("power").textContent`); got != "342" {
+		t.Errorf("the value while the gateway is away: got %q, want the last one, 342", got)
+	}
+	b.shoot("phone-light-lost")
+	if l, err = net.Listen("tcp", addr); err != nil {
+		t.Fatal(err)
+	}
+	serve(l)
+	b.await(`document.getElementById("notice").hidden`)
+	h.reads(`{"power":777,"energy":1234.6}`)
+	b.await(`document.getElementById("power").textContent === "777"`)
+	// Faults are expected here: requests failed while the gateway was away.
+}
+
+func TestEndedSessionLeadsToTheSignIn(t *testing.T) {
+	h := newHouse(t)
+	h.beat = 50 * time.Millisecond
+	b := openBrowser(t, h.url, phone, "light")
+	b.signIn()
+	if err := Seed(h.o.Dir, owner, "a pot of coffee"); err != nil { // a reset ends all sessions
+		t.Fatal(err)
+	}
+	b.await(`document.querySelector("input[name=password]") !== null`)
+}
