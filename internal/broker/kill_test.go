@@ -35,6 +35,7 @@ func TestMain(m *testing.M) {
 // TestAcknowledgedRetainedMessagesSurviveAKill: a broker of its own process is
 // killed while messages come in; all whose acknowledgement came are there again.
 func TestAcknowledgedRetainedMessagesSurviveAKill(t *testing.T) {
+	t.Parallel()
 	dir, err := os.MkdirTemp("", "hems")
 	if err != nil {
 		t.Fatal(err)

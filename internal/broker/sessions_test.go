@@ -12,6 +12,7 @@ import (
 // TestReconnectsLeaveNoDeafSession: a client that drops its connection and is
 // back at once, over and over, gets the messages published after its SUBACK.
 func TestReconnectsLeaveNoDeafSession(t *testing.T) {
+	t.Parallel()
 	h := startHouse(t)
 	pub := h.client(t, "home")
 	for i := range 300 {
@@ -67,6 +68,7 @@ func TestTheNewerConnectionOfAClientIDWins(t *testing.T) {
 // TestWaitingMessagesKeepTheirOrder: what is published while a client of a kept
 // session is away comes in order when it is back.
 func TestWaitingMessagesKeepTheirOrder(t *testing.T) {
+	t.Parallel()
 	h := startHouse(t)
 	o := h.options("metrics")
 	o.SessionExpiry = time.Hour
@@ -101,6 +103,7 @@ func TestWaitingMessagesKeepTheirOrder(t *testing.T) {
 // TestASmallReceiveMaximumIsNoDeadEnd: a client that takes two messages at a time
 // gets all of a burst, and later ones.
 func TestASmallReceiveMaximumIsNoDeadEnd(t *testing.T) {
+	t.Parallel()
 	h := startHouse(t)
 	w := dial(t, h.opt.Unix)
 	c := h.hello(t, 5, "metrics", "small")
@@ -127,6 +130,7 @@ func TestASmallReceiveMaximumIsNoDeadEnd(t *testing.T) {
 // TestAnExpiredSessionLeavesNoSubscription: the next client with the id gets
 // nothing that it has not asked for.
 func TestAnExpiredSessionLeavesNoSubscription(t *testing.T) {
+	t.Parallel()
 	h := startHouse(t)
 	w := dial(t, h.tcp())
 	c := h.hello(t, 5, "home", "brief")
@@ -147,6 +151,7 @@ func TestAnExpiredSessionLeavesNoSubscription(t *testing.T) {
 // TestAStalledSubscriberHoldsPublishersUpOnlyBriefly: it is disconnected when it
 // has read nothing for the write timeout, and its publishers go on.
 func TestAStalledSubscriberHoldsPublishersUpOnlyBriefly(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t)
 	h.opt.Limits.WriteTimeout = 200 * time.Millisecond
 	h.start(t)
@@ -166,6 +171,7 @@ func TestAStalledSubscriberHoldsPublishersUpOnlyBriefly(t *testing.T) {
 }
 
 func TestManyRetainedMessagesAreAllReplayed(t *testing.T) {
+	t.Parallel()
 	h := startHouse(t)
 	w := dial(t, h.opt.Unix)
 	w.connect(h.hello(t, 4, "home", "many"), 0)
