@@ -79,10 +79,11 @@ func New(o Options) *Link {
 	return l
 }
 
-// Run serves the host at the other end of line until ctx ends or the line
-// fails, and closes line. It returns nil when the host closed the line.
-func (l *Link) Run(ctx context.Context, line io.ReadWriteCloser) error {
-	ctx, cancel := context.WithCancel(ctx)
+// Run serves the host at the other end of line until parent ends or the line
+// fails, and closes line. It returns nil when parent ended or the host closed
+// the line.
+func (l *Link) Run(parent context.Context, line io.ReadWriteCloser) error {
+	ctx, cancel := context.WithCancel(parent)
 	stop := context.AfterFunc(ctx, func() { line.Close() })
 	written := make(chan error, 1)
 	go func() {
@@ -99,7 +100,10 @@ func (l *Link) Run(ctx context.Context, line io.ReadWriteCloser) error {
 	l.connected = false
 	l.clear()
 	l.mu.Unlock()
-	if err == nil || errors.Is(err, io.EOF) {
+	switch {
+	case parent.Err() != nil:
+		return nil
+	case errors.Is(err, io.EOF):
 		return werr
 	}
 	return err

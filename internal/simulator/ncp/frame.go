@@ -4,10 +4,9 @@ import "encoding/binary"
 
 // Bits of the frame control bytes (UG100 section 3).
 const (
-	responseBit  = 0x80
-	asyncBit     = 0x10
-	formatLegacy = 0x00
-	formatV1     = 0x01
+	responseBit = 0x80
+	asyncBit    = 0x10
+	formatV1    = 0x01
 )
 
 // header is the beginning of an EZSP frame: 3 bytes in the format of EZSP 4 to

@@ -6,6 +6,7 @@
 package ncp
 
 import (
+	"encoding/hex"
 	"log/slog"
 	"math/rand/v2"
 	"slices"
@@ -161,7 +162,11 @@ func (n *NCP) command(b []byte) {
 		n.invalid(h, in.err)
 		return
 	}
-	n.log.Debug("command", "name", c.name, "params", params, "answer", out.b)
+	if secret[h.id] {
+		n.log.Debug("command", "name", c.name)
+	} else {
+		n.log.Debug("command", "name", c.name, "params", hex.EncodeToString(params), "answer", hex.EncodeToString(out.b))
+	}
 	n.respond(h, h.id, out.b)
 }
 
