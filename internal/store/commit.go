@@ -8,7 +8,7 @@ import (
 )
 
 const (
-	// soon is how long readings of a new series wait for their first commit.
+	// soon is how long a series' first reading waits for its commit.
 	soon = 2 * time.Second
 	// retryAfter is how long a failed commit waits before it is tried again.
 	retryAfter = 5 * time.Second

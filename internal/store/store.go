@@ -53,8 +53,8 @@ type Series struct {
 // Options are the settings of a Store; the zero value has the defaults.
 type Options struct {
 	// CommitInterval is how long readings may wait in memory, and so how much
-	// a power cut may cost. Default 60 s. Readings of a new series are
-	// committed within two seconds.
+	// a power cut may cost. Default 60 s. A series' first reading since Open
+	// is committed within two seconds.
 	CommitInterval time.Duration
 	// Retention is how long readings are kept. Default 400 days.
 	Retention time.Duration
@@ -117,6 +117,7 @@ type Store struct {
 	lastRank int64
 	current  map[string]int64 // entity → its latest series
 	ids      map[seriesKey]int64
+	begun    map[int64]bool // series with a reading since Open
 	lastID   int64
 	failure  error
 	advanced chan struct{} // closed and replaced at each commit
@@ -166,6 +167,7 @@ func Open(path string, o Options) (*Store, error) {
 		series:   map[int64]entry{},
 		current:  map[string]int64{},
 		ids:      map[seriesKey]int64{},
+		begun:    map[int64]bool{},
 		advanced: make(chan struct{}),
 		wake:     make(chan struct{}, 1),
 		stop:     make(chan struct{}),
@@ -243,6 +245,10 @@ func (s *Store) take(r Reading) error {
 	}
 	s.pending[id] = append(s.pending[id], Sample{ms, r.Value})
 	s.waiting++
+	if !s.begun[id] {
+		s.begun[id] = true
+		s.hurry()
+	}
 	return nil
 }
 

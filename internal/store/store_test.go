@@ -337,11 +337,12 @@ func TestClockFarAheadForAMomentCostsLittle(t *testing.T) {
 	}
 }
 
-func TestCommitterCommitsNewSeriesSoon(t *testing.T) {
+func TestFirstReadingIsCommittedSoon(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "hems.db")
 	s := open(t, path, Options{CommitInterval: time.Hour})
-	advanced := s.Advanced()
 	register(t, s, "p", "W")
+	commit(t, s)
+	advanced := s.Advanced()
 	appendAll(t, s, at("p", 0, 1))
 	select {
 	case <-advanced:
