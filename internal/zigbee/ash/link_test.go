@@ -1,0 +1,676 @@
+package ash
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	simash "github.com/smartcore-ireland/hems/internal/simulator/ash"
+)
+
+// script is the NCP's end of a line, played frame by frame.
+type script struct {
+	t    *testing.T
+	line net.Conn
+	dec  decoder
+	got  []frame
+}
+
+func newScript(t *testing.T) (*script, net.Conn) {
+	host, ncp := net.Pipe()
+	t.Cleanup(func() { ncp.Close() })
+	return &script{t: t, line: ncp}, host
+}
+
+// expect waits for the next frame from the host.
+func (s *script) expect(want frame) frame {
+	s.t.Helper()
+	buf := make([]byte, 1024)
+	var stats Stats
+	for len(s.got) == 0 {
+		n, err := s.line.Read(buf)
+		if err != nil {
+			s.t.Errorf("waiting for %+v: %v", want, err)
+			return frame{}
+		}
+		s.dec.feed(buf[:n], func(e event) {
+			if e.err != nil {
+				s.t.Errorf("the host has sent nonsense: %v", e.err)
+			}
+			s.got = append(s.got, e.frame)
+		}, &stats)
+	}
+	f := s.got[0]
+	s.got = s.got[1:]
+	same := f
+	same.data = nil
+	data := want.data
+	want.data = nil
+	if fmt.Sprint(same) != fmt.Sprint(want) || data != nil && !bytes.Equal(f.data, data) {
+		want.data = data
+		s.t.Errorf("got %+v, want %+v", f, want)
+	}
+	return f
+}
+
+func (s *script) send(frames ...frame) {
+	var b []byte
+	for _, f := range frames {
+		b = appendFrame(b, f)
+	}
+	s.raw(b)
+}
+
+func (s *script) raw(b []byte) {
+	s.t.Helper()
+	if _, err := s.line.Write(b); err != nil {
+		s.t.Errorf("writing: %v", err)
+	}
+}
+
+var rstAck = frame{kind: kindRstAck, version: 2, code: ResetSoftware}
+
+// open opens a link to the script.
+func (s *script) open(host net.Conn, o Options) *Conn {
+	s.t.Helper()
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		s.expect(frame{kind: kindRst})
+		s.send(rstAck)
+	}()
+	c, err := Open(context.Background(), host, o)
+	<-done
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	s.t.Cleanup(func() { c.Close() })
+	return c
+}
+
+func send(t *testing.T, c *Conn, data string) {
+	t.Helper()
+	if err := c.Send(context.Background(), []byte(data)); err != nil {
+		t.Errorf("Send(%q): %v", data, err)
+	}
+}
+
+func receive(t *testing.T, c *Conn, want string) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	got, err := c.Receive(ctx)
+	if err != nil || string(got) != want {
+		t.Errorf("got %q, %v, want %q", got, err, want)
+	}
+}
+
+func data(frm, ack uint8, s string) frame {
+	return frame{kind: kindData, frm: frm, ack: ack, data: []byte(s)}
+}
+
+func again(f frame) frame {
+	f.reTx = true
+	return f
+}
+
+func ackOf(n uint8) frame { return frame{kind: kindAck, ack: n} }
+func nakOf(n uint8) frame { return frame{kind: kindNak, ack: n} }
+
+// bubble plays a script against an open link.
+func bubble(t *testing.T, o Options, play func(t *testing.T, s *script, c *Conn)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		s, host := newScript(t)
+		play(t, s, s.open(host, o))
+	})
+}
+
+func TestFirstBytes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		host, ncp := net.Pipe()
+		go Open(t.Context(), host, Options{})
+		got := make([]byte, 5)
+		if _, err := io.ReadFull(ncp, got); err != nil {
+			t.Fatal(err)
+		}
+		if want := unhex(t, "1ac038bc7e"); !bytes.Equal(got, want) {
+			t.Errorf("got % x, want % x", got, want)
+		}
+		ncp.Close()
+	})
+}
+
+func TestPiggybacksTheAcknowledgement(t *testing.T) {
+	bubble(t, Options{}, func(t *testing.T, s *script, c *Conn) {
+		send(t, c, "one")
+		s.expect(data(0, 0, "one"))
+		s.send(data(0, 1, "reply one"))
+		receive(t, c, "reply one")
+		s.expect(ackOf(1)) // nothing else to send
+		send(t, c, "two")
+		s.expect(data(1, 1, "two"))
+		s.send(data(1, 2, "reply two"))
+		receive(t, c, "reply two")
+		s.expect(ackOf(2))
+	})
+}
+
+func TestRetransmitsAfterNAK(t *testing.T) {
+	bubble(t, Options{}, func(t *testing.T, s *script, c *Conn) {
+		send(t, c, "one")
+		s.expect(data(0, 0, "one"))
+		s.send(nakOf(0))
+		s.expect(again(data(0, 0, "one")))
+		s.send(ackOf(1))
+		synctest.Wait()
+		if got := c.Stats(); got.Retransmissions != 1 || got.ReceivedNaks != 1 || got.AckTimeouts != 0 {
+			t.Errorf("got %+v", got)
+		}
+	})
+}
+
+func TestRetransmitsAfterTimeout(t *testing.T) {
+	bubble(t, Options{}, func(t *testing.T, s *script, c *Conn) {
+		send(t, c, "one")
+		s.expect(data(0, 0, "one"))
+		start := time.Now()
+		s.expect(again(data(0, 0, "one")))
+		if got, want := time.Since(start), 1600*time.Millisecond; got != want {
+			t.Errorf("first after %v, want %v", got, want)
+		}
+		start = time.Now()
+		s.expect(again(data(0, 0, "one")))
+		if got, want := time.Since(start), 3200*time.Millisecond; got != want {
+			t.Errorf("then after %v, want %v", got, want)
+		}
+		s.send(ackOf(1))
+	})
+}
+
+func TestAcknowledgementTimeAdapts(t *testing.T) {
+	bubble(t, Options{}, func(t *testing.T, s *script, c *Conn) {
+		for i := range 20 { // a quick line: down to the least
+			send(t, c, "abc")
+			s.expect(data(uint8(i)&7, 0, "abc"))
+			s.send(ackOf(uint8(i+1) & 7))
+		}
+		send(t, c, "abc")
+		s.expect(data(4, 0, "abc"))
+		start := time.Now()
+		s.expect(again(data(4, 0, "abc")))
+		if got, want := time.Since(start), 400*time.Millisecond; got != want {
+			t.Errorf("got %v, want %v", got, want)
+		}
+		s.send(ackOf(5))
+	})
+}
+
+func TestGivesUpAfterTooManyTimeouts(t *testing.T) {
+	bubble(t, Options{MaxTimeouts: 3}, func(t *testing.T, s *script, c *Conn) {
+		go io.Copy(io.Discard, s.line)
+		send(t, c, "one")
+		<-c.Done()
+		if !errors.Is(c.Err(), ErrTooManyTimeouts) {
+			t.Errorf("got %v", c.Err())
+		}
+		if got := c.Stats(); got.AckTimeouts != 3 || got.Retransmissions != 2 {
+			t.Errorf("got %+v", got)
+		}
+		if err := c.Send(t.Context(), []byte("two")); !errors.Is(err, ErrTooManyTimeouts) {
+			t.Errorf("Send: got %v", err)
+		}
+	})
+}
+
+func TestWindow(t *testing.T) {
+	bubble(t, Options{Window: 3}, func(t *testing.T, s *script, c *Conn) {
+		go func() {
+			for _, d := range []string{"one", "two", "three", "four"} {
+				send(t, c, d)
+			}
+		}()
+		s.expect(data(0, 0, "one"))
+		s.expect(data(1, 0, "two"))
+		s.expect(data(2, 0, "three"))
+		synctest.Wait()
+		if got := c.Stats().SentFrames; got != 3 {
+			t.Errorf("%d frames are on their way, want 3", got)
+		}
+		s.send(ackOf(2)) // the first two arrived, the third did not
+		s.expect(data(3, 0, "four"))
+		s.send(nakOf(2))
+		s.expect(again(data(2, 0, "three")))
+		s.expect(again(data(3, 0, "four")))
+		s.send(ackOf(4))
+	})
+}
+
+func TestWindowOfOneWaits(t *testing.T) {
+	bubble(t, Options{}, func(t *testing.T, s *script, c *Conn) {
+		go func() { send(t, c, "one"); send(t, c, "two") }()
+		s.expect(data(0, 0, "one"))
+		synctest.Wait()
+		if got := c.Stats().SentFrames; got != 1 {
+			t.Errorf("%d frames are on their way, want 1", got)
+		}
+		s.send(ackOf(1))
+		s.expect(data(1, 0, "two"))
+		s.send(ackOf(2))
+	})
+}
+
+func TestRefusesWhatIsOutOfSequence(t *testing.T) {
+	bubble(t, Options{}, func(t *testing.T, s *script, c *Conn) {
+		s.send(data(1, 0, "two"), data(2, 0, "three")) // zero got lost
+		s.expect(nakOf(0))                             // once
+		s.send(again(data(0, 0, "one")), again(data(1, 0, "two")), again(data(2, 0, "three")))
+		s.expect(ackOf(3))
+		receive(t, c, "one")
+		receive(t, c, "two")
+		receive(t, c, "three")
+	})
+}
+
+func TestDropsDuplicates(t *testing.T) {
+	bubble(t, Options{}, func(t *testing.T, s *script, c *Conn) {
+		s.send(data(0, 0, "one"))
+		s.expect(ackOf(1))
+		s.send(again(data(0, 0, "one"))) // our ACK got lost
+		s.expect(ackOf(1))
+		s.send(data(1, 0, "two"))
+		s.expect(ackOf(2))
+		receive(t, c, "one")
+		receive(t, c, "two")
+		if got := c.Stats(); got.Duplicates != 1 || got.ReceivedFrames != 2 {
+			t.Errorf("got %+v", got)
+		}
+	})
+}
+
+func TestAsksAgainAfterABadChecksum(t *testing.T) {
+	bubble(t, Options{}, func(t *testing.T, s *script, c *Conn) {
+		b := appendFrame(nil, data(0, 0, "one"))
+		b[2] ^= 0x40
+		s.raw(b)
+		s.expect(nakOf(0))
+		s.raw(b) // still asked for: no second NAK
+		s.send(again(data(0, 0, "one")))
+		s.expect(ackOf(1))
+		receive(t, c, "one")
+		if got := c.Stats(); got.CRCErrors != 2 || got.SentNaks != 1 {
+			t.Errorf("got %+v", got)
+		}
+	})
+}
+
+func TestAnImpossibleAcknowledgementIsRefused(t *testing.T) {
+	bubble(t, Options{}, func(t *testing.T, s *script, c *Conn) {
+		s.send(ackOf(5))
+		s.expect(nakOf(0))
+		s.send(again(data(0, 0, "one")))
+		s.expect(ackOf(1))
+		receive(t, c, "one")
+		if got := c.Stats().BadAcks; got != 1 {
+			t.Errorf("got %d bad acknowledgements, want 1", got)
+		}
+	})
+}
+
+func TestHoldsCallbacksBackWhenNobodyReads(t *testing.T) {
+	bubble(t, Options{}, func(t *testing.T, s *script, c *Conn) {
+		held := -1
+		for i := range rxQueue {
+			s.send(data(uint8(i)&7, 0, fmt.Sprintf("frame %d", i)))
+			f := s.expect(frame{kind: kindAck, ack: uint8(i+1) & 7, nRdy: i+1 >= rxHigh})
+			if f.nRdy && held < 0 {
+				held = i + 1
+			}
+		}
+		if held != rxHigh {
+			t.Errorf("held back after %d frames, want %d", held, rxHigh)
+		}
+		s.send(data(0, 0, "one too many"))
+		s.expect(frame{kind: kindNak, ack: 0, nRdy: true})
+		start := time.Now()
+		s.expect(frame{kind: kindAck, ack: 0, nRdy: true}) // an NCP forgets in a second
+		if got := time.Since(start); got > time.Second {
+			t.Errorf("not repeated for %v", got)
+		}
+		for i := range rxQueue {
+			receive(t, c, fmt.Sprintf("frame %d", i))
+			if i == rxQueue-rxLow-1 {
+				s.expect(ackOf(0)) // room again
+			}
+		}
+		s.send(again(data(0, 0, "one too many")))
+		s.expect(ackOf(1))
+		receive(t, c, "one too many")
+		if got := c.Stats(); got.Refused != 1 || got.Holds != 1 {
+			t.Errorf("got %+v", got)
+		}
+	})
+}
+
+func TestTheLinkEnds(t *testing.T) {
+	tests := []struct {
+		name string
+		with func(*script)
+		want error
+	}{
+		{"WhenTheNCPResets", func(s *script) {
+			s.send(frame{kind: kindRstAck, version: 2, code: ResetWatchdog})
+		}, ErrReset{ResetWatchdog}},
+		{"WhenTheNCPGivesUp", func(s *script) {
+			s.send(frame{kind: kindError, version: 2, code: CodeTimeouts})
+		}, ErrFailed{CodeTimeouts}},
+		{"WhenTheLineCloses", func(s *script) { s.line.Close() }, errLineClosed},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			bubble(t, Options{}, func(t *testing.T, s *script, c *Conn) {
+				s.send(data(0, 0, "before"))
+				s.expect(ackOf(1))
+				tt.with(s)
+				<-c.Done()
+				if !errors.Is(c.Err(), tt.want) {
+					t.Errorf("got %v, want %v", c.Err(), tt.want)
+				}
+				receive(t, c, "before")
+				if _, err := c.Receive(t.Context()); !errors.Is(err, tt.want) {
+					t.Errorf("Receive: got %v", err)
+				}
+			})
+		})
+	}
+}
+
+func TestCloseEndsEverything(t *testing.T) {
+	bubble(t, Options{}, func(t *testing.T, s *script, c *Conn) {
+		done := make(chan error)
+		go func() {
+			_, err := c.Receive(context.Background())
+			done <- err
+		}()
+		synctest.Wait()
+		c.Close()
+		if err := <-done; !errors.Is(err, ErrClosed) {
+			t.Errorf("got %v", err)
+		}
+		if _, err := s.line.Read(make([]byte, 1)); err == nil {
+			t.Error("the line is still open")
+		}
+	})
+}
+
+func TestSendRefusesImpossibleSizes(t *testing.T) {
+	bubble(t, Options{}, func(t *testing.T, s *script, c *Conn) {
+		for _, n := range []int{0, minData - 1, MaxData + 1} {
+			if err := c.Send(t.Context(), make([]byte, n)); err == nil {
+				t.Errorf("%d bytes: no error", n)
+			}
+		}
+	})
+}
+
+func TestHandshake(t *testing.T) {
+	tests := []struct {
+		name  string
+		play  func(s *script)
+		want  error // nil: open
+		code  ResetCode
+		after time.Duration
+	}{
+		{"AfterNoise", func(s *script) {
+			s.expect(frame{kind: kindRst})
+			s.raw(unhex(s.t, "ddf9ff1ac1020b0a527e"))
+		}, nil, ResetSoftware, 0},
+		{"InTheMiddleOfAnOldConversation", func(s *script) {
+			s.expect(frame{kind: kindRst})
+			s.send(data(3, 5, "old"), frame{kind: kindError, version: 2, code: CodeTimeouts}, ackOf(2), rstAck)
+		}, nil, ResetSoftware, 0},
+		{"AtTheSecondTry", func(s *script) {
+			s.expect(frame{kind: kindRst})
+			s.expect(frame{kind: kindRst})
+			s.send(rstAck)
+		}, nil, ResetSoftware, 2500 * time.Millisecond},
+		{"PowerOnIsAResetToo", func(s *script) {
+			s.expect(frame{kind: kindRst})
+			s.send(frame{kind: kindRstAck, version: 2, code: ResetPowerOn})
+		}, nil, ResetPowerOn, 0},
+		{"Silence", func(s *script) {
+			for range 4 {
+				s.expect(frame{kind: kindRst})
+			}
+		}, ErrNoAnswer{Tries: 4}, 0, 10 * time.Second},
+		{"SomethingElse", func(s *script) {
+			s.expect(frame{kind: kindRst})
+			s.raw([]byte("login: "))
+			for range 3 {
+				s.expect(frame{kind: kindRst})
+			}
+		}, ErrNoAnswer{Tries: 4, Bytes: 7}, 0, 10 * time.Second},
+		{"AnotherVersion", func(s *script) {
+			s.expect(frame{kind: kindRst})
+			s.send(frame{kind: kindRstAck, version: 1, code: ResetSoftware})
+		}, ErrVersion{1}, 0, 0},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s, host := newScript(t)
+				played := make(chan struct{})
+				go func() { tt.play(s); close(played) }()
+				start := time.Now()
+				c, err := Open(t.Context(), host, Options{})
+				<-played
+				if !errors.Is(err, tt.want) || tt.want == nil && err != nil {
+					t.Fatalf("got %v, want %v", err, tt.want)
+				}
+				if got := time.Since(start); got != tt.after {
+					t.Errorf("after %v, want %v", got, tt.after)
+				}
+				if err == nil {
+					if got := c.ResetCode(); got != tt.code {
+						t.Errorf("got code %v, want %v", got, tt.code)
+					}
+					c.Close()
+				}
+			})
+		})
+	}
+}
+
+func TestTwoResetsAreOneAtTheBeginning(t *testing.T) {
+	bubble(t, Options{}, func(t *testing.T, s *script, c *Conn) {
+		send(t, c, "one")
+		s.expect(data(0, 0, "one"))
+		s.send(frame{kind: kindRstAck, version: 2, code: ResetSoftware}) // the NCP has lost it
+		s.expect(again(data(0, 0, "one")))
+		s.send(data(0, 1, "reply"))
+		receive(t, c, "reply")
+		s.expect(ackOf(1))
+		if c.Err() != nil {
+			t.Errorf("got %v", c.Err())
+		}
+	})
+}
+
+func TestOpenObeysItsContext(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		host, ncp := net.Pipe()
+		go io.Copy(io.Discard, ncp)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		start := time.Now()
+		if _, err := Open(ctx, host, Options{}); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("got %v", err)
+		}
+		if got := time.Since(start); got != time.Second {
+			t.Errorf("took %v", got)
+		}
+	})
+}
+
+// lossy is a line of which a share of the writes, each a frame or a few,
+// arrives harmed. It buffers, as a UART does.
+type lossy struct {
+	net.Conn
+	mu     sync.Mutex
+	random *rand.Rand
+	bad    float64
+	queue  chan []byte
+}
+
+func newLossy(c net.Conn, seed uint64, bad float64) *lossy {
+	l := &lossy{Conn: c, random: rand.New(rand.NewPCG(seed, 1)), bad: bad, queue: make(chan []byte, 1024)}
+	go func() {
+		for b := range l.queue {
+			if _, err := c.Write(b); err != nil {
+				return
+			}
+		}
+	}()
+	return l
+}
+
+func (l *lossy) Write(p []byte) (int, error) {
+	b := bytes.Clone(p)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.random.Float64() < l.bad {
+		switch i := l.random.IntN(len(b)); l.random.IntN(5) {
+		case 0: // lost altogether
+			b = nil
+		case 1: // a byte lost
+			b = append(b[:i], b[i+1:]...)
+		case 2: // a bit flipped
+			b[i] ^= 1 << l.random.IntN(8)
+		case 3: // a byte twice
+			b = append(b[:i+1], b[i:]...)
+		case 4: // all of it twice
+			b = append(b, b...)
+		}
+	}
+	if len(b) > 0 {
+		l.queue <- b
+	}
+	return len(p), nil
+}
+
+func (l *lossy) Close() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.queue != nil {
+		close(l.queue)
+		l.queue = nil
+	}
+	return l.Conn.Close()
+}
+
+// counting is an NCP that answers each frame with its own number.
+type counting struct {
+	mu   sync.Mutex
+	link *simash.Link
+	got  []uint32
+}
+
+func (*counting) Reset() {}
+
+func (n *counting) Frame(d []byte) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.got = append(n.got, binary.BigEndian.Uint32(d))
+}
+
+// TestABadLineDeliversOnceInOrder lets a fifth of what travels in each
+// direction be lost, flipped or duplicated.
+func TestABadLineDeliversOnceInOrder(t *testing.T) {
+	for _, window := range []int{1, 3, 7} {
+		t.Run(fmt.Sprintf("Window%d", window), func(t *testing.T) {
+			for seed := range uint64(5) {
+				synctest.Test(t, func(t *testing.T) { onceInOrder(t, window, seed) })
+			}
+		})
+	}
+}
+
+func onceInOrder(t *testing.T, window int, seed uint64) {
+	const frames, bad = 400, 0.2
+	hostEnd, ncpEnd := net.Pipe()
+	ncp := &counting{}
+	ncp.link = simash.New(simash.Options{Handler: ncp, Window: window})
+	ncpDone := make(chan error, 1)
+	go func() { ncpDone <- ncp.link.Run(context.Background(), newLossy(ncpEnd, seed, bad)) }()
+	c, err := Open(t.Context(), newLossy(hostEnd, seed+100, bad),
+		Options{Window: window, MaxTimeouts: 50, ResetTries: 20})
+	if err != nil {
+		t.Fatal(err)
+	}
+	body := func(i uint32) []byte {
+		return append(binary.BigEndian.AppendUint32(nil, i), "some payload of a usual size"...)
+	}
+
+	var work sync.WaitGroup
+	work.Go(func() {
+		for i := range uint32(frames) {
+			if err := c.Send(t.Context(), body(i)); err != nil {
+				t.Errorf("Send %d: %v", i, err)
+				return
+			}
+		}
+	})
+	work.Go(func() {
+		for i := range uint32(frames) {
+			for ncp.link.Send(body(i), false) != nil { // its queue is full
+				time.Sleep(50 * time.Millisecond)
+				if c.Err() != nil {
+					return
+				}
+			}
+		}
+	})
+	for i := range uint32(frames) {
+		got, err := c.Receive(t.Context())
+		if err != nil {
+			t.Fatalf("Receive %d: %v (%+v)", i, err, c.Stats())
+		}
+		if !bytes.Equal(got, body(i)) {
+			t.Fatalf("got %q, want %q", got, body(i))
+		}
+	}
+	work.Wait()
+	for range 600 { // the last of ours may still be on their way
+		ncp.mu.Lock()
+		n := len(ncp.got)
+		ncp.mu.Unlock()
+		if n >= frames {
+			break
+		}
+		time.Sleep(100 * time.Millisecond)
+	}
+	ncp.mu.Lock()
+	defer ncp.mu.Unlock()
+	if len(ncp.got) != frames {
+		t.Fatalf("the NCP got %d frames, want %d", len(ncp.got), frames)
+	}
+	for i, got := range ncp.got {
+		if got != uint32(i) {
+			t.Fatalf("the NCP got frame %d at place %d", got, i)
+		}
+	}
+	if got := c.Stats(); got.Retransmissions == 0 || got.CRCErrors == 0 {
+		t.Errorf("the line was not bad at all: %+v", got)
+	}
+	c.Close()
+	<-ncpDone
+}
