@@ -1,6 +1,7 @@
 package metrics
 
 import (
+	"compress/gzip"
 	"context"
 	"errors"
 	"fmt"
@@ -44,6 +45,7 @@ type sender struct {
 	Destination
 	log     *slog.Logger
 	http    *http.Client
+	gzip    *gzip.Writer // used anew for each request: it is large
 	target  string
 	lines   lines
 	changed func()                                          // called when trouble begins or ends
@@ -80,6 +82,10 @@ func newSender(d Destination, log *slog.Logger) (*sender, error) {
 	q.Set("bucket", d.Bucket)
 	q.Set("precision", "ns")
 	u.RawQuery = q.Encode()
+	packer, err := gzip.NewWriterLevel(nil, gzip.BestSpeed)
+	if err != nil {
+		return nil, err
+	}
 	transport := &http.Transport{
 		Proxy: http.ProxyFromEnvironment, MaxIdleConns: 1, IdleConnTimeout: 2 * time.Minute,
 		TLSHandshakeTimeout: 10 * time.Second, DisableCompression: true,
@@ -87,6 +93,7 @@ func newSender(d Destination, log *slog.Logger) (*sender, error) {
 	return &sender{
 		Destination: d,
 		log:         log.With("destination", d.Name),
+		gzip:        packer,
 		http: &http.Client{
 			Transport: transport, Timeout: httpWithin,
 			// A redirect would take the token to another server.

@@ -2,7 +2,6 @@ package metrics
 
 import (
 	"bytes"
-	"compress/gzip"
 	"context"
 	"encoding/json"
 	"errors"
@@ -44,14 +43,11 @@ const maxRetryAfter = time.Hour
 // server has answered for all of them, and a *problem otherwise.
 func (s *sender) post(ctx context.Context, body []byte) error {
 	var packed bytes.Buffer
-	z, err := gzip.NewWriterLevel(&packed, gzip.BestSpeed)
-	if err != nil {
+	s.gzip.Reset(&packed)
+	if _, err := s.gzip.Write(body); err != nil {
 		return err
 	}
-	if _, err := z.Write(body); err != nil {
-		return err
-	}
-	if err := z.Close(); err != nil {
+	if err := s.gzip.Close(); err != nil {
 		return err
 	}
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, s.target, &packed)

@@ -106,7 +106,7 @@ func newRig(t *testing.T, url string) *rig {
 	}
 	r.pause = func(ctx context.Context, d time.Duration) bool {
 		r.waits = append(r.waits, d)
-		return ctx.Err() == nil && len(r.waits) < 20
+		return ctx.Err() == nil && len(r.waits) < 12
 	}
 	r.jitter = func(d time.Duration) time.Duration { return d }
 	return r
@@ -251,8 +251,8 @@ func TestSenderHandlesAnswers(t *testing.T) {
 		}, requests: 20},
 		{name: "PoisonedLine", rule: refuses("entity_id=a,unit_of_measurement=W value=0.5", 500), lost: "entity_id=a,unit_of_measurement=W value=0.5",
 			waits: []time.Duration{second, 2 * second, 4 * second, 8 * second, 16 * second, 32 * second}, log: "is passed over", requests: 30},
-		{name: "RefusesAll", rule: always(400, "precision?"), stuck: true, log: "refuses every reading", requests: 20 * 60},
-		{name: "BrokenForEver", rule: always(500, ""), stuck: true, requests: 20 * 60},
+		{name: "RefusesAll", rule: always(400, "precision?"), stuck: true, log: "refuses every reading", requests: 12 * 60},
+		{name: "BrokenForEver", rule: always(500, ""), stuck: true, requests: 12 * 60},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			srv := newServer(t)

@@ -100,7 +100,7 @@ func TestCursorsAndSealing(t *testing.T) {
 		out[name] = &b
 	}
 	total := 0
-	for m := range 60 * 10 { // ten hours
+	for m := range 60 * 7 { // seven hours
 		d := time.Duration(m) * time.Minute
 		for e := range 4 {
 			appendAll(t, s, at(fmt.Sprint("e", e), d+time.Duration(rnd.IntN(1000))*time.Millisecond, float64(m)))
@@ -118,7 +118,7 @@ func TestCursorsAndSealing(t *testing.T) {
 		if err := s.sweep(context.Background()); err != nil {
 			t.Fatal(err)
 		}
-		if m == 300 { // a restart forgets what was out, and it is asked for again
+		if m == 200 { // a restart forgets what was out, and it is asked for again
 			s.Close()
 			s = open(t, path, Options{Now: c.now})
 			clear(out)

@@ -171,7 +171,7 @@ func TestFileIsPrivate(t *testing.T) {
 	}
 }
 
-// TestKilledWriterKeepsWhatItCommitted kills a writing process, twenty times
+// TestKilledWriterKeepsWhatItCommitted kills a writing process, twelve times
 // over, at moments of chance.
 func TestKilledWriterKeepsWhatItCommitted(t *testing.T) {
 	if path := os.Getenv("STORE_TEST_WRITE"); path != "" {
@@ -179,7 +179,7 @@ func TestKilledWriterKeepsWhatItCommitted(t *testing.T) {
 	}
 	path := filepath.Join(t.TempDir(), "hems.db")
 	committed := 0
-	for range 20 {
+	for range 12 {
 		cmd := exec.Command(os.Args[0], "-test.run=^TestKilledWriterKeepsWhatItCommitted$")
 		cmd.Env = append(os.Environ(), "STORE_TEST_WRITE="+path)
 		out, err := cmd.StdoutPipe()
