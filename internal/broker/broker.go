@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -32,7 +33,7 @@ const (
 	maxSubscriptions = 2000  // of one client
 	sessionDays      = 7     // at most, that a session is kept for a client that is away
 	sysInterval      = 10    // seconds between $SYS messages, as in Mosquitto
-	stopTimeout      = 1500 * time.Millisecond
+	stopTimeout      = 1200 * time.Millisecond
 	maxRetry         = 5 * time.Second // between attempts to get a port or the store
 )
 
@@ -147,6 +148,7 @@ func (b *Broker) Run(ctx context.Context) error {
 	}
 	close(b.ready)
 	<-ctx.Done()
+	b.awaitLastWords()
 	b.disconnectAll()
 	stopped := make(chan struct{})
 	go func() {
@@ -200,6 +202,27 @@ func (b *Broker) tryPrepare() error {
 	b.store.Store(store)
 	b.log.Info("retained messages loaded", "messages", n, "took", time.Since(begin).Round(time.Millisecond))
 	return nil
+}
+
+// lastWords is how long a broker that stops still serves the clients of the
+// unix socket. When the whole appliance is stopped, its processes are told in
+// the same moment and say goodbye ("offline") through this broker.
+const lastWords = 500 * time.Millisecond
+
+// awaitLastWords returns when the last client of the unix socket has gone, or
+// after lastWords.
+func (b *Broker) awaitLastWords() {
+	local := func() bool {
+		for _, cl := range b.server.Clients.GetAll() {
+			if strings.HasPrefix(cl.Net.Listener, "unix ") && !cl.Closed() {
+				return true
+			}
+		}
+		return false
+	}
+	for deadline := time.Now().Add(lastWords); local() && time.Now().Before(deadline); {
+		time.Sleep(5 * time.Millisecond)
+	}
 }
 
 // disconnectAll tells every client that the broker stops. One that does not read
