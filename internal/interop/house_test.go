@@ -83,6 +83,28 @@ func (h *house) startDongle(t *testing.T) *process {
 	return p
 }
 
+// replaceDongle puts a dongle without a network in the place of the one that
+// was stopped. The meter remembers what it was part of.
+func (h *house) replaceDongle(t *testing.T) {
+	t.Helper()
+	path := filepath.Join(h.data, "simulator.json")
+	var state map[string]json.RawMessage
+	b, err := os.ReadFile(path)
+	if err == nil {
+		err = json.Unmarshal(b, &state)
+	}
+	if err == nil {
+		delete(state, "dongle")
+		b, err = json.Marshal(state)
+	}
+	if err == nil {
+		err = os.WriteFile(path, b, 0o600)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
 func (h *house) password() (string, error) {
 	b, err := os.ReadFile(filepath.Join(h.data, "secrets", "mqtt-"+person))
 	return strings.TrimSpace(string(b)), err

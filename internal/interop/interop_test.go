@@ -33,7 +33,8 @@ func parse(payload string) (r reading) {
 }
 
 // TestZigbee2MQTT starts the real Zigbee2MQTT on the simulated dongle, pairs
-// the meter, compares readings, restarts everything and removes the meter.
+// the meter, compares readings, restarts everything, replaces the dongle and removes
+// the meter.
 func TestZigbee2MQTT(t *testing.T) {
 	house := t // what is started in a subtest lives on after it
 	script, nodejs := zigbee2mqtt(t), node(t)
@@ -79,6 +80,19 @@ func TestZigbee2MQTT(t *testing.T) {
 		z.waitFor(t, "Zigbee2MQTT started!", time.Minute)
 		same(t, h, z, before)
 		compare(t, h, 890)
+	})
+	t.Run("restores its network to a dongle fresh from its box", func(t *testing.T) {
+		z.stop(t)
+		dongle.stop(t)
+		h.replaceDongle(t)
+		dongle = h.startDongle(house)
+		z = begin()
+		z.waitFor(t, "zigbee-herdsman started (restored)", time.Minute)
+		z.waitFor(t, "Zigbee2MQTT started!", time.Minute)
+		compare(t, h, 321)
+		if v := h.look(t); v.PAN != before.PAN || v.Devices[0].NodeID != before.Devices[0].NodeID {
+			t.Errorf("PAN and node: got %v and %v, want %v and %v", v.PAN, v.Devices[0].NodeID, before.PAN, before.Devices[0].NodeID)
+		}
 	})
 	t.Run("removes the meter", func(t *testing.T) {
 		h.request(t, "device/remove", fmt.Sprintf(`{"id":%q}`, meterEUI64))

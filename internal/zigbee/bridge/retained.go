@@ -81,9 +81,10 @@ func (r *retained) connected() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.connections++
+	r.queue = nil
 	for _, topic := range r.topics() {
 		w := r.want[topic]
-		w.changed = true
+		w.changed, w.queued = true, false
 		r.enqueue(topic, w)
 	}
 }

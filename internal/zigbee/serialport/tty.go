@@ -8,10 +8,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"syscall"
-	"time"
 
 	"go.bug.st/serial"
 	"golang.org/x/sys/unix"
@@ -20,15 +18,14 @@ import (
 // tty is a serial port, or the host's end of a pseudo-terminal.
 type tty struct {
 	name string
+	// port has set the terminal up and keeps other programs out. Bytes do not
+	// pass through it: its Write cannot be interrupted.
 	port serial.Port
-	// side is a second handle of the same terminal: it holds the lock that
-	// keeps other programs out, and reaches settings that serial.Port does not.
-	side *os.File
-
+	// line is a second, non-blocking handle of the same terminal, on which a
+	// reader and a writer return when it is closed. It holds the lock against
+	// other processes of ours, and reaches settings that port does not.
+	line   *os.File
 	closed atomic.Bool
-	// using is held while the port's handle is in use, so that it is never
-	// written to after it was closed and its number given to another file.
-	using sync.RWMutex
 }
 
 func openSerial(o Options) (io.ReadWriteCloser, error) {
@@ -44,9 +41,9 @@ func openSerial(o Options) (io.ReadWriteCloser, error) {
 	if err != nil {
 		return nil, explainOpen(o.Port, err)
 	}
-	t := &tty{name: o.Port, side: os.NewFile(uintptr(fd), o.Port)}
+	t := &tty{name: o.Port, line: os.NewFile(uintptr(fd), o.Port)}
 	if err := t.open(o, fd); err != nil {
-		t.side.Close()
+		t.line.Close()
 		return nil, err
 	}
 	return t, nil
@@ -97,50 +94,23 @@ func setFlow(fd int, f Flow) error {
 }
 
 func (t *tty) Read(p []byte) (int, error) {
-	if t.closed.Load() {
-		return 0, os.ErrClosed
-	}
-	n, err := t.port.Read(p) // returns when the port is closed
+	n, err := t.line.Read(p)
 	return n, t.explain(err)
 }
 
 func (t *tty) Write(p []byte) (int, error) {
-	t.using.RLock()
-	defer t.using.RUnlock()
-	written := 0
-	for written < len(p) {
-		if t.closed.Load() {
-			return written, os.ErrClosed
-		}
-		n, err := t.port.Write(p[written:])
-		written += n
-		switch {
-		case errors.Is(err, unix.EINTR):
-		case err != nil:
-			return written, t.explain(err)
-		case n == 0:
-			return written, t.explain(io.ErrShortWrite)
-		}
-	}
-	return written, nil
+	n, err := t.line.Write(p)
+	return n, t.explain(err)
 }
 
-// Close ends reads and writes that are under way.
+// Close ends reads and writes that are under way. What was not sent yet is
+// thrown away, or closing would wait for a dongle that takes nothing.
 func (t *tty) Close() error {
 	if t.closed.Swap(true) {
 		return nil
 	}
-	// A writer that flow control has stopped is freed by throwing away what it
-	// waits for.
-	for range 50 {
-		t.port.ResetOutputBuffer()
-		if t.using.TryLock() {
-			t.using.Unlock()
-			break
-		}
-		time.Sleep(10 * time.Millisecond)
-	}
-	return errors.Join(t.port.Close(), t.side.Close())
+	t.port.ResetOutputBuffer()
+	return errors.Join(t.line.Close(), t.port.Close())
 }
 
 // explain says what an error of an open port means: almost always that it is
