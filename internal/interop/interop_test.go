@@ -33,10 +33,10 @@ func parse(payload string) (r reading) {
 }
 
 // TestZigbee2MQTT starts the real Zigbee2MQTT on the simulated dongle, pairs
-// the meter, compares readings, restarts everything, replaces the dongle and removes
-// the meter.
+// the meter, compares readings, restarts everything, replaces the dongle and
+// removes the meter.
 func TestZigbee2MQTT(t *testing.T) {
-	house := t // what is started in a subtest lives on after it
+	outer := t // what is started in a subtest lives on after it
 	script, nodejs := zigbee2mqtt(t), node(t)
 	h := newHouse(t)
 	dongle := h.startDongle(t)
@@ -44,7 +44,7 @@ func TestZigbee2MQTT(t *testing.T) {
 	begin := func() *process {
 		// It would take this checkout for its own and build itself anew.
 		notOurs := "GIT_DIR=" + filepath.Join(settings, "none")
-		return start(house, "zigbee2mqtt", []string{"ZIGBEE2MQTT_DATA=" + settings, notOurs}, nodejs, script)
+		return start(outer, "zigbee2mqtt", []string{"ZIGBEE2MQTT_DATA=" + settings, notOurs}, nodejs, script)
 	}
 	z := begin()
 
@@ -72,7 +72,7 @@ func TestZigbee2MQTT(t *testing.T) {
 		energy := h.look(t).Devices[0].EnergyWh
 		dongle.cmd.Process.Kill()
 		<-dongle.ended
-		dongle = h.startDongle(house)
+		dongle = h.startDongle(outer)
 		if got := h.look(t).Devices[0].EnergyWh; got < energy {
 			t.Errorf("the energy went back from %d Wh to %d Wh", energy, got)
 		}
@@ -85,7 +85,7 @@ func TestZigbee2MQTT(t *testing.T) {
 		z.stop(t)
 		dongle.stop(t)
 		h.replaceDongle(t)
-		dongle = h.startDongle(house)
+		dongle = h.startDongle(outer)
 		z = begin()
 		z.waitFor(t, "zigbee-herdsman started (restored)", time.Minute)
 		z.waitFor(t, "Zigbee2MQTT started!", time.Minute)
