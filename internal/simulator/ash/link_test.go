@@ -77,8 +77,8 @@ func connect(t *testing.T, o Options) *host {
 func (h *host) say(frames ...Frame) {
 	for _, f := range frames {
 		h.line.Write(f.Append(nil))
+		synctest.Wait() // acknowledgements of frames in a row would become one
 	}
-	synctest.Wait()
 }
 
 // want compares what came since the last call.
