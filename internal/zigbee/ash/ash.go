@@ -89,7 +89,7 @@ type Conn struct {
 	chunks chan []byte   // from the reader
 	send   chan []byte   // from Send
 	recv   chan []byte   // to Receive
-	out    chan []byte   // to the writer
+	out    outbox        // to the writer
 	kick   chan struct{} // the receive queue has room again
 	done   chan struct{}
 
@@ -105,16 +105,7 @@ type Conn struct {
 // when Open fails: with ErrNoAnswer when nothing answers, ErrVersion, the
 // line's own error, or that of ctx.
 func Open(ctx context.Context, line io.ReadWriteCloser, o Options) (*Conn, error) {
-	c := &Conn{
-		o:      o.withDefaults(),
-		line:   line,
-		chunks: make(chan []byte, 16),
-		send:   make(chan []byte),
-		recv:   make(chan []byte, rxQueue),
-		out:    make(chan []byte, 32),
-		kick:   make(chan struct{}, 1),
-		done:   make(chan struct{}),
-	}
+	c := newConn(line, o)
 	opened := make(chan struct{})
 	go c.read()
 	go c.write()
@@ -133,6 +124,19 @@ func Open(ctx context.Context, line io.ReadWriteCloser, o Options) (*Conn, error
 	case <-ctx.Done():
 		c.end(context.Cause(ctx))
 		return nil, c.err
+	}
+}
+
+func newConn(line io.ReadWriteCloser, o Options) *Conn {
+	return &Conn{
+		o:      o.withDefaults(),
+		line:   line,
+		chunks: make(chan []byte, 16),
+		send:   make(chan []byte),
+		recv:   make(chan []byte, rxQueue),
+		out:    outbox{wake: make(chan struct{}, 1)},
+		kick:   make(chan struct{}, 1),
+		done:   make(chan struct{}),
 	}
 }
 
@@ -239,7 +243,11 @@ func (c *Conn) read() {
 func (c *Conn) write() {
 	for {
 		select {
-		case b := <-c.out:
+		case <-c.out.wake:
+			b := c.out.take()
+			if len(b) == 0 { // taken together with what came before it
+				continue
+			}
 			if _, err := c.line.Write(b); err != nil {
 				c.end(lineError("writing to the dongle", err))
 				return
@@ -248,6 +256,40 @@ func (c *Conn) write() {
 			return
 		}
 	}
+}
+
+// maxUnsent bounds what waits for the line. It is ten times what the largest
+// window holds.
+const maxUnsent = 32 << 10
+
+// outbox holds what the line has not taken yet.
+type outbox struct {
+	mu   sync.Mutex
+	b    []byte
+	wake chan struct{} // has room for one
+}
+
+// add reports whether there was room.
+func (o *outbox) add(b []byte) bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if len(o.b)+len(b) > maxUnsent {
+		return false
+	}
+	o.b = append(o.b, b...)
+	select {
+	case o.wake <- struct{}{}:
+	default:
+	}
+	return true
+}
+
+func (o *outbox) take() []byte {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	b := o.b
+	o.b = nil
+	return b
 }
 
 // lineError says what was being done when a line failed, unless the line itself

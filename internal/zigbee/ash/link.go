@@ -19,6 +19,7 @@ type link struct {
 	ackWait      time.Duration // current waiting time
 	timeouts     int           // in a row
 	timer        *time.Timer   // runs while something is pending
+	needResend   bool          // what is pending is to be sent again
 
 	// Receiving.
 	frmRx   uint8 // number of the next frame expected
@@ -153,7 +154,7 @@ func (l *link) handle(e event) {
 	case kindNak:
 		l.count.ReceivedNaks++
 		if l.acknowledged(f.ack) {
-			l.resend()
+			l.needResend = true
 		}
 	}
 }
@@ -175,9 +176,7 @@ func (l *link) restarted(f frame) {
 	l.frmRx, l.ackRx = 0, 0
 	l.frmTx = uint8(len(l.pending))
 	l.reject, l.needAck, l.needNak = false, false, false
-	if len(l.pending) > 0 {
-		l.resend()
-	}
+	l.needResend = true
 }
 
 // refuse asks for everything from frmRx again, once, until it comes.
@@ -272,7 +271,7 @@ func (l *link) ackTimeout() {
 		return
 	}
 	l.ackWait = l.clamp(l.ackWait * 2)
-	l.resend()
+	l.needResend = true
 }
 
 func (l *link) sendNew(data []byte) {
@@ -310,8 +309,12 @@ func (l *link) transmit(f frame) {
 	l.put(appendFrame(nil, f))
 }
 
-// flush says what is still to be said after a batch of work.
+// flush says what is to be said after a batch of work: once, however often the
+// batch asked for it.
 func (l *link) flush() {
+	if l.needResend {
+		l.resend()
+	}
 	switch {
 	case l.needNak:
 		l.count.SentNaks++
@@ -319,21 +322,20 @@ func (l *link) flush() {
 	case l.needAck:
 		l.put(appendFrame(nil, frame{kind: kindAck, ack: l.frmRx, nRdy: l.holding.Load()}))
 	}
-	l.needAck, l.needNak = false, false
+	l.needAck, l.needNak, l.needResend = false, false, false
 	l.stats.store(&l.count)
 }
 
 // put hands bytes to the writer. A writer that is that far behind is stuck: the
 // line takes nothing any more.
 func (l *link) put(b []byte) bool {
-	l.count.SentBytes += uint64(len(b))
-	select {
-	case l.out <- b:
-		return true
-	case <-l.done:
+	if l.Err() != nil {
 		return false
-	default:
 	}
-	l.end(ErrLineStuck)
-	return false
+	l.count.SentBytes += uint64(len(b))
+	if !l.out.add(b) {
+		l.end(ErrLineStuck)
+		return false
+	}
+	return true
 }
