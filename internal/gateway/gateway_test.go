@@ -10,15 +10,13 @@ import (
 	"net/http/cookiejar"
 	"net/http/httptest"
 	"net/url"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
-	mochi "github.com/mochi-mqtt/server/v2"
-	"github.com/mochi-mqtt/server/v2/hooks/auth"
-	"github.com/mochi-mqtt/server/v2/listeners"
-
+	"github.com/smartcore-ireland/hems/internal/broker"
 	"github.com/smartcore-ireland/hems/internal/gateway/signin"
 	"github.com/smartcore-ireland/hems/internal/history"
 	"github.com/smartcore-ireland/hems/internal/mqttclient"
@@ -34,7 +32,8 @@ const (
 type house struct {
 	*Gateway
 	t          *testing.T
-	broker     *mochi.Server
+	data       string
+	test       *mqttclient.Client // the test's own
 	stopBroker func()
 	past       *past
 	url        string
@@ -46,13 +45,22 @@ type setting func(*Options)
 // newHouse starts everything; stop is by the test's end.
 func newHouse(t *testing.T, settings ...setting) *house {
 	t.Helper()
-	h := &house{t: t, past: &past{}, log: &logbook{}}
-	h.broker, h.stopBroker = startBroker(t, "127.0.0.1:0")
+	h := &house{t: t, data: t.TempDir(), past: &past{}, log: &logbook{}}
+	h.startBroker()
+	client, err := mqttclient.Open(context.Background(), h.mqtt("test"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.test = client
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+		defer cancel()
+		_ = client.Close(ctx) // the broker may be gone already
+	})
 	log := slog.New(slog.NewTextHandler(h.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
-	addr, _ := h.broker.Listeners.Get("tcp")
 	o := Options{
-		Dir:      t.TempDir(),
-		MQTT:     mqttclient.Options{Server: "mqtt://" + addr.Address(), ClientID: "hems-gateway", Log: log},
+		Dir:      filepath.Join(h.data, "gateway"),
+		MQTT:     h.mqtt("gateway"),
 		History:  h.past,
 		Home:     Home{TimeZone: time.UTC},
 		Version:  "1.2.3",
@@ -87,26 +95,50 @@ func newHouse(t *testing.T, settings ...setting) *house {
 	return h
 }
 
-func startBroker(t *testing.T, addr string) (b *mochi.Server, stop func()) {
-	t.Helper()
-	b = mochi.New(&mochi.Options{InlineClient: true, Logger: slog.New(slog.DiscardHandler)})
-	if err := b.AddHook(new(auth.AllowHook), nil); err != nil {
-		t.Fatal(err)
+// startBroker runs the appliance's own broker on the house's directory, with
+// one user more: the test, who may say everything.
+func (h *house) startBroker() {
+	h.t.Helper()
+	users := broker.DefaultUsers()
+	users["test"] = broker.Access{Read: []string{"#"}, Write: []string{"#"}}
+	b, err := broker.New(broker.Options{
+		Unix: h.socket(), Dir: filepath.Join(h.data, "broker"), Secrets: filepath.Join(h.data, "secrets"),
+		Users: users, Log: slog.New(slog.DiscardHandler),
+	})
+	if err != nil {
+		h.t.Fatal(err)
 	}
-	if err := b.AddListener(listeners.NewTCP(listeners.Config{ID: "tcp", Address: addr})); err != nil {
-		t.Fatal(err)
-	}
-	if err := b.Serve(); err != nil {
-		t.Fatal(err)
-	}
-	stop = sync.OnceFunc(func() { b.Close() })
-	t.Cleanup(stop)
-	return b, stop
+	ctx, cancel := context.WithCancel(context.Background())
+	ran := make(chan error, 1)
+	go func() { ran <- b.Run(ctx) }()
+	h.stopBroker = sync.OnceFunc(func() {
+		cancel()
+		if err := <-ran; err != nil {
+			h.t.Errorf("the broker: %v", err)
+		}
+	})
+	h.t.Cleanup(h.stopBroker)
 }
 
+func (h *house) socket() string { return filepath.Join(h.data, "mqtt.sock") }
+
+// mqtt is how a user of the broker reaches it.
+func (h *house) mqtt(user string) mqttclient.Options {
+	return mqttclient.Options{
+		Server: "unix://" + h.socket(), ClientID: "hems-" + user, User: user, Log: slog.New(slog.DiscardHandler),
+		Password: func() (string, error) { return broker.ReadPassword(filepath.Join(h.data, "secrets"), user) },
+	}
+}
+
+// publish says something on MQTT, as the device or process would.
 func (h *house) publish(topic, payload string, retain bool) {
 	h.t.Helper()
-	if err := h.broker.Publish(topic, []byte(payload), retain, 0); err != nil {
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	defer cancel()
+	if err := h.test.AwaitConnection(ctx); err != nil {
+		h.t.Fatal(err)
+	}
+	if err := h.test.Publish(ctx, mqttclient.Message{Topic: topic, Payload: []byte(payload), QoS: 1, Retain: retain}); err != nil {
 		h.t.Fatal(err)
 	}
 }

@@ -8,8 +8,7 @@ import (
 	"testing"
 	"time"
 
-	mochi "github.com/mochi-mqtt/server/v2"
-	"github.com/mochi-mqtt/server/v2/packets"
+	"github.com/smartcore-ireland/hems/internal/mqttclient"
 )
 
 // step publishes one step of the meter's way into the home.
@@ -21,10 +20,10 @@ func (h *house) step(name string, ok bool, after time.Duration, message string) 
 
 func TestPairingIsAskedForOverMQTT(t *testing.T) {
 	h := newHouse(t)
-	h.well()
 	asked := make(chan string, 10)
-	if err := h.broker.Subscribe("zigbee2mqtt/bridge/request/#", 1, func(_ *mochi.Client, _ packets.Subscription, p packets.Packet) {
-		asked <- p.TopicName + " " + string(p.Payload)
+	h.well() // and so the connection is there
+	if err := h.test.Subscribe(t.Context(), "zigbee2mqtt/bridge/request/#", 1, func(m mqttclient.Message) {
+		asked <- m.Topic + " " + string(m.Payload)
 	}); err != nil {
 		t.Fatal(err)
 	}

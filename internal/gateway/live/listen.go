@@ -31,10 +31,10 @@ func newState(msg mqttclient.Message, now time.Time) *state {
 // handlers are the subscriptions that every Model makes.
 func (m *Model) handlers() iter.Seq2[string, func(mqttclient.Message)] {
 	return func(yield func(string, func(mqttclient.Message)) bool) {
-		_ = yield(m.o.DiscoveryPrefix+"/#", m.onDiscovery) &&
-			yield(m.o.BaseTopic+"/#", m.onZigbee) &&
+		_ = yield(pairingTopic, m.onPairing) && // not retained: the sooner the better
 			yield(health.Filter, m.onHealth) &&
-			yield(pairingTopic, m.onPairing)
+			yield(m.o.DiscoveryPrefix+"/#", m.onDiscovery) &&
+			yield(m.o.BaseTopic+"/#", m.onZigbee)
 	}
 }
 
