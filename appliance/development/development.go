@@ -12,9 +12,11 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"net/http"
 	"os"
 	"path/filepath"
+	"strconv"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -105,7 +107,7 @@ func (d *run) processes() ([]supervise.Process, error) {
 	environ := append(d.Environ,
 		"HEMS_DATA="+d.Env.Data,
 		"HEMS_LISTEN="+d.Env.Listen,
-		fmt.Sprintf("HEMS_PORT_BASE=%s", portBase(d.Env)),
+		"HEMS_PORT_BASE="+portBase(d.Env),
 	)
 	var out []supervise.Process
 	add := func(name string, args []string, env ...string) error {
@@ -143,7 +145,7 @@ func portBase(e appliance.Env) string {
 	if e.PortBase == 0 {
 		return ""
 	}
-	return fmt.Sprint(e.PortBase)
+	return strconv.Itoa(e.PortBase)
 }
 
 // guide tells the person where to look once the dashboard answers, and takes
@@ -164,8 +166,13 @@ func (d *run) guide(ctx context.Context) error {
 // taken.
 func (d *run) awaitDashboard(ctx context.Context) error {
 	client := &http.Client{Timeout: 2 * time.Second}
+	host := d.Env.Listen
+	if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
+		host = "127.0.0.1"
+	}
+	url := "http://" + net.JoinHostPort(host, strconv.Itoa(d.Env.Number(appliance.PortDashboard))) + "/healthz"
 	for {
-		req, err := http.NewRequestWithContext(ctx, http.MethodGet, d.person.URL+"/healthz", nil)
+		req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 		if err != nil {
 			return err
 		}
