@@ -93,7 +93,8 @@ type Conn struct {
 	kick   chan struct{} // the receive queue has room again
 	done   chan struct{}
 
-	holding atomic.Bool // nRdy is set
+	holding atomic.Bool  // nRdy is set
+	heard   atomic.Int64 // UnixNano of the last whole frame
 	stats   sharedStats
 
 	endOnce sync.Once
@@ -207,6 +208,10 @@ func (c *Conn) Err() error {
 // ResetCode says why the NCP restarted when the link was opened: normally
 // ResetSoftware, for it was asked to.
 func (c *Conn) ResetCode() ResetCode { return c.reset }
+
+// Heard is when the last whole frame came from the NCP, be it only an
+// acknowledgement.
+func (c *Conn) Heard() time.Time { return time.Unix(0, c.heard.Load()) }
 
 // Close ends the link and closes the line. It says nothing to the NCP.
 func (c *Conn) Close() error {

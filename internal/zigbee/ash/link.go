@@ -138,6 +138,7 @@ func (l *link) handle(e event) {
 		return
 	}
 	f := e.frame
+	l.heard.Store(time.Now().UnixNano())
 	switch f.kind {
 	case kindRstAck:
 		l.restarted(f)
@@ -172,7 +173,6 @@ func (l *link) restarted(f frame) {
 		return
 	}
 	l.resets++
-	l.reset = f.code
 	l.frmRx, l.ackRx = 0, 0
 	l.frmTx = uint8(len(l.pending))
 	l.reject, l.needAck, l.needNak = false, false, false

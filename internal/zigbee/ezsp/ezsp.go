@@ -22,6 +22,9 @@ import (
 type Link interface {
 	Send(ctx context.Context, frame []byte) error
 	Receive(ctx context.Context) ([]byte, error)
+	// Heard is when the NCP last gave a sign of life, be it only an
+	// acknowledgement.
+	Heard() time.Time
 	Done() <-chan struct{}
 	Err() error
 	Close() error
@@ -29,7 +32,9 @@ type Link interface {
 
 // Options of a connection.
 type Options struct {
-	// Timeout is how long a reply may take; default 5 s.
+	// Timeout is how long an NCP may be silent while it owes a reply; default
+	// 5 s. One that gives signs of life, as on a bad line where much is sent
+	// again, may take four times as long.
 	Timeout time.Duration
 	// Log receives what is odd; nil discards it.
 	Log *slog.Logger
@@ -233,20 +238,7 @@ func (c *Conn) exchange(ctx context.Context, id FrameID, name string, payload []
 		err     error
 	}
 	finish := func() (r result) {
-		timer := time.NewTimer(c.timeout)
-		defer timer.Stop()
-		select {
-		case p := <-x.reply:
-			r.payload = p
-			if x.bad != nil {
-				r = result{err: &InvalidCommandError{Command: name, Reason: *x.bad}}
-			}
-		case <-c.done:
-			r.err = c.err
-		case <-timer.C:
-			c.end(ErrTimeout{name})
-			r.err = c.err
-		}
+		r.payload, r.err = c.await(x, name)
 		c.mu.Lock()
 		c.waiting = nil
 		c.mu.Unlock()
@@ -268,6 +260,36 @@ func (c *Conn) exchange(ctx context.Context, id FrameID, name string, payload []
 		return r.payload, r.err
 	case <-ctx.Done():
 		return nil, context.Cause(ctx)
+	}
+}
+
+// await waits for a reply. When none comes the NCP hangs, and the connection
+// ends.
+func (c *Conn) await(x *exchange, name string) ([]byte, error) {
+	start := time.Now()
+	timer := time.NewTimer(c.timeout)
+	defer timer.Stop()
+	for {
+		select {
+		case p := <-x.reply:
+			if x.bad != nil {
+				return nil, &InvalidCommandError{Command: name, Reason: *x.bad}
+			}
+			return p, nil
+		case <-c.done:
+			return nil, c.err
+		case <-timer.C:
+			until := c.link.Heard().Add(c.timeout)
+			if latest := start.Add(4 * c.timeout); until.After(latest) {
+				until = latest
+			}
+			wait := time.Until(until)
+			if wait <= 0 {
+				c.end(ErrTimeout{name})
+				return nil, c.err
+			}
+			timer.Reset(wait)
+		}
 	}
 }
 

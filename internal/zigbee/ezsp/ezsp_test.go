@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -20,8 +21,8 @@ type ncp struct {
 	toHost chan []byte
 	done   chan struct{}
 	once   sync.Once
-	err    error
 
+	heard    atomic.Int64
 	mu       sync.Mutex
 	commands []header
 	answer   func(h header, payload []byte) []byte // nil: no reply
@@ -93,6 +94,8 @@ func (n *ncp) Receive(ctx context.Context) ([]byte, error) {
 		return nil, ctx.Err()
 	}
 }
+
+func (n *ncp) Heard() time.Time { return time.Unix(0, n.heard.Load()) }
 
 func (n *ncp) Done() <-chan struct{} { return n.done }
 func (n *ncp) Err() error {
@@ -177,6 +180,33 @@ func TestACommandWithoutReplyEndsTheConnection(t *testing.T) {
 		if err := c.Nop(t.Context()); !errors.Is(err, ErrTimeout{"nop"}) {
 			t.Errorf("the next command: got %v", err)
 		}
+	})
+}
+
+func TestASlowLineIsGivenMoreTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := newNCP(t)
+		c := n.open(t)
+		n.answer = func(header, []byte) []byte { return nil }
+		stop := make(chan struct{})
+		go func() { // acknowledgements come, the reply does not
+			for {
+				select {
+				case <-time.After(time.Second):
+					n.heard.Store(time.Now().UnixNano())
+				case <-stop:
+					return
+				}
+			}
+		}()
+		start := time.Now()
+		if err := c.Nop(t.Context()); !errors.Is(err, ErrTimeout{"nop"}) {
+			t.Errorf("got %v", err)
+		}
+		if got := time.Since(start); got != 20*time.Second {
+			t.Errorf("after %v, want 20s", got)
+		}
+		close(stop)
 	})
 }
 

@@ -26,6 +26,7 @@ type member struct {
 	again    bool          // and is to be done once more after that
 	failedAt time.Time     // when that last failed
 	pinged   time.Time     // when it was last asked for a sign of life
+	joinTold time.Time     // when the dongle last told that it joined as new
 }
 
 func newDevice(d Device, sleepy bool) *member {

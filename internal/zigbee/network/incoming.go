@@ -29,8 +29,11 @@ func (n *Network) incoming(s *session, m ezsp.IncomingMessage) {
 		}
 		return
 	}
-	if m.APS.Profile == profileZDO {
+	switch m.APS.Profile {
+	case profileZDO:
 		n.incomingZDO(s, m)
+		return
+	case zcl.ProfileGreenPower: // no such devices are known here
 		return
 	}
 	n.mu.Lock()

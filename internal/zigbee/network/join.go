@@ -14,6 +14,10 @@ import (
 // seconds, of which 255 would mean for ever.
 const maxPermit = 254 * time.Second
 
+// joinRepeat is how long the same join may be told again: once by each router
+// that has heard it.
+const joinRepeat = 10 * time.Second
+
 // broadcast addresses (Zigbee specification 3.6.5).
 const toRouters = 0xFFFC
 
@@ -143,11 +147,20 @@ func (n *Network) trustCenterJoin(s *session, j ezsp.TrustCenterJoin) {
 	}
 	n.mu.Lock()
 	defer n.mu.Unlock()
+	old := n.nodes[j.NodeID]
 	d, fresh := n.place(j.EUI64, j.NodeID)
 	if d == nil {
 		return
 	}
 	n.alive(d)
+	if j.Status == ezsp.UnsecuredJoin {
+		told := d.joinTold
+		d.joinTold = time.Now()
+		if d == old && d.working && time.Since(told) < joinRepeat {
+			return
+		}
+	}
+	d.failedAt = time.Time{}
 	// A device that comes back with its keys still has its bindings. One that
 	// comes as new was reset, and has lost them.
 	if joined := fresh || j.Status == ezsp.UnsecuredJoin; joined {
@@ -182,6 +195,7 @@ func (n *Network) announced(s *session, a zdo.DeviceAnnounce) {
 		return
 	}
 	n.alive(d)
+	d.failedAt = time.Time{} // whoever has pressed its button wants it to work
 	if sleepy := a.Capability&zdo.CapabilityRxOnWhenIdle == 0; d.Type == TypeUnknown {
 		d.sleepy = sleepy
 	}

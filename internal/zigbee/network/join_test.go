@@ -274,6 +274,61 @@ func TestADeviceThatWasResetIsSetUpAgain(t *testing.T) {
 	})
 }
 
+func TestAJoinToldTwiceIsOne(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, simulator.Options{})
+		w.start()
+		w.awaitUp()
+		if err := w.net.PermitJoin(t.Context(), time.Minute); err != nil {
+			t.Fatal(err)
+		}
+		if err := w.sim.PressButton(); err != nil {
+			t.Fatal(err)
+		}
+		e := w.await(InterviewStep, nil)
+		w.net.mu.Lock()
+		s := w.net.session
+		w.net.mu.Unlock()
+		w.net.trustCenterJoin(s, ezsp.TrustCenterJoin{NodeID: e.Device.NodeID, EUI64: meterEUI64, Status: ezsp.UnsecuredJoin})
+		w.await(Configured, nil)
+		time.Sleep(time.Minute)
+		w.report()
+		interviews := 0
+		for _, e := range w.seen {
+			if e.Kind == InterviewStarted {
+				interviews++
+			}
+		}
+		if interviews != 1 {
+			t.Errorf("interviewed %d times", interviews)
+		}
+	})
+}
+
+func TestADeviceResetInItsInterviewIsInterviewedAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, simulator.Options{})
+		w.start()
+		w.awaitUp()
+		if err := w.net.PermitJoin(t.Context(), time.Minute); err != nil {
+			t.Fatal(err)
+		}
+		if err := w.sim.PressButton(); err != nil {
+			t.Fatal(err)
+		}
+		e := w.await(InterviewStep, nil)
+		w.net.mu.Lock()
+		s := w.net.session
+		w.net.devices[meterEUI64].joinTold = time.Now().Add(-time.Minute)
+		w.net.mu.Unlock()
+		w.net.trustCenterJoin(s, ezsp.TrustCenterJoin{NodeID: e.Device.NodeID, EUI64: meterEUI64, Status: ezsp.UnsecuredJoin})
+		w.await(InterviewStarted, nil)
+		if d := w.await(Configured, nil).Device; reportingOf(d, zcl.ClusterMetering, zcl.AttrInstantaneousDemand) == nil {
+			t.Errorf("got %+v", d)
+		}
+	})
+}
+
 func TestARejoinWithANewAddressIsFollowed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, simulator.Options{})

@@ -41,30 +41,28 @@ func (n *Network) onboard(s *session, d *member) {
 	d.working = true
 	s.spawn(func(ctx context.Context) {
 		for {
-			err := n.onboardNow(ctx, s, d)
+			n.onboardNow(ctx, s, d)
 			n.mu.Lock()
-			again := d.again && err == nil
-			d.again = false
-			if !again {
-				d.working = false
+			if !d.again || s.ctx.Err() != nil {
+				d.working, d.again = false, false
 				n.mu.Unlock()
 				return
 			}
+			d.again, d.Interview, d.Configured = false, InterviewPending, false
 			n.mu.Unlock()
 		}
 	})
 }
 
-func (n *Network) onboardNow(ctx context.Context, s *session, d *member) error {
+// onboardNow does what is to be done; it tells of faults itself.
+func (n *Network) onboardNow(ctx context.Context, s *session, d *member) {
 	n.mu.Lock()
-	done := d.Interview == InterviewSuccessful && !d.again
+	interviewed := d.Interview == InterviewSuccessful
 	n.mu.Unlock()
-	if !done {
-		if err := n.interview(ctx, s, d); err != nil {
-			return err
-		}
+	if !interviewed && n.interview(ctx, s, d) != nil {
+		return
 	}
-	return n.configure(ctx, s, d)
+	n.configure(ctx, s, d)
 }
 
 func (d *member) identity() device.Identity {

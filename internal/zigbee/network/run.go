@@ -35,6 +35,11 @@ func (n *Network) Run(ctx context.Context) error {
 	stopSaver()
 	<-saved
 	n.setDown(nil)
+	n.mu.Lock()
+	if n.closing != nil {
+		n.closing.Stop()
+	}
+	n.mu.Unlock()
 	close(stopPump)
 	<-pumped
 	return nil
@@ -85,27 +90,29 @@ func (n *Network) serve(ctx context.Context) (wasUp bool, err error) {
 	sessionCtx, end := context.WithCancelCause(context.WithoutCancel(ctx))
 	defer end(nil)
 	s := newSession(sessionCtx, n, ez)
-	lost := make(chan error, 1)
+	lost := make(chan struct{}) // the connection has ended
+	var cause error             // why; valid once lost is closed
 	go func() {
-		err := s.receive(sessionCtx)
-		end(err)
-		lost <- err
+		defer close(lost)
+		cause = s.receive(sessionCtx)
+		end(cause)
 	}()
 	defer func() {
+		select {
+		case <-lost: // what ended the connection says more than what it made fail
+			if err != nil {
+				err = cause
+			}
+		default:
+		}
 		n.mu.Lock()
 		n.session = nil
 		n.mu.Unlock()
 		end(ErrDown)
 		ez.Close()
+		<-lost
 		s.work.Wait()
-		if err != nil && ctx.Err() == nil {
-			select {
-			case cause := <-lost: // what ended the connection says more than what it made fail
-				if !errors.Is(cause, ErrDown) && !errors.Is(cause, ezsp.ErrClosed) {
-					err = cause
-				}
-			default:
-			}
+		if err != nil {
 			err = explain(err)
 		}
 	}()
@@ -120,9 +127,8 @@ func (n *Network) serve(ctx context.Context) (wasUp bool, err error) {
 	n.resumeWork(s)
 
 	select {
-	case err := <-lost:
-		lost <- err
-		return true, err
+	case <-lost:
+		return true, cause
 	case <-ctx.Done():
 		n.closeDown(s)
 		return true, nil

@@ -158,12 +158,11 @@ const (
 	Left                            // Device (as it was last known), EUI64
 	MessageReceived                 // Device, EUI64, Message
 	AvailabilityChanged             // Device, EUI64
-	DeviceChanged                   // Device, EUI64: what bridge lists of a device changed outside an interview
 )
 
 var kindNames = [...]string{"StateChanged", "PermitJoinChanged", "Joined", "Announced", "InterviewStarted",
 	"InterviewStep", "InterviewSucceeded", "InterviewFailed", "Configured", "ConfigureFailed", "Left",
-	"MessageReceived", "AvailabilityChanged", "DeviceChanged"}
+	"MessageReceived", "AvailabilityChanged"}
 
 func (k Kind) String() string {
 	if k >= 0 && int(k) < len(kindNames) {
