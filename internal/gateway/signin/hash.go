@@ -5,6 +5,7 @@ import (
 	"crypto/subtle"
 	"encoding/base64"
 	"fmt"
+	"runtime/debug"
 
 	"golang.org/x/crypto/argon2"
 )
@@ -39,12 +40,19 @@ type hash struct {
 func newHash(password string, p Params) hash {
 	salt := make([]byte, saltLen)
 	rand.Read(salt) // never fails: it ends the process instead
-	return hash{params: p, salt: salt, key: argon2.IDKey([]byte(password), salt, p.Time, p.Memory, p.Threads, keyLen)}
+	return hash{params: p, salt: salt, key: derive(password, salt, p, keyLen)}
 }
 
 func (h hash) matches(password string) bool {
-	got := argon2.IDKey([]byte(password), h.salt, h.params.Time, h.params.Memory, h.params.Threads, uint32(len(h.key)))
+	got := derive(password, h.salt, h.params, uint32(len(h.key)))
 	return subtle.ConstantTimeCompare(got, h.key) == 1
+}
+
+// derive is argon2id. Its working memory is given back at once: signing in is
+// rare, and the collector would keep twice as much of it for hours.
+func derive(password string, salt []byte, p Params, length uint32) []byte {
+	defer debug.FreeOSMemory()
+	return argon2.IDKey([]byte(password), salt, p.Time, p.Memory, p.Threads, length)
 }
 
 // String is the PHC form, "$argon2id$v=19$m=19456,t=2,p=1$salt$key".
