@@ -177,7 +177,9 @@ func (b *Bridge) Run(ctx context.Context) error {
 	return b.close(ctx, func() { stopSync(); <-syncing })
 }
 
-// open makes the MQTT client and its subscriptions, which it keeps.
+// open makes the MQTT client and its subscriptions, which it keeps. They are of
+// QoS 0: a request has an answer to wait for, and the session is new at each
+// connection anyway.
 func (b *Bridge) open(ctx context.Context) error {
 	o := b.opts.MQTT
 	o.Will = &mqttclient.Message{Topic: b.topics.bridge("state"), Payload: []byte(offline), QoS: 1, Retain: true}
@@ -191,7 +193,7 @@ func (b *Bridge) open(ctx context.Context) error {
 	}
 	b.client = client
 	for _, filter := range b.topics.filters() {
-		err := client.Subscribe(ctx, filter, 1, func(m mqttclient.Message) {
+		err := client.Subscribe(ctx, filter, 0, func(m mqttclient.Message) {
 			b.post(ctx, func() { b.message(ctx, m) })
 		})
 		if err != nil && ctx.Err() == nil {

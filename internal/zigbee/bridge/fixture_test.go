@@ -182,7 +182,15 @@ func start(t testing.TB, prepare ...func(*fixture)) *fixture {
 	if err := f.server.Serve(); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { f.server.Close() })
+	t.Cleanup(func() {
+		// This server locks itself up when it is closed while a client goes.
+		for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(time.Millisecond) {
+			if _, ok := f.server.Clients.Get("zigbee2mqtt"); !ok {
+				break
+			}
+		}
+		f.server.Close()
+	})
 	for _, p := range prepare {
 		p(f)
 	}
