@@ -30,28 +30,50 @@ func browser(t *testing.T) context.Context {
 		chromedp.Flag("disable-dev-shm-usage", true))
 	ctx, cancelPage := chromedp.NewContext(alloc)
 	t.Cleanup(func() { cancelPage(); cancel() })
+	if err := chromedp.Do(ctx); err != nil { // the browser lives as long as the context of the first call
+		t.Fatalf("starting Chromium: %v", err)
+	}
 	return ctx
 }
 
-// page signs in as the README says, sees the power that was set, and sees it
+// page sees the power that was set, and sees it
 // change by itself when the house draws something else.
 func page(t *testing.T, u *under, watts int) {
+	ctx := signIn(t, u)
+	awaitFigure(t, u, ctx, watts)
+	u.hand("PUT", "/meter/power", "432")
+	awaitFigure(t, u, ctx, 432) // no reload: the page follows by itself
+	screenshot(t, ctx, "e2e-now-phone.png")
+}
+
+// signIn opens the dashboard on a phone's screen and signs in by its form.
+func signIn(t *testing.T, u *under) context.Context {
+	t.Helper()
 	ctx := browser(t)
-	err := chromedp.Do(ctx,
+	do(t, ctx, "signing in",
 		chromedp.EmulateViewport(360, 740),
 		chromedp.Navigate(u.env["HEMS_URL"]),
 		chromedp.WaitVisible(`input[name=password]`),
 		chromedp.SetValue(`input[name=user]`, u.env["HEMS_USER"]),
 		chromedp.SendKeys(`input[name=password]`, u.env["HEMS_PASSWORD"]),
 		chromedp.Click(`form button`),
-		chromedp.WaitVisible(powerFigure),
+		chromedp.WaitReady(powerFigure), // hidden until there is a meter
 	)
-	if err != nil {
-		t.Fatalf("signing in: %v", err)
+	return ctx
+}
+
+// do runs actions on the page within bounds.
+func do(t *testing.T, ctx context.Context, what string, actions ...chromedp.Action[chromedp.Void]) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	if err := chromedp.Do(ctx, actions...); err != nil {
+		t.Fatalf("%s: %v", what, err)
 	}
-	awaitFigure(t, u, ctx, watts)
-	u.hand("PUT", "/meter/power", "432")
-	awaitFigure(t, u, ctx, 432) // no reload: the page follows by itself
+}
+
+func screenshot(t *testing.T, ctx context.Context, name string) {
+	t.Helper()
 	shot, err := chromedp.Run(ctx, chromedp.FullScreenshot(100))
 	if err != nil {
 		t.Fatal(err)
@@ -60,7 +82,7 @@ func page(t *testing.T, u *under, watts int) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(filepath.Join(dir, "e2e-now-phone.png"), shot, 0o644); err != nil {
+	if err := os.WriteFile(filepath.Join(dir, name), shot, 0o644); err != nil {
 		t.Fatal(err)
 	}
 }
