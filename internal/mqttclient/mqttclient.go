@@ -68,6 +68,9 @@ type Options struct {
 	Will *Message
 	// SessionExpiry is how long the broker keeps subscriptions and QoS 1 and 2
 	// messages for us while we are away. 0: a clean session at each connection.
+	// What was kept comes as soon as the connection is up, and a message that no
+	// handler wants is acknowledged and gone: a process that starts on a kept
+	// session holds Password back until it has made its subscriptions.
 	SessionExpiry time.Duration
 	// OnUp is called after every (re)connection, once the subscriptions were made
 	// again; its context ends when that connection is lost. It may publish.

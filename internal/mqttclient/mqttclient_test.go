@@ -355,11 +355,14 @@ func TestQoS1WaitsForTheHandlerInAKeptSession(t *testing.T) {
 	}
 	close(release)
 
+	subscribed, password := make(chan struct{}), o.Password
+	o.Password = func() (string, error) { <-subscribed; return password() }
 	again := open(t, o)
 	got := collect()
 	if err := again.Subscribe(t.Context(), "a", 1, got.add); err != nil {
 		t.Fatal(err)
 	}
+	close(subscribed)
 	if diff := cmp.Diff(msg("a", "precious", 1, false), got.next(t)); diff != "" {
 		t.Errorf("delivered again (-want +got):\n%s", diff)
 	}
