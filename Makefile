@@ -51,7 +51,7 @@ lint: ui ## gofmt, vet, staticcheck, the dashboard's types
 	@cd $(UI) && npm run --silent check
 
 unit: ui ## unit tests with the race detector
-	@.ci/need gcc
+	@.ci/need gcc /usr/include/stdlib.h=libc6-dev
 	CGO_ENABLED=1 $(GO) test -race -timeout 8m ./...
 
 e2e: build ## the real programs end to end, with a real browser and a real time-series server
