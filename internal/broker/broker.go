@@ -114,7 +114,10 @@ func New(o Options) (*Broker, error) {
 	b.server = mqtt.New(&mqtt.Options{
 		Capabilities:           capabilities,
 		SysTopicResendInterval: sysInterval,
-		Logger:                 slog.New(quiet{o.Log.Handler()}),
+		// Each packet is written at once: one that waits for its client's quota must
+		// not keep those before it in a buffer.
+		ClientNetWriteBufferSize: 1,
+		Logger:                   slog.New(quiet{o.Log.Handler()}),
 	})
 	b.sessions.init(b.server)
 	if err := b.server.AddHook(&hook{b: b}, nil); err != nil {

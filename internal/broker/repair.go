@@ -11,16 +11,13 @@ import (
 
 func (h *hook) OnSessionEstablish(cl *mqtt.Client, _ packets.Packet) {
 	if c, ok := cl.Net.Conn.(*conn); ok {
+		c.quota.begin(cl.Properties.Props.ReceiveMaximum)
 		h.b.sessions.establish(cl, c)
 	}
 }
 
 func (h *hook) OnSessionEstablished(cl *mqtt.Client, _ packets.Packet) {
-	// A client that can take as much as we keep for it needs no send quota. With
-	// one, the server can lock itself while it looks for the next message.
-	if cl.Properties.Props.ReceiveMaximum >= maxQueued {
-		cl.State.Inflight.ResetSendQuota(0)
-	}
+	cl.State.Inflight.ResetSendQuota(0) // none: see quota
 	if c, ok := cl.Net.Conn.(*conn); ok {
 		h.b.sessions.handOver(cl, c)
 		h.b.sessions.release(c)
@@ -36,14 +33,13 @@ func (h *hook) OnClientExpired(cl *mqtt.Client) {
 	cl.ClearInflights()
 }
 
-// OnPacketRead mends three things. The server keeps what it sends and what it
+// OnPacketRead mends two things, and frees the quota. The server keeps what it sends and what it
 // receives in one table by packet id, though each side counts its own ids from
 // 1: a subscription could be refused, or a message forgotten, because one the
 // other way has the same number. Ids that clients chose are therefore negated
-// inside, and again on the way out. It forgets some messages when it sends them
-// and would never give their send quota back, until nothing is sent any more.
-// And it drops what is published to $SYS without an answer: under another name
-// that is forbidden too, it is refused as everything else is.
+// inside, and again on the way out. And it drops what is published to $SYS
+// without an answer: under another name that is forbidden too, it is refused as
+// everything else is.
 func (h *hook) OnPacketRead(cl *mqtt.Client, pk packets.Packet) (packets.Packet, error) {
 	switch pk.FixedHeader.Type {
 	case packets.Publish:
@@ -53,17 +49,23 @@ func (h *hook) OnPacketRead(cl *mqtt.Client, pk packets.Packet) (packets.Packet,
 		}
 	case packets.Subscribe, packets.Unsubscribe, packets.Pubrel:
 		pk.PacketID = -pk.PacketID
-	case packets.Puback:
-		if _, waiting := cl.State.Inflight.Get(pk.PacketID); !waiting {
-			cl.State.Inflight.IncreaseSendQuota()
+	case packets.Puback, packets.Pubcomp, packets.Pubrec:
+		done := pk.FixedHeader.Type != packets.Pubrec || pk.ReasonCode >= packets.ErrUnspecifiedError.Code
+		if c, ok := cl.Net.Conn.(*conn); ok && done {
+			c.quota.give(pk.PacketID)
 		}
 	}
 	return pk, nil
 }
 
-// OnPacketEncode negates ids back, and tells MQTT 5 clients the largest packet.
+// OnPacketEncode negates ids back, tells MQTT 5 clients the largest packet, and
+// sends no more messages than the client takes.
 func (h *hook) OnPacketEncode(cl *mqtt.Client, pk packets.Packet) packets.Packet {
 	switch pk.FixedHeader.Type {
+	case packets.Publish:
+		if c, ok := cl.Net.Conn.(*conn); ok && pk.FixedHeader.Qos > 0 {
+			awaitQuota(cl, c, pk)
+		}
 	case packets.Puback, packets.Pubrec, packets.Pubcomp, packets.Suback, packets.Unsuback:
 		pk.PacketID = -pk.PacketID
 	case packets.Connack:

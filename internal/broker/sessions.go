@@ -18,9 +18,10 @@ import (
 const takeover = 7 * time.Second
 
 // conn is a client's connection with what the broker holds for it. The fields
-// are for the connection's own goroutine, but for id.
+// are for the connection's own goroutine, but for id and quota.
 type conn struct {
 	*door.Conn
+	quota       quota         // of messages sent and not acknowledged; for any goroutine
 	signedIn    func()        // frees the place of one that has not signed in
 	established chan struct{} // closed when its session is, or will not be
 	unlock      func()        // ends what its packet in work has locked; nil if nothing
