@@ -61,12 +61,12 @@ func (e *entity) topics() []string {
 
 // update reads the value out of a state. A message without it (a device may
 // report its battery alone) leaves the last value as it is.
-func (e *entity) update(s *state) {
-	v, err := e.Template.Number(s.value)
+func (e *entity) update(s *discovery.State, at time.Time) {
+	v, err := e.Template.Number(s)
 	if err != nil {
 		return
 	}
-	e.value, e.known, e.at = v*e.scale, true, s.at
+	e.value, e.known, e.at = v*e.scale, true, at
 }
 
 // availability is "online", "offline", or empty when nothing was heard; by the
@@ -78,7 +78,7 @@ func (e *entity) availability(heard map[string]*state) string {
 		if s == nil {
 			continue
 		}
-		switch text, _ := a.Template.Text(s.value); text {
+		switch text, _ := a.Template.Text(s.read()); text {
 		case a.Available:
 			online++
 		case a.NotAvail:

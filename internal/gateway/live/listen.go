@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"iter"
+	"slices"
 	"strings"
 	"time"
 
@@ -12,21 +13,6 @@ import (
 	"github.com/smartcore-ireland/hems/internal/health"
 	"github.com/smartcore-ireland/hems/internal/mqttclient"
 )
-
-// state is the last message on a state topic.
-type state struct {
-	payload []byte
-	value   *discovery.State
-	at      time.Time // of arrival; zero when it was a retained replay
-}
-
-func newState(msg mqttclient.Message, now time.Time) *state {
-	s := &state{payload: msg.Payload, value: discovery.NewState(msg.Payload), at: now}
-	if msg.Retain {
-		s.at = time.Time{}
-	}
-	return s
-}
 
 // handlers are the subscriptions that every Model makes.
 func (m *Model) handlers() iter.Seq2[string, func(mqttclient.Message)] {
@@ -87,7 +73,7 @@ func (m *Model) onDiscovery(msg mqttclient.Message) {
 		if was := old[key]; was != nil && was.StateTopic == e.StateTopic {
 			e.value, e.known, e.at = was.value, was.known, was.at
 		} else if s := m.states[e.StateTopic]; s != nil {
-			e.update(s)
+			e.update(s.read(), s.at)
 		}
 		m.entities[key] = e
 	}
@@ -127,7 +113,7 @@ func (m *Model) onBridgeDevices(msg mqttclient.Message) {
 	}
 	if len(list) > maxDevices {
 		m.drop(msg.Topic, "there are too many devices")
-		list = list[:maxDevices]
+		list = slices.Clone(list[:maxDevices]) // the others' memory is given back
 	}
 	m.mu.Lock()
 	m.zigbee = list
@@ -137,7 +123,8 @@ func (m *Model) onBridgeDevices(msg mqttclient.Message) {
 
 // onValue is a device's state or availability.
 func (m *Model) onValue(msg mqttclient.Message) {
-	if m.tooBig(msg) {
+	if len(msg.Payload) > discovery.MaxState {
+		m.drop(msg.Topic, "the state is too large")
 		return
 	}
 	now := m.o.Clock()
@@ -145,25 +132,16 @@ func (m *Model) onValue(msg mqttclient.Message) {
 	available := strings.HasSuffix(msg.Topic, "/availability") && m.underBase(msg.Topic) || m.isAvailability(msg.Topic)
 	var fits bool
 	if available {
-		fits = keep(m.avail, msg.Topic, newState(msg, now))
+		fits = m.keep(m.avail, msg.Topic, newState(msg, now))
 	} else {
 		fits = m.take(msg, now)
 	}
 	m.mu.Unlock()
 	if !fits {
-		m.drop(msg.Topic, "there are too many topics")
+		m.drop(msg.Topic, "there is too much to remember already")
 		return
 	}
 	m.changed()
-}
-
-// keep remembers a topic's last message unless there are too many topics.
-func keep(in map[string]*state, topic string, s *state) bool {
-	if _, known := in[topic]; !known && len(in) >= maxEntities {
-		return false
-	}
-	in[topic] = s
-	return true
 }
 
 func (m *Model) isAvailability(topic string) bool {
@@ -185,12 +163,12 @@ func (m *Model) take(msg mqttclient.Message, now time.Time) bool {
 	if old := m.states[msg.Topic]; msg.Retain && old != nil && bytes.Equal(old.payload, msg.Payload) {
 		s.at = old.at
 	}
-	if !keep(m.states, msg.Topic, s) {
-		return false
-	}
+	fits := m.keep(m.states, msg.Topic, s)
+	read := s.read()
 	for _, e := range m.entities {
 		if e.StateTopic == msg.Topic {
-			e.update(s)
+			e.update(read, s.at)
+			fits = true // what is wanted of it is kept
 		}
 	}
 	if p, _ := m.meter(); p != nil && p.StateTopic == msg.Topic && !msg.Retain {
@@ -199,7 +177,7 @@ func (m *Model) take(msg mqttclient.Message, now time.Time) bool {
 		}
 		m.gaps.arrived(now)
 	}
-	return true
+	return fits
 }
 
 func (m *Model) onHealth(msg mqttclient.Message) {

@@ -66,6 +66,7 @@ type Model struct {
 	storeErr error
 	storeBad time.Time // since when storeErr is so
 	dropped  int       // messages beyond the bounds
+	held     int       // bytes in states and avail
 }
 
 // New makes a Model that knows nothing yet.
