@@ -249,13 +249,14 @@ func (p *past) Power(_ context.Context, entity string, from, to time.Time, _ tim
 	return got, p.err
 }
 
-func (p *past) Consumed(context.Context, string, time.Time, time.Time) (float64, bool, error) {
+func (p *past) Counted(_ context.Context, entity string, _, _ time.Time) (history.Count, bool, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.kWh, p.err == nil, p.err
+	r, ok := p.last[entity]
+	return history.Count{KWh: p.kWh, Value: r.Value, At: r.Time}, ok, p.err
 }
 
-func (p *past) Last(_ context.Context, entity string) (store.Reading, bool, error) {
+func (p *past) Before(_ context.Context, entity string, _ time.Time) (store.Reading, bool, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	r, ok := p.last[entity]

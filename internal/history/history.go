@@ -6,7 +6,7 @@ package history
 
 import (
 	"context"
-	"fmt"
+	"math"
 	"sync"
 	"time"
 
@@ -76,54 +76,23 @@ func (h *History) Series(ctx context.Context) ([]store.Series, error) {
 	return r.Series(ctx)
 }
 
-// find returns the current series of an entity.
-func (h *History) find(ctx context.Context, entity string) (*store.Reader, store.Series, error) {
-	r, err := h.open()
-	if err != nil {
-		return nil, store.Series{}, err
-	}
-	all, err := r.Series(ctx)
-	if err != nil {
-		return nil, store.Series{}, err
-	}
-	for i := len(all) - 1; i >= 0; i-- {
-		if all[i].Entity == entity {
-			return r, all[i], nil
-		}
-	}
-	return nil, store.Series{}, fmt.Errorf("history of %s: %w", entity, ErrUnknownEntity)
-}
-
 // Last returns an entity's reading with the greatest time; ok is false when it
 // has none. The value is in the series' unit.
 func (h *History) Last(ctx context.Context, entity string) (last store.Reading, ok bool, err error) {
-	r, s, err := h.find(ctx, entity)
+	return h.Before(ctx, entity, time.UnixMilli(math.MaxInt64))
+}
+
+// Before returns an entity's last reading before t; ok is false when it has
+// none. The value is in the series' unit. A clock that was ahead for a while
+// leaves readings behind that are later than now.
+func (h *History) Before(ctx context.Context, entity string, t time.Time) (last store.Reading, ok bool, err error) {
+	l, err := h.find(ctx, entity, nil)
 	if err != nil {
 		return store.Reading{}, false, err
 	}
-	v, ok, err := r.Last(ctx, s.ID)
+	v, ok, err := l.before(ctx, t)
 	if err != nil || !ok {
 		return store.Reading{}, false, err
 	}
 	return store.Reading{Entity: entity, Time: time.UnixMilli(v.Milli), Value: v.Value}, true, nil
-}
-
-// each calls f with the samples of a series with from ≤ time < to, in
-// ascending time.
-func each(ctx context.Context, r *store.Reader, series int64, from, to time.Time, f func(store.Sample)) error {
-	for from.Before(to) {
-		end := from.Add(window)
-		if end.After(to) {
-			end = to
-		}
-		samples, err := r.Samples(ctx, series, from, end)
-		if err != nil {
-			return err
-		}
-		for _, s := range samples {
-			f(s)
-		}
-		from = end
-	}
-	return nil
 }

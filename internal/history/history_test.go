@@ -188,6 +188,67 @@ func TestCurrentUnitIsAnswered(t *testing.T) {
 	}
 }
 
+func TestRenamedEntityKeepsItsPast(t *testing.T) {
+	s, h := home(t)
+	ctx := context.Background()
+	known := func(d store.Series, readings ...reading) {
+		t.Helper()
+		if _, err := s.Register(d); err != nil {
+			t.Fatal(err)
+		}
+		for _, r := range readings {
+			if err := s.Append(store.Reading{Entity: d.Entity, Time: after(r.at), Value: r.value}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := s.Commit(ctx); err != nil {
+			t.Fatal(err)
+		}
+	}
+	const hour = time.Hour
+	known(store.Series{Entity: "blink_energy", Unit: "kWh", UniqueID: "0x1_energy"}, reading{-hour, 100}, reading{hour, 101})
+	known(store.Series{Entity: "other_energy", Unit: "kWh", UniqueID: "0x2_energy"}, reading{hour, 7})
+	known(store.Series{Entity: "stranger_energy", Unit: "kWh"}, reading{hour, 7})
+	known(store.Series{Entity: "house_energy", Unit: "kWh", UniqueID: "0x1_energy"})
+	got, ok, err := h.Counted(ctx, "house_energy", midnight, after(24*hour))
+	if want := (Count{KWh: 1, Value: 101, At: after(hour).Local()}); err != nil || !ok || got != want {
+		t.Errorf("without a reading of the new name: got %v, %v, %v; want %v", got, ok, err, want)
+	}
+	known(store.Series{Entity: "house_energy", Unit: "kWh", UniqueID: "0x1_energy"}, reading{2 * hour, 101.5}, reading{3 * hour, 102})
+	known(store.Series{Entity: "house_energy", Unit: "Wh", UniqueID: "0x1_energy"}, reading{4 * hour, 102_500})
+	got, ok, err = h.Counted(ctx, "house_energy", midnight, after(24*hour))
+	if want := (Count{KWh: 2.5, Value: 102.5, At: after(4 * hour).Local()}); err != nil || !ok || got != want {
+		t.Errorf("renamed, then in another unit: got %v, %v, %v; want %v", got, ok, err, want)
+	}
+	if got, _, _ := h.Counted(ctx, "stranger_energy", midnight, after(24*hour)); got.KWh != 0 || got.Value != 7 {
+		t.Errorf("an entity without a unique id: got %v, want its own reading only", got)
+	}
+	if got, ok, err := h.Before(ctx, "house_energy", after(4*hour)); err != nil || ok {
+		t.Errorf("Before in the series' unit: got %v, %v, %v; want nothing in Wh", got, ok, err)
+	}
+
+	known(store.Series{Entity: "blink_power", Unit: "W", UniqueID: "0x1_power"}, reading{0, 200})
+	known(store.Series{Entity: "house_power", Unit: "kW", UniqueID: "0x1_power"}, reading{time.Minute, 0.4})
+	points, err := h.Power(ctx, "house_power", midnight, after(hour), hour)
+	if want := []Point{{midnight, 200, 300, 400, 2}}; err != nil || !cmp.Equal(want, points) {
+		t.Errorf("power: got %v, %v; want %v", points, err, want)
+	}
+}
+
+// A clock that was ahead for a while, or went back, leaves readings later than
+// now; what is counted up to now ends with a reading before it.
+func TestCountedEndsBeforeTo(t *testing.T) {
+	s, h := home(t)
+	fill(t, s, "e", "kWh", reading{-time.Hour, 100}, reading{time.Hour, 101}, reading{365 * 24 * time.Hour, 101.25}, reading{2 * time.Hour, 101.5})
+	got, ok, err := h.Counted(context.Background(), "e", midnight, after(3*time.Hour))
+	if want := (Count{KWh: 1.5, Value: 101.5, At: after(2 * time.Hour).Local()}); err != nil || !ok || got != want {
+		t.Errorf("got %v, %v, %v; want %v", got, ok, err, want)
+	}
+	if got, ok, err := h.Before(context.Background(), "e", after(3*time.Hour)); err != nil || !ok || got.Value != 101.5 {
+		t.Errorf("Before: got %v, %v, %v; want 101.5", got, ok, err)
+	}
+}
+
 func TestTooManyPoints(t *testing.T) {
 	s, h := home(t)
 	var readings []reading

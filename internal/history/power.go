@@ -25,18 +25,17 @@ func (h *History) Power(ctx context.Context, entity string, from, to time.Time, 
 	if step < time.Millisecond {
 		return nil, fmt.Errorf("history of %s: a step of %v is too short: ask for 1ms or more", entity, step)
 	}
-	r, s, err := h.find(ctx, entity)
+	l, err := h.find(ctx, entity, watts)
 	if err != nil {
 		return nil, err
 	}
-	factor := unitFactor(s.Unit, watts)
 	step = step.Truncate(time.Millisecond)
 	start, stepMS := from.UnixMilli(), step.Milliseconds()
 	var points []Point
 	bucket, sum := int64(-1), 0.0
 	tooMany := false
-	err = each(ctx, r, s.ID, from, to, func(v store.Sample) {
-		value := v.Value * factor
+	err = l.each(ctx, from, to, func(v store.Sample) {
+		value := v.Value
 		if b := (v.Milli - start) / stepMS; b != bucket {
 			if len(points) == maxPoints {
 				tooMany = true

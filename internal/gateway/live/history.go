@@ -14,8 +14,8 @@ import (
 // was stored so far.
 type History interface {
 	Power(ctx context.Context, entity string, from, to time.Time, step time.Duration) ([]history.Point, error)
-	Consumed(ctx context.Context, entity string, from, to time.Time) (kWh float64, ok bool, err error)
-	Last(ctx context.Context, entity string) (store.Reading, bool, error)
+	Counted(ctx context.Context, entity string, from, to time.Time) (c history.Count, ok bool, err error)
+	Before(ctx context.Context, entity string, t time.Time) (store.Reading, bool, error)
 }
 
 // Empty reports whether an error of the history means that it has nothing to

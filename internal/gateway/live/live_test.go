@@ -29,6 +29,7 @@ type bench struct {
 	stored  map[string]store.Reading
 	err     error
 	asked   int
+	past    *history.History // answers what is counted, when set
 }
 
 func newBench(t *testing.T, settings ...func(*Options)) *bench {
@@ -63,12 +64,16 @@ func (b *bench) Power(context.Context, string, time.Time, time.Time, time.Durati
 	return nil, b.err
 }
 
-func (b *bench) Consumed(context.Context, string, time.Time, time.Time) (float64, bool, error) {
+func (b *bench) Counted(ctx context.Context, entity string, from, to time.Time) (history.Count, bool, error) {
 	b.asked++
-	return b.kWh, true, b.err
+	if b.past != nil {
+		return b.past.Counted(ctx, entity, from, to)
+	}
+	r, ok := b.stored[entity]
+	return history.Count{KWh: b.kWh, Value: r.Value, At: r.Time}, ok, b.err
 }
 
-func (b *bench) Last(_ context.Context, entity string) (store.Reading, bool, error) {
+func (b *bench) Before(_ context.Context, entity string, _ time.Time) (store.Reading, bool, error) {
 	r, ok := b.stored[entity]
 	return r, ok, b.err
 }
@@ -240,7 +245,7 @@ func TestEnergyInWattHoursIsReadAsKilowattHours(t *testing.T) {
 		t.Fatal("a state topic outside Zigbee2MQTT's was not subscribed to")
 	}
 	b.kWh = 1
-	b.stored["plug_e"] = store.Reading{Time: b.now, Value: 5000}
+	b.stored["plug_e"] = store.Reading{Time: b.now, Value: 5}
 	b.hear("plug/state", `{"kw":1.5,"wh":5250}`, false)
 	b.pass(queryPause)
 	if got := b.Now(); number(got.Power) != "1500" || number(got.Today) != "1.25" {

@@ -4,6 +4,8 @@ import (
 	"context"
 	"math"
 	"time"
+
+	"github.com/smartcore-ireland/hems/internal/history"
 )
 
 // today is the kWh since midnight: what the history has, plus what the meter
@@ -15,6 +17,11 @@ type today struct {
 	upTo     float64 // the meter's counter then
 	ok       bool
 	asked    time.Time
+
+	// start is the counter at midnight, as it was heard: the readings of
+	// yesterday's last minute are not in the history yet. started: it is known.
+	start   float64
+	started bool
 }
 
 func (d *today) value(energy *entity) *float64 {
@@ -22,8 +29,8 @@ func (d *today) value(energy *entity) *float64 {
 		return nil
 	}
 	kWh := d.kWh
-	if energy.known && energy.value > d.upTo {
-		kWh += energy.value - d.upTo
+	if energy.known {
+		kWh += max(0, history.Growth(d.upTo, energy.value))
 	}
 	kWh = math.Round(kWh*1e6) / 1e6 // without the noise of binary fractions
 	return &kWh
@@ -37,16 +44,13 @@ func (m *Model) ask(ctx context.Context, now time.Time) {
 	midnight := time.Date(y, mo, d, 0, 0, 0, 0, m.o.TimeZone)
 	askToday := energy != nil && (energy.EntityID != m.today.entity || !midnight.Equal(m.today.midnight) ||
 		now.Sub(m.today.asked) >= queryPause || !m.today.ok && now.Sub(m.today.asked) >= queryPause/10)
-	var t today
-	scale := 1.0 // from the series' unit to kWh
 	if askToday {
-		scale = energy.scale
-		t = today{entity: energy.EntityID, midnight: midnight, asked: now}
-		if t.entity != m.today.entity || !midnight.Equal(m.today.midnight) {
-			m.today = t // yesterday's figure must not stand as today's
+		if energy.EntityID != m.today.entity || !midnight.Equal(m.today.midnight) {
+			m.today = newDay(m.today, energy, midnight) // yesterday's figure must not stand as today's
 		}
 		m.today.asked = now
 	}
+	t := m.today
 	var replays []string
 	for _, e := range m.entities {
 		if at, asked := m.lasts[e.EntityID]; e.known && e.at.IsZero() && (!asked || at.IsZero() && askToday) {
@@ -56,10 +60,10 @@ func (m *Model) ask(ctx context.Context, now time.Time) {
 	m.mu.Unlock()
 
 	if askToday {
-		m.askToday(ctx, t, scale, now)
+		m.askToday(ctx, t, now)
 	}
 	for _, id := range replays {
-		r, ok, err := m.o.History.Last(ctx, id)
+		r, ok, err := m.o.History.Before(ctx, id, now)
 		m.heard(err, now)
 		m.mu.Lock()
 		if ok && err == nil {
@@ -74,23 +78,32 @@ func (m *Model) ask(ctx context.Context, now time.Time) {
 	}
 }
 
-func (m *Model) askToday(ctx context.Context, t today, scale float64, now time.Time) {
-	// Last first: a reading stored between the two questions is then counted
-	// twice at worst until the next one, never lost.
-	last, known, err := m.o.History.Last(ctx, t.entity)
-	if err == nil {
-		// Without a reading since midnight it is 0, and the live counter goes on
-		// from the last one.
-		t.kWh, _, err = m.o.History.Consumed(ctx, t.entity, t.midnight, now)
+// newDay is today before the history was asked. After a midnight that was
+// lived through, it begins with the counter as it stood then.
+func newDay(was today, energy *entity, midnight time.Time) today {
+	t := today{entity: energy.EntityID, midnight: midnight}
+	next := midnight.Sub(was.midnight)
+	if was.ok && was.entity == t.entity && 0 < next && next <= 25*time.Hour && energy.known {
+		t.start, t.upTo = energy.value, energy.value
+		t.started, t.ok = true, true
 	}
+	return t
+}
+
+func (m *Model) askToday(ctx context.Context, t today, now time.Time) {
+	// Without a reading since midnight it is 0, and the live counter goes on
+	// from the last one.
+	c, known, err := m.o.History.Counted(ctx, t.entity, t.midnight, now)
 	m.heard(err, now)
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if err != nil || m.today.entity != t.entity || !m.today.midnight.Equal(t.midnight) {
 		return
 	}
-	t.upTo = last.Value * scale
-	t.ok = known
+	t.kWh, t.upTo, t.ok = c.KWh, c.Value, known
+	if t.started && c.At.Before(t.midnight) {
+		t.upTo, t.ok = t.start, true
+	}
 	m.today = t
 }
 
