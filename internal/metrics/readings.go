@@ -21,19 +21,16 @@ func (w *Writer) takeDocument(m mqttclient.Message) {
 	if err != nil {
 		// What was announced here before goes on: a device that publishes
 		// nonsense once should not lose its readings.
-		w.counts.BadDocuments++
-		w.log.Warn("a discovery document cannot be used", "err", err)
+		w.badDocument("a discovery document cannot be used", "err", err)
 		return
 	}
 	for _, fault := range c.Faults {
-		w.counts.BadDocuments++
-		w.log.Warn("an entity of a discovery document cannot be used", "err", fault)
+		w.badDocument("an entity of a discovery document cannot be used", "err", fault)
 	}
 	before := w.entities.len()
 	learnt, err := w.entities.apply(c)
 	if err != nil {
-		w.counts.BadDocuments++
-		w.log.Warn("an entity is not taken", "topic", m.Topic, "err", err)
+		w.badDocument("an entity is not taken", "topic", m.Topic, "err", err)
 	}
 	for _, e := range learnt {
 		device := ""
@@ -52,6 +49,15 @@ func (w *Writer) takeDocument(m mqttclient.Message) {
 		w.log.Info("entities changed", "by", m.Topic, "entities", now)
 	}
 	w.topics.changed()
+}
+
+// badDocument counts, and logs the first ones and then the 64th, 128th and so
+// on: a flood must not fill the log. It needs mu.
+func (w *Writer) badDocument(what string, args ...any) {
+	w.counts.BadDocuments++
+	if n := w.counts.BadDocuments; n <= 32 || n&(n-1) == 0 {
+		w.log.Warn(what, append(args, "bad_documents", n)...)
+	}
 }
 
 // wantedTopics are the states that entities read.

@@ -9,7 +9,9 @@ import (
 	"github.com/smartcore-ireland/hems/internal/store"
 )
 
-// maxEntities is how many entities are learnt; a home has hundreds.
+// maxEntities is how many entities are learnt; a home has hundreds. Those with a
+// unique id that was stored in an earlier run are learnt all the same: what
+// floods the broker before they are announced does not take their place.
 const maxEntities = 5000
 
 // entity is a sensor whose states are stored.
@@ -32,16 +34,17 @@ type registry struct {
 	// before are the unique ids by series name, of earlier runs: two entities
 	// of one name keep the names they had, whoever is announced first.
 	before map[string]string
+	stored map[string]bool // the unique ids in before
 }
 
 func newRegistry(known map[int64]store.Series) *registry {
 	r := &registry{
 		byOwner: map[string]*entity{}, bySerie: map[string]*entity{}, byTopic: map[string][]*entity{},
-		byUID: map[string]*entity{}, owners: map[string][]string{}, before: map[string]string{},
+		byUID: map[string]*entity{}, owners: map[string][]string{}, before: map[string]string{}, stored: map[string]bool{},
 	}
 	for _, s := range known {
 		if s.UniqueID != "" {
-			r.before[s.Entity] = s.UniqueID
+			r.before[s.Entity], r.stored[s.UniqueID] = s.UniqueID, true
 		}
 	}
 	return r
@@ -65,7 +68,7 @@ func (r *registry) apply(c discovery.Config) (learnt []*entity, err error) {
 		if d.Component != "sensor" || d.StateTopic == "" {
 			continue
 		}
-		if r.len() >= maxEntities {
+		if r.len() >= maxEntities && !r.stored[d.UniqueID] {
 			return learnt, fmt.Errorf("there are already %d entities, and no more are taken", maxEntities)
 		}
 		e := &entity{Entity: d, owner: c.ID + "|" + d.Key}

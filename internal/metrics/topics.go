@@ -75,13 +75,19 @@ func (t *topics) run(ctx context.Context) {
 // it says what could not be done.
 func (t *topics) reconcile(ctx context.Context, loud bool) bool {
 	wanted := t.wanted()
-	complete := true
+	var refused, kept failures
+	defer func() {
+		if loud {
+			refused.log(t.log, "states cannot be subscribed to; it is tried again")
+			kept.log(t.log, "subscriptions cannot be ended; it is tried again")
+		}
+	}()
 	for topic := range wanted {
 		if t.have[topic] {
 			continue
 		}
 		if err := t.client.Subscribe(ctx, topic, 1, t.handler); err != nil {
-			complete = t.failed(ctx, loud, "a state cannot be subscribed to; it is tried again", topic, err)
+			refused.add(ctx, topic, err)
 			continue
 		}
 		t.have[topic] = true
@@ -91,19 +97,33 @@ func (t *topics) reconcile(ctx context.Context, loud bool) bool {
 			continue
 		}
 		if err := t.client.Unsubscribe(ctx, topic); err != nil {
-			complete = t.failed(ctx, loud, "a subscription cannot be ended; it is tried again", topic, err)
+			kept.add(ctx, topic, err)
 			continue
 		}
 		delete(t.have, topic)
 	}
-	return complete
+	return refused.n+kept.n == 0
 }
 
-func (t *topics) failed(ctx context.Context, loud bool, what, topic string, err error) bool {
-	if loud && ctx.Err() == nil && !errors.Is(err, mqttclient.ErrDown) {
-		t.log.Warn(what, "topic", topic, "err", err)
+// failures are what could not be done, of which the log gets one line: there
+// may be thousands, at each try.
+type failures struct {
+	n, worth int // worth a word
+	topic    string
+	err      error // of one of them
+}
+
+func (f *failures) add(ctx context.Context, topic string, err error) {
+	f.n++
+	if ctx.Err() == nil && !errors.Is(err, mqttclient.ErrDown) {
+		f.worth, f.topic, f.err = f.worth+1, topic, err
 	}
-	return false
+}
+
+func (f *failures) log(log *slog.Logger, what string) {
+	if f.worth > 0 {
+		log.Warn(what, "topics", f.worth, "one", f.topic, "err", f.err)
+	}
 }
 
 // keepSubscribed makes one subscription, however long it takes.
@@ -113,7 +133,11 @@ func (t *topics) keepSubscribed(ctx context.Context, filter string, h func(mqttc
 		if err == nil {
 			return
 		}
-		t.failed(ctx, wait >= quietRetry, "discovery documents cannot be subscribed to; it is tried again", filter, err)
+		if wait >= quietRetry {
+			var f failures
+			f.add(ctx, filter, err)
+			f.log(t.log, "discovery documents cannot be subscribed to; it is tried again")
+		}
 		if !pause(ctx, wait) {
 			return
 		}
