@@ -23,6 +23,9 @@ type Report struct {
 	Message string `json:"message,omitempty"`
 	// Hint is what to do about it.
 	Hint string `json:"hint,omitempty"`
+	// Detail is the technical side of both (ports, numbers), for who opens it;
+	// empty when Message says it all.
+	Detail string `json:"detail,omitempty"`
 }
 
 // Filter matches the health topics of all processes.

@@ -197,7 +197,7 @@ func (b *Bridge) setHealth(n network.Info) {
 			r = starting
 			break
 		}
-		r = health.Report{State: health.Failing, Message: message(n.Err), Hint: network.Hint(n.Err)}
+		r = failing(n.Err)
 	default: // between two failures there is nothing better to say
 		if r = b.health; r.State != health.Failing {
 			r = starting
@@ -207,7 +207,17 @@ func (b *Bridge) setHealth(n network.Info) {
 	b.retained.set(health.Topic("zigbee"), r.Payload(), 1)
 }
 
-var starting = health.Report{State: health.Failing, Message: "the zigbee network is starting"}
+var starting = health.Report{State: health.Failing, Message: "the radio is starting", Hint: "this takes a few seconds"}
+
+// failing is what a householder reads of err; what only a technician can use is
+// the detail.
+func failing(err error) health.Report {
+	r := health.Report{State: health.Failing, Message: message(err), Hint: network.Hint(err)}
+	if m, advice := network.Householder(err); m != "" {
+		r.Message, r.Hint, r.Detail = m, advice, r.Message+"; "+r.Hint
+	}
+	return r
+}
 
 // message is an error for a person: the sentence of a network.Error without
 // what was behind it, which is for the log.

@@ -45,6 +45,16 @@ func Hint(err error) string {
 	return ""
 }
 
+// Householder gives the words that err or an error in it has for somebody who
+// knows no ports and addresses: what is wrong and what to do; or "".
+func Householder(err error) (message, advice string) {
+	var h interface{ Householder() (string, string) }
+	if errors.As(err, &h) {
+		return h.Householder()
+	}
+	return "", ""
+}
+
 // Errors that callers tell apart.
 var (
 	// ErrDown: the network is not up, or has gone down meanwhile.

@@ -43,13 +43,25 @@ type Options struct {
 type Error struct {
 	Message string // lower case, names the port
 	Advice  string
+	Plain   Plain // the same for somebody who knows no ports; may be empty
 	Err     error // what the system said
 }
+
+// Plain is what is wrong and what to do, in a householder's words.
+type Plain struct{ Message, Advice string }
+
+var (
+	unplugged   = Plain{"the dongle is unplugged", "plug it back in; readings resume by themselves"}
+	unreachable = Plain{"the dongle cannot be reached over the network", "check that it is switched on and connected; readings resume by themselves"}
+)
 
 func (e *Error) Error() string { return e.Message }
 
 // Hint says what to do.
 func (e *Error) Hint() string { return e.Advice }
+
+// Householder says both without ports and addresses, or "".
+func (e *Error) Householder() (message, advice string) { return e.Plain.Message, e.Plain.Advice }
 
 func (e *Error) Unwrap() error { return e.Err }
 
@@ -114,7 +126,7 @@ func openTCP(ctx context.Context, o Options) (io.ReadWriteCloser, error) {
 }
 
 func explainDial(port string, err error) error {
-	e := &Error{Err: err}
+	e := &Error{Plain: unreachable, Err: err}
 	var dns *net.DNSError
 	var timeout net.Error
 	switch {
@@ -162,6 +174,7 @@ func (l *tcpLine) explain(err error) error {
 	return &Error{
 		Message: fmt.Sprintf("the connection to %s was lost", l.port),
 		Advice:  "check that the dongle is switched on and that no other program uses it; it is connected again by itself",
+		Plain:   unreachable,
 		Err:     err,
 	}
 }

@@ -121,7 +121,8 @@ func (t *tty) explain(err error) error {
 	}
 	return &Error{
 		Message: fmt.Sprintf("the dongle at %s was unplugged", t.name),
-		Advice:  "plug it back in; readings resume by themselves",
+		Advice:  unplugged.Advice,
+		Plain:   unplugged,
 		Err:     err,
 	}
 }
@@ -135,7 +136,7 @@ func explainOpen(port string, err error) error {
 	}
 	switch {
 	case errors.Is(err, fs.ErrNotExist), errors.Is(err, unix.ENXIO), errors.Is(err, unix.ENODEV), code == serial.PortNotFound:
-		return &Error{Message: fmt.Sprintf("there is no dongle at %s", port), Advice: otherPorts(port), Err: err}
+		return &Error{Message: fmt.Sprintf("there is no dongle at %s", port), Advice: otherPorts(port), Plain: unplugged, Err: err}
 	case errors.Is(err, fs.ErrPermission), code == serial.PermissionDenied:
 		return &Error{
 			Message: fmt.Sprintf("this user may not use %s", port),
