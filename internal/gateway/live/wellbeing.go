@@ -16,6 +16,7 @@ type Health struct {
 	Part    string `json:"part,omitempty"`    // the first failing part: "broker", "zigbee", "metrics", "store", "meter"
 	Message string `json:"message,omitempty"` // a sentence for a householder
 	Hint    string `json:"hint,omitempty"`    // what to do about it
+	Detail  string `json:"detail,omitempty"`  // the technical side of it, for who opens it
 }
 
 // grace is how long a part may be silent after the start before it counts as
@@ -65,21 +66,20 @@ func (m *Model) wellbeing(now time.Time, patience time.Duration) Health {
 		if starting && !m.met || now.Sub(m.down) < min(patience, brokerPause) {
 			return Health{OK: true}
 		}
-		return Health{Part: "broker", Message: "The message broker does not answer.",
-			Hint: "It is started again by itself. If this stays, restart the appliance."}
+		return Health{Part: "broker", Message: "The parts of the appliance cannot reach each other.",
+			Hint: mends, Detail: "The broker (hems-broker) does not answer over MQTT."}
 	}
 	for _, p := range []struct{ name, gone string }{
-		{"zigbee", "The radio service is not running."},
+		{"zigbee", "The radio is not running, so nothing new is heard."},
 		{"metrics", "The recorder is not running, so readings are not kept."},
 	} {
 		switch r, known := m.reports[p.name]; {
 		case !known && starting:
 		case known && r.State == health.Offline && now.Sub(r.at) < min(patience, processPause):
 		case !known, r.State == health.Offline, r.State == "":
-			return Health{Part: p.name, Message: p.gone,
-				Hint: "It is started again by itself. If this stays, restart the appliance."}
+			return Health{Part: p.name, Message: p.gone, Hint: mends, Detail: "hems-" + p.name + " is not connected over MQTT."}
 		case r.State != health.OK:
-			return Health{Part: p.name, Message: sentence(r.Message, "Something is wrong with "+p.name+"."), Hint: sentence(r.Hint, "")}
+			return Health{Part: p.name, Message: sentence(r.Message, "Something is wrong with "+p.name+"."), Hint: sentence(r.Hint, ""), Detail: sentence(r.Detail, "")}
 		}
 	}
 	if m.storeErr != nil && now.Sub(m.storeBad) >= patience {
@@ -97,6 +97,9 @@ func (m *Model) wellbeing(now time.Time, patience time.Duration) Health {
 	}
 	return Health{OK: true}
 }
+
+// mends is what to do about a process that is away: it is supervised.
+const mends = "It is started again by itself. If this stays, restart the appliance."
 
 // sentence is a report's lower-case message as it stands on a page.
 func sentence(s, otherwise string) string {

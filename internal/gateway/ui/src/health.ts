@@ -5,6 +5,7 @@ export interface Health {
   ok: boolean;
   message?: string;
   hint?: string;
+  detail?: string;
 }
 
 const line = document.getElementById('health');
@@ -31,7 +32,14 @@ function render(): void {
   const h: Health = away ? { ok: false, message: d['lost'] ?? '', hint: d['lostHint'] ?? '' } : (known ?? { ok: true });
   d['ok'] = String(h.ok);
   notice.hidden = h.ok;
+  if (h.ok) document.querySelector('[data-until-well]')?.remove();
   const [what, todo] = [notice.querySelector('[data-message]'), notice.querySelector('[data-hint]')];
   if (what) say(what, h.message ?? '');
   if (todo) say(todo, h.hint ?? '');
+  const technical = document.getElementById('technical') as HTMLDetailsElement | null;
+  const detail = technical?.querySelector('[data-detail]');
+  if (technical && detail) {
+    technical.hidden = !h.detail;
+    say(detail, h.detail ?? '');
+  }
 }
