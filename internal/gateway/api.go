@@ -22,8 +22,8 @@ const (
 // absent. It is also an answer of the JSON interface: names and units stay.
 type curve struct {
 	Entity string    `json:"entity"`
-	From   int64     `json:"from"` // Unix seconds, as all times here
-	To     int64     `json:"to"`
+	From   int64     `json:"from"`   // Unix seconds, as all times here
+	To     int64     `json:"to"`     // now: the last bucket is still being filled
 	Step   int64     `json:"step_s"` // length of a bucket
 	Time   []int64   `json:"time"`   // of each bucket's beginning
 	Min    []float64 `json:"min"`    // W
@@ -36,7 +36,7 @@ func (g *Gateway) curve(ctx context.Context, entity string, hours int) (curve, e
 	step := max(time.Duration(hours)*time.Hour/buckets, 15*time.Second).Truncate(time.Second)
 	to := g.o.Clock().Truncate(step).Add(step) // the bucket that is being filled is the last
 	from := to.Add(-time.Duration(hours) * time.Hour)
-	c := curve{Entity: entity, From: from.Unix(), To: to.Unix(), Step: int64(step.Seconds()),
+	c := curve{Entity: entity, From: from.Unix(), To: g.o.Clock().Unix(), Step: int64(step.Seconds()),
 		Time: []int64{}, Min: []float64{}, Mean: []float64{}, Max: []float64{}}
 	if entity == "" {
 		return c, nil

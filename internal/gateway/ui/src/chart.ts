@@ -86,7 +86,11 @@ export class Chart {
           {},
           hidden,
           hidden,
-          { stroke: () => css('--accent'), width: 1.75, points: { show: false } },
+          {
+            stroke: () => css('--accent'),
+            width: 1.75,
+            points: { show: false, filter: (u) => alone(u.data[3]), size: 6, width: 0, fill: () => css('--accent') },
+          },
         ],
         bands: [{ series: [2, 1], fill: () => css('--band') }],
         cursor: {
@@ -148,10 +152,10 @@ export class Chart {
       out[2].push(max);
       out[3].push(mean);
     };
-    c.time.forEach((t, i) => put(t + c.step_s / 2, c.min[i] ?? null, c.max[i] ?? null, c.mean[i] ?? null));
+    if (this.live) c.to = Math.max(c.to, this.live.time);
+    c.time.forEach((t, i) => put((t + Math.min(t + c.step_s, c.to)) / 2, c.min[i] ?? null, c.max[i] ?? null, c.mean[i] ?? null));
     const last = out[0][out[0].length - 1] ?? 0;
     if (this.live && this.live.time > last && this.live.time >= c.from) {
-      c.to = Math.max(c.to, this.live.time);
       put(this.live.time, this.live.value, this.live.value, this.live.value);
     }
     return out;
@@ -199,6 +203,15 @@ export class Chart {
     }
     return out;
   }
+}
+
+/** The points that no line shows: those without neighbours, and the newest. */
+function alone(mean: ArrayLike<number | null | undefined> | undefined): number[] {
+  const out: number[] = [];
+  for (let i = 0; mean && i < mean.length; i++) {
+    if (mean[i] != null && mean[i + 1] == null && (mean[i - 1] == null || i === mean.length - 1)) out.push(i);
+  }
+  return out;
 }
 
 function watts(w: number): string {
