@@ -76,6 +76,19 @@ func formatAgo(d time.Duration) string {
 	}
 }
 
+// formatSince is a moment as people say it at now (both in the home's time
+// zone): the time, with the day when it was another day. The script says the
+// same (ui/src/format.ts).
+func formatSince(at, now time.Time) string {
+	switch {
+	case at.Format(time.DateOnly) == now.Format(time.DateOnly):
+		return at.Format("15:04")
+	case now.Sub(at) < 6*24*time.Hour:
+		return at.Format("Mon 15:04")
+	}
+	return at.Format("02/01/2006")
+}
+
 // linkBars turns a link quality (0 to 255) into one to four bars; nil is none.
 func linkBars(v *float64) int {
 	switch {

@@ -2,10 +2,12 @@ package gateway
 
 import (
 	"bytes"
+	"cmp"
 	"embed"
 	"fmt"
 	"html/template"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/smartcore-ireland/hems/internal/gateway/live"
@@ -91,13 +93,31 @@ type devicesBody struct {
 
 type deviceRow struct {
 	live.Device
-	Seen age
+	Title string
+	About string // what it is, unless the title says so
+	Seen  age
+}
+
+// title is what people call a device: its name, or what it is while nobody has
+// given it one.
+func title(d live.Device) string {
+	if d.Name != "" && d.Name != d.Address {
+		return d.Name
+	}
+	return cmp.Or(what(d), "New device")
+}
+
+func what(d live.Device) string {
+	return cmp.Or(d.Description, strings.TrimSpace(d.Vendor+" "+d.Model))
 }
 
 func (g *Gateway) devicesBody() devicesBody {
 	var b devicesBody
 	for _, d := range g.model.Devices() {
-		row := deviceRow{Device: d}
+		row := deviceRow{Device: d, Title: title(d)}
+		if about := what(d); about != row.Title {
+			row.About = about
+		}
 		if d.LastSeen != nil {
 			row.Seen = g.ageOf(*d.LastSeen)
 		}
@@ -136,11 +156,13 @@ type age struct {
 	Seconds float64
 	At      time.Time // in the home's time zone
 	Text    string    // "4 s ago"
+	Since   string    // "18:02", with the day when it was another day
 }
 
 func (g *Gateway) ageOf(at time.Time) age {
 	d := max(0, g.o.Clock().Sub(at))
-	return age{Known: true, Seconds: d.Seconds(), At: at.In(g.o.Home.TimeZone), Text: formatAgo(d)}
+	at = at.In(g.o.Home.TimeZone)
+	return age{Known: true, Seconds: d.Seconds(), At: at, Text: formatAgo(d), Since: formatSince(at, g.o.Clock().In(at.Location()))}
 }
 
 func (g *Gateway) age(n live.Now) age {

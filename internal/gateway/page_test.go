@@ -35,7 +35,7 @@ func TestPagesWorkWithoutScript(t *testing.T) {
 		}
 	}
 	_, body = h.get(c, "/devices")
-	for _, want := range []string{"frient_blink_counter", "12.35 kW", "9 %, low", "strong", "134 of 255", "online", "1,235 kWh", "main meter"} {
+	for _, want := range []string{"frient_blink_counter", "12.35 kW", "9 %, low", "strong", "134 of 255", "online", "1,235 kWh", "Main meter"} {
 		if !strings.Contains(body, want) {
 			t.Errorf("Devices: no %s", want)
 		}
@@ -99,7 +99,7 @@ func TestPowerAnswersInColumns(t *testing.T) {
 		}
 		return status, got
 	}
-	if status, got := ask(""); status != http.StatusOK || got.Entity != "" || got.To-got.From != 86400 || got.Time == nil || len(got.Time) != 0 {
+	if status, got := ask(""); status != http.StatusOK || got.Entity != "" || got.To-got.From <= 86100 || got.To-got.From > 86400 || got.Time == nil || len(got.Time) != 0 {
 		t.Errorf("without a meter: got %d %+v, want empty columns over a day", status, got)
 	}
 	h.past.liveThrough(time.Now())
@@ -180,6 +180,7 @@ func TestThemeIsACookie(t *testing.T) {
 
 func TestFormat(t *testing.T) {
 	v := func(f float64) *float64 { return &f }
+	noon := time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
 	for _, tt := range []struct {
 		got, want string
 	}{
@@ -206,6 +207,9 @@ func TestFormat(t *testing.T) {
 		{formatAgo(89 * time.Minute), "89 min ago"},
 		{formatAgo(3 * time.Hour), "3 h ago"},
 		{formatAgo(50 * time.Hour), "2 days ago"},
+		{formatSince(time.Date(2026, 11, 22, 0, 5, 0, 0, time.UTC), noon), "00:05"},
+		{formatSince(time.Date(2026, 11, 21, 23, 55, 0, 0, time.UTC), noon), "Sat 23:55"},
+		{formatSince(time.Date(2026, 11, 1, 8, 0, 0, 0, time.UTC), noon), "01/11/2026"},
 		{inWords(29), "29 seconds"},
 		{inWords(100), "2 minutes"},
 		{linkWord(nil), "–"},

@@ -31,6 +31,7 @@ var stepWords = []struct{ name, words string }{
 type pairBody struct {
 	live.Pairing
 	Left   string // "4:14"
+	Title  string // of the device: its name, or what it is
 	Rows   []pairRow
 	Failed string // what went wrong, as a sentence
 	Done   bool
@@ -49,6 +50,12 @@ func (g *Gateway) pairBody() pairBody {
 	b.Left = fmt.Sprintf("%d:%02d", left/60, left%60)
 	if len(b.Steps) == 0 {
 		return b
+	}
+	b.Title = "New device"
+	for _, d := range g.model.Devices() {
+		if d.Address == b.Address {
+			b.Title = title(d)
+		}
 	}
 	find := func(name string) (live.Step, bool) {
 		i := slices.IndexFunc(b.Steps, func(s live.Step) bool { return s.Name == name })
@@ -101,11 +108,16 @@ func (g *Gateway) permit(w http.ResponseWriter, r *http.Request) {
 	seconds := int(live.MaxPermit.Seconds())
 	if r.PostFormValue("do") == "stop" {
 		seconds = 0
+	} else if h := g.model.Health(); h.Part == "broker" || h.Part == "zigbee" {
+		b := g.pairBody()
+		b.Error = "The home cannot listen just now: see above. Start again when it is well."
+		g.show(w, r, http.StatusServiceUnavailable, "pair.html", g.page(r, "pair", "Pair a device", b))
+		return
 	}
 	if err := g.request(r.Context(), "permit_join", fmt.Sprintf(`{"time":%d}`, seconds)); err != nil {
 		g.log.Warn("the network could not be opened for new devices", "err", err)
 		b := g.pairBody()
-		b.Error = "The radio service could not be asked. Try again in a few seconds."
+		b.Error = "The home cannot listen just now. Try again in a few seconds."
 		g.show(w, r, http.StatusServiceUnavailable, "pair.html", g.page(r, "pair", "Pair a device", b))
 		return
 	}

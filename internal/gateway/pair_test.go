@@ -51,7 +51,7 @@ func TestPairingIsAskedForOverMQTT(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if body := readAll(t, res); res.StatusCode != http.StatusServiceUnavailable || !strings.Contains(body, "could not be asked") {
+	if body := readAll(t, res); res.StatusCode != http.StatusServiceUnavailable || !strings.Contains(body, "cannot listen just now") {
 		t.Errorf("without a broker: got %s, want 503 and what to do", res.Status)
 	}
 }
