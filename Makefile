@@ -17,7 +17,7 @@ export CGO_ENABLED := 0
 .PHONY: help run build ui test lint unit e2e interop bench fuzz clean
 
 help: ## show this
-	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -E '^[a-z0-9]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
 run: build ## run the whole appliance here (DONGLE=/dev/ttyACM0 for a real stick)
 	@HEMS_DONGLE="$(or $(DONGLE),$(HEMS_DONGLE))" exec $(BIN)/hems run
