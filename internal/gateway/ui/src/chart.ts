@@ -198,7 +198,8 @@ export class Chart {
   private hours(u: uPlot): number[] {
     const every = u.width < 480 ? 6 : u.width < 720 ? 4 : 3;
     const out: number[] = [];
-    for (let t = Math.ceil(this.curve.from / 900) * 900; t <= this.curve.to; t += 900) {
+    const left = this.curve.from + ((this.curve.to - this.curve.from) * 16) / u.width; // clear of the other axis's zero
+    for (let t = Math.ceil(left / 900) * 900; t <= this.curve.to; t += 900) {
       if (minutes(new Date(t * 1000)) % (every * 60) === 0) out.push(t);
     }
     return out;
