@@ -175,7 +175,9 @@ func (n *Network) trustCenterJoin(s *session, j ezsp.TrustCenterJoin) {
 			}
 			d.again = d.working
 		}
-		n.changed()
+		// A process that is killed now must know of the device when it is back:
+		// one that was never set up says nothing by itself.
+		n.saveDevicesNow()
 		n.putLocked(d.event(Joined))
 	} else {
 		n.log.Info("a device has rejoined", "device", j.EUI64, "node", hex16(j.NodeID))
@@ -200,6 +202,8 @@ func (n *Network) announced(s *session, a zdo.DeviceAnnounce) {
 		d.sleepy = sleepy
 	}
 	if fresh {
+		n.log.Info("a device of this network was not known", "device", a.EUI64, "node", hex16(a.NWKAddr))
+		n.saveDevicesNow()
 		n.putLocked(d.event(Joined))
 	}
 	n.putLocked(d.event(Announced))

@@ -379,6 +379,45 @@ func TestAnInterviewGoesOnAfterARestart(t *testing.T) {
 	})
 }
 
+func TestAJoinIsSavedBeforeItIsTold(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, simulator.Options{})
+		w.start()
+		w.awaitUp()
+		// found is what a process that is killed when the join is told finds when
+		// it is back.
+		found := func() Device {
+			t.Helper()
+			w.await(Joined, nil)
+			n, err := New(Options{Dial: unusedDial, Dir: w.dir})
+			if err != nil {
+				t.Fatal(err)
+			}
+			d, _ := n.Device(meterEUI64)
+			return d
+		}
+		if err := w.net.PermitJoin(t.Context(), time.Minute); err != nil {
+			t.Fatal(err)
+		}
+		if err := w.sim.PressButton(); err != nil {
+			t.Fatal(err)
+		}
+		if d := found(); d.EUI64 != meterEUI64 || d.Interview != InterviewPending {
+			t.Errorf("after the join: got %+v", d)
+		}
+		first := w.await(Configured, nil).Device
+		time.Sleep(time.Second) // it is saved as configured
+
+		w.net.mu.Lock()
+		s := w.net.session
+		w.net.mu.Unlock()
+		w.net.trustCenterJoin(s, ezsp.TrustCenterJoin{NodeID: first.NodeID, EUI64: meterEUI64, Status: ezsp.UnsecuredJoin})
+		if d := found(); d.EUI64 != meterEUI64 || d.Configured || d.Interview != InterviewPending {
+			t.Errorf("after it was reset and has joined again: got %+v", d)
+		}
+	})
+}
+
 func TestReadAndInterviewOnRequest(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, simulator.Options{})

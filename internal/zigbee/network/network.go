@@ -60,6 +60,7 @@ type Network struct {
 	running bool
 
 	saveWake chan struct{}
+	saving   sync.Mutex  // held while devices.json is written; taken after mu
 	closing  *time.Timer // ends the time the network is open
 }
 

@@ -95,10 +95,7 @@ func isUsable(s *savedNetwork) bool {
 // loadDevices reads devices.json. When it cannot be read it is put aside: every
 // device is found again when it next speaks.
 func (n *Network) loadDevices() error {
-	var list struct {
-		Version int           `json:"version"`
-		Devices []savedDevice `json:"devices"`
-	}
+	var list deviceList
 	path := n.files.path(devicesFile)
 	err := readJSON(path, &list)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -165,21 +162,49 @@ func (n *Network) saveDevices() {
 		n.mu.Unlock()
 		return
 	}
+	list := n.takeList()
+	n.saving.Lock() // before n.mu is let go: the newest list is written last
+	n.mu.Unlock()
+	err := n.files.save(devicesFile, list)
+	n.saving.Unlock()
+	if err != nil {
+		n.mu.Lock()
+		n.notSaved(err)
+		n.mu.Unlock()
+	}
+}
+
+// saveDevicesNow writes devices.json before anything else happens. n.mu is
+// held.
+func (n *Network) saveDevicesNow() {
+	n.saving.Lock()
+	defer n.saving.Unlock()
+	if err := n.files.save(devicesFile, n.takeList()); err != nil {
+		n.notSaved(err)
+	}
+}
+
+// deviceList is devices.json.
+type deviceList struct {
+	Version int           `json:"version"`
+	Devices []savedDevice `json:"devices"`
+}
+
+// takeList is what there is to save now. n.mu is held.
+func (n *Network) takeList() deviceList {
 	n.dirty, n.touched = false, false
-	list := struct {
-		Version int           `json:"version"`
-		Devices []savedDevice `json:"devices"`
-	}{fileVersion, []savedDevice{}}
+	list := deviceList{fileVersion, []savedDevice{}}
 	for _, d := range n.devicesLocked() {
 		list.Devices = append(list.Devices, savedDevice{d, n.devices[d.EUI64].sleepy})
 	}
-	n.mu.Unlock()
-	if err := n.files.save(devicesFile, list); err != nil {
-		n.log.Error("the list of devices cannot be saved", "err", err)
-		n.mu.Lock()
-		n.dirty = true // at the next change, or at the end
-		n.mu.Unlock()
-	}
+	return list
+}
+
+// notSaved lets devices be saved again at the next change, or at the end. n.mu
+// is held.
+func (n *Network) notSaved(err error) {
+	n.log.Error("the list of devices cannot be saved", "err", err)
+	n.dirty = true
 }
 
 // saveDelay gathers changes that come together, as in an interview.
