@@ -262,6 +262,10 @@ func (b *Bridge) requestPermitJoin(ctx context.Context, r request) {
 			return
 		}
 	}
+	var text string
+	if json.Unmarshal(raw, &text) == nil && text != "" { // a form or a template sends its numbers so
+		raw = []byte(text)
+	}
 	var seconds float64
 	if err := json.Unmarshal(raw, &seconds); err != nil || string(raw) == "null" || seconds != math.Trunc(seconds) {
 		b.fail(r, invalid("'time' must be a whole number of seconds"))
@@ -298,8 +302,8 @@ func (b *Bridge) start(ctx context.Context, r request, work func(context.Context
 	}
 }
 
-// requestHealthCheck answers that this process does its work; how the network
-// is, is in hems/zigbee/health.
+// requestHealthCheck answers whether the network is up; why it is not is in
+// hems/zigbee/health.
 func (b *Bridge) requestHealthCheck(_ context.Context, r request) {
 	b.answer(r, map[string]any{"healthy": b.net.Info().State == network.Up})
 }
