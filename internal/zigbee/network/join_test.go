@@ -330,6 +330,32 @@ func TestADeviceResetInItsInterviewIsInterviewedAgain(t *testing.T) {
 	})
 }
 
+func TestADeviceResetWhileAPersonConfiguresItIsSetUpAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, simulator.Options{})
+		w.start()
+		w.awaitUp()
+		first := w.pair()
+		time.Sleep(time.Minute)
+		w.net.mu.Lock()
+		s, d := w.net.session, w.net.devices[meterEUI64]
+		w.net.mu.Unlock()
+		<-d.turn // the configuration waits for its first answer
+		done := make(chan error)
+		go func() { done <- w.net.Configure(t.Context(), meterEUI64) }()
+		synctest.Wait()
+		w.net.trustCenterJoin(s, ezsp.TrustCenterJoin{NodeID: first.NodeID, EUI64: meterEUI64, Status: ezsp.UnsecuredJoin})
+		d.turn <- struct{}{}
+		if err := <-done; err != nil {
+			t.Fatal(err)
+		}
+		w.await(InterviewStarted, nil)
+		if d := w.await(Configured, nil).Device; d.Interview != InterviewSuccessful {
+			t.Errorf("got %+v", d)
+		}
+	})
+}
+
 func TestARejoinWithANewAddressIsFollowed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, simulator.Options{})

@@ -48,10 +48,16 @@ func (n *Network) onboard(s *session, d *member) {
 				n.mu.Unlock()
 				return
 			}
-			d.again, d.Interview, d.Configured = false, InterviewPending, false
+			d.beginAgain()
 			n.mu.Unlock()
 		}
 	})
+}
+
+// beginAgain makes everything of a device still to be done. Network.mu is held.
+func (d *member) beginAgain() {
+	d.again, d.failedAt = false, time.Time{}
+	d.Interview, d.Configured = InterviewPending, false
 }
 
 // onboardNow does what is to be done; it tells of faults itself.
@@ -109,8 +115,12 @@ func (n *Network) exclusively(ctx context.Context, e zcl.EUI64, work func(contex
 	n.mu.Unlock()
 	defer func() {
 		n.mu.Lock()
+		defer n.mu.Unlock()
 		d.working = false
-		n.mu.Unlock()
+		if d.again { // it has joined anew meanwhile
+			d.beginAgain()
+			n.onboard(s, d)
+		}
 	}()
 	return work(ctx, s, d)
 }
