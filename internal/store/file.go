@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -108,6 +109,9 @@ func (s *Store) load() (err error) {
 	if err != nil {
 		return err
 	}
+	if last < 0 || last > maxSeq {
+		return fmt.Errorf("%w: the last reading has number %d", errDamage, last)
+	}
 	s.db, s.next = db, max(s.next, last+1)
 	s.learn(entries)
 	return nil
@@ -193,15 +197,39 @@ func migrate(ctx context.Context, db *sql.DB, now time.Time) error {
 	return nil
 }
 
+// maxSeq is the greatest sequence number that fits a chunk's row id beside the
+// series: a thousand readings a second for eight years.
+const maxSeq = 1<<38 - 1
+
+// errDamage is damage that SQLite does not notice: its pages have no checksums.
+var errDamage = errors.New("the contents contradict each other")
+
 // damaged reports whether the error says that the file is not a whole SQLite
-// database, as opposed to a full disk or a missing permission.
+// database, as opposed to a full disk or a missing permission. Where SQLite
+// does not notice, a statement that is always right on a whole file fails: a
+// name in the schema has changed, a number is there twice, or a column holds
+// what is never written there (for which database/sql has only words).
 func damaged(err error) bool {
 	var e *sqlite.Error
-	if !errors.As(err, &e) {
+	switch {
+	case err == nil:
 		return false
+	case errors.Is(err, errDamage):
+		return true
+	case !errors.As(err, &e):
+		return strings.Contains(err.Error(), "sql: Scan error")
 	}
-	code := e.Code() & 0xff // without the extended part
-	return code == sqlite3.SQLITE_CORRUPT || code == sqlite3.SQLITE_NOTADB
+	switch e.Code() & 0xff { // without the extended part
+	case sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CONSTRAINT, sqlite3.SQLITE_MISMATCH:
+		return true
+	case sqlite3.SQLITE_ERROR:
+		for _, words := range []string{"no such table", "no such column", "has no column named", "already exists"} {
+			if strings.Contains(e.Error(), words) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // replace sets a damaged file aside and begins a new one with the series that
