@@ -58,6 +58,9 @@ func Run(ctx context.Context, o Options) error {
 	if err := d.prepare(); err != nil {
 		return err
 	}
+	if d.taken = d.answers(ctx, &http.Client{Timeout: time.Second}); d.taken {
+		fmt.Fprintf(o.Stdout, "error: another appliance answers at %s\nhint: stop it, or give this one HEMS_PORT_BASE of its own\n", d.person.URL)
+	}
 	processes, err := d.processes()
 	if err != nil {
 		return err
@@ -80,6 +83,7 @@ type run struct {
 	began  time.Time
 	log    *slog.Logger
 	person credentials
+	taken  bool // somebody answered at the dashboard's address before we began
 }
 
 // lock keeps a second appliance off the same data directory. The lock goes
@@ -161,26 +165,17 @@ func (d *run) guide(ctx context.Context) error {
 	return nil
 }
 
-// awaitDashboard waits for an answer that is ours: another program on the
-// port answers differently, and the gateway says in the log that the port is
-// taken.
+// awaitDashboard waits for an answer that is ours: another program on the port
+// answers differently, another appliance was there before, and the gateway says
+// in the log that the port is taken.
 func (d *run) awaitDashboard(ctx context.Context) error {
 	client := &http.Client{Timeout: 2 * time.Second}
-	host := d.Env.Listen
-	if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
-		host = "127.0.0.1"
-	}
-	url := "http://" + net.JoinHostPort(host, strconv.Itoa(d.Env.Number(appliance.PortDashboard))) + "/healthz"
-	for {
-		req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
-		if err != nil {
-			return err
-		}
-		if resp, err := client.Do(req); err == nil {
-			resp.Body.Close()
-			if resp.StatusCode == http.StatusOK || resp.StatusCode == http.StatusServiceUnavailable {
-				return nil
-			}
+	for ours := !d.taken; ; {
+		switch answers := d.answers(ctx, client); {
+		case answers && ours:
+			return nil
+		case !answers:
+			ours = true // who was there before has gone
 		}
 		select {
 		case <-ctx.Done():
@@ -188,6 +183,25 @@ func (d *run) awaitDashboard(ctx context.Context) error {
 		case <-time.After(50 * time.Millisecond):
 		}
 	}
+}
+
+// answers says whether a dashboard does, whoever's it is.
+func (d *run) answers(ctx context.Context, client *http.Client) bool {
+	host := d.Env.Listen
+	if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
+		host = "127.0.0.1"
+	}
+	url := "http://" + net.JoinHostPort(host, strconv.Itoa(d.Env.Number(appliance.PortDashboard))) + "/healthz"
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return false
+	}
+	resp, err := client.Do(req)
+	if err != nil {
+		return false
+	}
+	resp.Body.Close()
+	return resp.StatusCode == http.StatusOK || resp.StatusCode == http.StatusServiceUnavailable
 }
 
 func (d *run) greet() {
