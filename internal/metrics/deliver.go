@@ -19,6 +19,10 @@ const (
 	// refusedMost is how many lines of a request may be refused, one by one
 	// and none taken, before it is not the lines that are wrong.
 	refusedMost = 20
+	// leastLines is the least number of lines that one request is prepared for,
+	// some 20 kB: a server that takes fewer for a while gets them in parts, and
+	// is not sent single lines for ever after.
+	leastLines = 200
 )
 
 // deliver sends points until the server has answered for all of them, however
@@ -98,10 +102,32 @@ func (t *taking) sendAll(ctx context.Context) error {
 	if err := t.send(ctx, t.all); err != nil {
 		return err
 	}
-	if t.taken == 0 && t.last != nil && t.last.kind == brokenServer {
+	switch {
+	case t.taken > 0 || t.last == nil:
+		return nil
+	case t.last.kind == brokenServer:
 		return t.last // nothing shows that it is the lines and not the server
 	}
-	return nil
+	return t.blame(t.last, t.s.post(ctx, []byte(comment)))
+}
+
+// comment is a request without a reading, which servers take: who refuses it
+// refuses everything, as one does that is asked in HTTP where it expects HTTPS,
+// or for an organisation that is not given.
+const comment = "# is anything taken\n"
+
+// blame turns the answer to a request that can have no bad line into what is
+// to blame for the refusal p: nil, the lines; otherwise the configuration, or
+// whatever else is in the way now.
+func (t *taking) blame(p *problem, answer error) error {
+	var q *problem
+	switch {
+	case answer == nil:
+		return nil
+	case !errors.As(answer, &q) || q.kind != p.kind:
+		return answer
+	}
+	return &problem{kind: misconfigured, text: "it refuses every reading: " + p.text, hint: "check the address, organisation and bucket of " + t.s.Name}
 }
 
 // send posts points, and takes the request apart where the server does not
@@ -130,7 +156,7 @@ func (t *taking) send(ctx context.Context, points []point) error {
 	case len(usable) == 1:
 		return t.refuse(ctx, usable[0], body, p)
 	case p.kind == tooLarge:
-		t.s.limit = max(1, min(t.s.limit, len(usable))/2)
+		t.s.limit = max(leastLines, min(t.s.limit, len(usable))/2)
 	}
 	half := len(usable) / 2
 	if err := t.send(ctx, usable[:half]); err != nil {
@@ -171,7 +197,7 @@ func (t *taking) refuse(ctx context.Context, pt point, body []byte, p *problem) 
 	if p.kind == brokenServer {
 		return p
 	}
-	return &problem{kind: misconfigured, text: "it refuses every reading: " + p.text, hint: "check the address, organisation and bucket of " + t.s.Name}
+	return t.blame(p, p)
 }
 
 func trimLine(b []byte) []byte {

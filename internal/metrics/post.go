@@ -77,7 +77,7 @@ func (s *sender) post(ctx context.Context, body []byte) error {
 func (s *sender) judge(resp *http.Response, answer []byte) error {
 	why := fmt.Sprintf("it answers %d%s", resp.StatusCode, reason(answer))
 	switch code := resp.StatusCode; {
-	case code == http.StatusNoContent || code == http.StatusOK:
+	case code == http.StatusNoContent, code == http.StatusOK && !isPage(answer):
 		return nil
 	case code == http.StatusBadRequest:
 		return &problem{kind: refusedLine, text: why}
@@ -101,6 +101,12 @@ func (s *sender) judge(resp *http.Response, answer []byte) error {
 		return &problem{kind: unreachable, text: why}
 	}
 	return &problem{kind: misconfigured, text: why, hint: "check the address of " + s.Name}
+}
+
+// isPage tells a web page from the answer of a time-series server: whatever
+// answers 200 with a page (a sign-in, a router) has stored nothing.
+func isPage(answer []byte) bool {
+	return strings.HasPrefix(http.DetectContentType(answer), "text/html")
 }
 
 // noAnswer is a request that got none.

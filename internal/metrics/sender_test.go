@@ -292,6 +292,47 @@ func TestSenderHandlesAnswers(t *testing.T) {
 	}
 }
 
+// A few readings are as much as a minute brings. That all of them are refused
+// says nothing of them when the server refuses whatever it is sent.
+func TestSenderPassesNothingOverWhereAllIsRefused(t *testing.T) {
+	const page = "<!DOCTYPE html><title>Sign in</title>"
+	poison := func(_ int, l []string) (int, string, http.Header) {
+		if strings.HasPrefix(l[0], "#") {
+			return 204, "", nil
+		}
+		return 400, "unable to parse", nil
+	}
+	for _, tc := range []struct {
+		name    string
+		rule    func(int, []string) (int, string, http.Header)
+		backlog int64
+		log     string
+	}{
+		{"HTTPWhereItExpectsHTTPS", always(400, "The plain HTTP request was sent to HTTPS port"), 2, "refuses every reading"},
+		{"TooLargeWhateverItsSize", always(413, ""), 2, "refuses every reading"},
+		{"APageOfSomethingElse", always(200, page), 2, "check the address"},
+		{"OnlyTheLines", poison, 0, "is passed over"},
+		{"OKWithJSON", always(200, "{}"), 0, ""},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			srv := newServer(t)
+			srv.rule = tc.rule
+			r := newRig(t, srv.URL)
+			r.readings(t, 1, "a", "b")
+			r.sendAll(t)
+			if got := r.backlog(t); got != tc.backlog {
+				t.Errorf("backlog: got %d, want %d", got, tc.backlog)
+			}
+			if !strings.Contains(r.log.String(), tc.log) {
+				t.Errorf("log: got\n%s\nwant something with %q", r.log.String(), tc.log)
+			}
+			if r.limit < leastLines {
+				t.Errorf("a request is prepared for %d lines, want %d or more", r.limit, leastLines)
+			}
+		})
+	}
+}
+
 func TestSenderSurvivesAServerThatIsAway(t *testing.T) {
 	srv := newServer(t)
 	r := newRig(t, srv.URL)
