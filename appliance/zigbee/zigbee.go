@@ -1,5 +1,6 @@
 // Package zigbee puts hems-zigbee together: the line to the dongle, the
-// network on it, and the bridge from the network to MQTT.
+// network on it, and the bridge from the network to MQTT. It waits while their
+// state files make no sense.
 package zigbee
 
 import (
@@ -17,6 +18,23 @@ import (
 
 // Run is the coordinator until ctx ends.
 func Run(ctx context.Context, env appliance.Env, cfg appliance.Config) error {
+	n, b, err := awaitState(ctx, env, func() (*network.Network, *bridge.Bridge, error) { return assemble(env, cfg) })
+	if err != nil {
+		return nil // stopped while it waited
+	}
+	// The two stop together; one that fails takes the other along.
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	var wg sync.WaitGroup
+	var netErr, bridgeErr error
+	wg.Go(func() { defer cancel(); netErr = n.Run(ctx) })
+	wg.Go(func() { defer cancel(); bridgeErr = b.Run(ctx) })
+	wg.Wait()
+	return errors.Join(netErr, bridgeErr)
+}
+
+// assemble makes the network and its bridge from their state files.
+func assemble(env appliance.Env, cfg appliance.Config) (*network.Network, *bridge.Bridge, error) {
 	line := serialport.Options{
 		Port: cfg.Zigbee.Serial.Port,
 		Baud: cfg.Zigbee.Serial.Baud,
@@ -32,30 +50,24 @@ func Run(ctx context.Context, env appliance.Env, cfg appliance.Config) error {
 		Log:     env.Log,
 	})
 	if err != nil {
-		return err
+		return nil, nil, err
 	}
 	b, err := bridge.New(bridge.Options{
 		Network: n,
-		MQTT: mqttclient.Options{
-			Server:   "unix://" + env.MQTTSocket(),
-			User:     "zigbee",
-			Password: env.Password("zigbee"),
-			Log:      env.Log,
-		},
+		MQTT:    broker(env),
 		Dir:     env.Path("zigbee"),
 		Version: appliance.Version,
 		Log:     env.Log,
 	})
-	if err != nil {
-		return err
+	return n, b, err
+}
+
+// broker is how this process reaches MQTT.
+func broker(env appliance.Env) mqttclient.Options {
+	return mqttclient.Options{
+		Server:   "unix://" + env.MQTTSocket(),
+		User:     "zigbee",
+		Password: env.Password("zigbee"),
+		Log:      env.Log,
 	}
-	// The two stop together; one that fails takes the other along.
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	var wg sync.WaitGroup
-	var netErr, bridgeErr error
-	wg.Go(func() { defer cancel(); netErr = n.Run(ctx) })
-	wg.Go(func() { defer cancel(); bridgeErr = b.Run(ctx) })
-	wg.Wait()
-	return errors.Join(netErr, bridgeErr)
 }
