@@ -12,9 +12,13 @@ const (
 	// destinations that keep up have been sent it, and none stands inside.
 	sealDelay = 5 * time.Minute
 	// sweepSegments is how many segments one sweep may delete: two days' worth,
-	// so that retention catches up quickly, and a clock that is wrong for an
-	// hour costs little.
+	// so that retention catches up quickly, and a clock that is wrong for long
+	// costs little.
 	sweepSegments = 48
+	// trustHours is how many hours with readings there must be in the last two
+	// days by the clock before it is trusted to say what is too old: one that
+	// is far ahead until the network has told the time deletes nothing.
+	trustHours = 24
 )
 
 // sweep seals the hours that are over and deletes what is older than the
@@ -30,8 +34,20 @@ func (s *Store) sweep(ctx context.Context) error {
 		if err := s.seal(ctx, db, hour.UnixMilli()); err != nil {
 			return err
 		}
+		trusted, err := clockTrusted(ctx, db, now)
+		if err != nil || !trusted {
+			return err
+		}
 		return s.expire(ctx, db, now.Add(-s.o.Retention).UnixMilli())
 	})
+}
+
+// clockTrusted reports whether the readings of the last days bear out the time.
+func clockTrusted(ctx context.Context, q querier, now time.Time) (bool, error) {
+	var hours int
+	err := q.QueryRowContext(ctx, `SELECT count(DISTINCT max_ms / ?3) FROM segment WHERE max_ms BETWEEN ?1 AND ?2`,
+		now.Add(-48*time.Hour).UnixMilli(), now.UnixMilli(), hourMS).Scan(&hours)
+	return hours >= trustHours, err
 }
 
 // seal rewrites blocks that do not belong to the hour beginning at open (ms),

@@ -319,21 +319,95 @@ func TestRetentionDeletesOldHoursOnly(t *testing.T) {
 	}
 }
 
-func TestClockFarAheadForAMomentCostsLittle(t *testing.T) {
+func TestClockFarAheadCostsLittle(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "hems.db")
 	c := &clock{t: noon}
 	s := open(t, path, Options{Now: c.now})
 	id := register(t, s, "p", "W")
-	for h := range 24 * 10 {
+	const before = 24 * 10
+	for h := range before {
 		appendAll(t, s, at("p", time.Duration(h)*time.Hour, float64(h)))
 		commit(t, s)
 	}
-	c.set(noon.AddDate(70, 0, 0))
-	if err := s.sweep(context.Background()); err != nil {
-		t.Fatal(err)
+	ahead := noon.AddDate(70, 0, 0)
+	for h := range trustHours + 1 {
+		c.set(ahead.Add(time.Duration(h)*time.Hour + 10*time.Minute))
+		appendAll(t, s, at("p", c.now().Sub(noon), -1))
+		commit(t, s)
+		if err := s.sweep(context.Background()); err != nil {
+			t.Fatal(err)
+		}
+		want := before
+		if h+1 >= trustHours { // a day of readings has borne it out
+			want -= (h + 2 - trustHours) * sweepSegments
+		}
+		got := 0
+		for _, v := range allSamples(t, reader(t, path), id) {
+			if v.Value >= 0 {
+				got++
+			}
+		}
+		if got != want {
+			t.Fatalf("after %d hours: got %d samples left, want %d", h, got, want)
+		}
 	}
-	if got, want := len(allSamples(t, reader(t, path), id)), 24*10-sweepSegments; got != want {
-		t.Errorf("got %d samples left, want %d", got, want)
+}
+
+// A clock that begins before 2000, is set right, is a year ahead, and goes back
+// an hour: every reading is there once, and a cursor is served each once.
+func TestClockSteps(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "hems.db")
+	c := &clock{t: noon}
+	s := open(t, path, Options{Now: c.now})
+	id := register(t, s, "p", "W")
+	value := 0.0
+	served := map[float64]int{}
+	for _, begin := range []time.Time{time.Unix(5, 0), time.Date(1999, 12, 31, 23, 59, 0, 0, time.UTC), noon,
+		noon.AddDate(1, 0, 0), noon.Add(90 * time.Minute), noon.Add(30*time.Minute + 500*time.Millisecond), noon.Add(5 * time.Hour)} {
+		for minute := range 90 {
+			c.set(begin.Add(time.Duration(minute) * time.Minute))
+			value++
+			if err := s.Append(Reading{"p", c.now(), value}); err != nil {
+				t.Fatal(err)
+			}
+			commit(t, s)
+			if err := s.sweep(context.Background()); err != nil {
+				t.Fatal(err)
+			}
+			if minute%7 == 0 {
+				drain(t, s, served, 5)
+			}
+		}
+	}
+	drain(t, s, served, 1000)
+	stored := map[float64]int{}
+	for _, v := range allSamples(t, reader(t, path), id) {
+		stored[v.Value]++
+	}
+	for v := 1.0; v <= value; v++ {
+		if stored[v] != 1 || served[v] != 1 {
+			t.Errorf("reading %v: stored %d times and served %d times, want once", v, stored[v], served[v])
+		}
+	}
+}
+
+// drain takes batches of 3 readings of a cursor, at most n.
+func drain(t *testing.T, s *Store, served map[float64]int, n int) {
+	t.Helper()
+	for range n {
+		b, err := s.Next(context.Background(), "d", 3)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(b.Items) == 0 {
+			return
+		}
+		for _, i := range b.Items {
+			served[i.Value]++
+		}
+		if err := s.Advance(context.Background(), "d", b); err != nil {
+			t.Fatal(err)
+		}
 	}
 }
 
