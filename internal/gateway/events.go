@@ -17,7 +17,9 @@ const (
 )
 
 // events pushes what changes, as server-sent events: everything first, then
-// "now", "devices", "health" and "pairing" whenever they change, each whole.
+// "now", "devices", "health" and "pairing" whenever they change, each whole, and
+// "beat" every so often: a page that hears nothing of it has lost the line, which
+// a phone that left the Wi-Fi is not told otherwise.
 // With ?view=devices or ?view=pairing that event comes ready for the page, as
 // "list".
 func (g *Gateway) events(w http.ResponseWriter, r *http.Request) {
@@ -44,6 +46,7 @@ func (g *Gateway) events(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	s.printf("retry: %d\n\n", retryMS)
+	s.beat(g.beat)
 	view := r.URL.Query().Get("view")
 	for _, e := range first {
 		g.sendEvent(&s, e, view)
@@ -67,7 +70,7 @@ func (g *Gateway) events(w http.ResponseWriter, r *http.Request) {
 					return // signed out meanwhile
 				}
 			}
-			s.printf(": %s\n\n", "still here")
+			s.beat(g.beat)
 		}
 		s.flush()
 	}
@@ -107,6 +110,11 @@ func (s *stream) printf(format string, args ...any) {
 	if s.err == nil {
 		_, s.err = fmt.Fprintf(s.w, format, args...)
 	}
+}
+
+// beat is a sign of life, and says when the next one is due.
+func (s *stream) beat(every time.Duration) {
+	s.printf("event: beat\ndata: {\"every_s\":%g}\n\n", every.Seconds())
 }
 
 func (s *stream) flush() {

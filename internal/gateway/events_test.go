@@ -139,7 +139,9 @@ func TestEventsEndWithTheSession(t *testing.T) {
 	c := h.signedIn()
 	f := h.follow(c, h.url+"/events")
 	f.next("now", anything)
-	time.Sleep(100 * time.Millisecond) // several heartbeats do no harm
+	for range 3 {
+		f.next("beat", has(`{"every_s":0.02}`))
+	}
 	h.reads(`{"power":1}`)
 	h.post(c, "/logout", nil)
 	f.ended(5 * time.Second)

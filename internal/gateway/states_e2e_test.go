@@ -4,6 +4,9 @@ package gateway
 
 import (
 	"fmt"
+	"net"
+	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -139,5 +142,58 @@ func TestTimesAreTheHomes(t *testing.T) {
 	if got, want := since, now.In(zone).Format("15:04"); got != want && got != now.Add(time.Minute).In(zone).Format("15:04") {
 		t.Errorf("no reading since: got %s, want %s", got, want)
 	}
+	b.clean()
+}
+
+// TestSilentLineIsNoticed stops the bytes between page and gateway without
+// closing anything, as a phone's Wi-Fi does: the page says so, and recovers.
+func TestSilentLineIsNoticed(t *testing.T) {
+	h := newHouse(t)
+	h.beat = 500 * time.Millisecond
+	h.furnish()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	var line sync.RWMutex // held while nothing passes
+	go func() {
+		for {
+			in, err := l.Accept()
+			if err != nil {
+				return
+			}
+			out, err := net.Dial("tcp", strings.TrimPrefix(h.url, "http://"))
+			if err != nil {
+				in.Close()
+				continue
+			}
+			pass := func(to, from net.Conn) {
+				defer to.Close()
+				buf := make([]byte, 32<<10)
+				for {
+					n, err := from.Read(buf)
+					line.RLock()
+					_, _ = to.Write(buf[:n])
+					line.RUnlock()
+					if err != nil {
+						return
+					}
+				}
+			}
+			go pass(in, out)
+			go pass(out, in)
+		}
+	}()
+	b := openBrowser(t, "http://"+l.Addr().String(), phone, "light")
+	b.signIn()
+	b.await(`document.getElementById("power").textContent === "342"`)
+	b.await(`document.getElementById("notice").hidden`)
+	line.Lock()
+	b.await(shown("[data-message]") + `.includes("does not answer")`)
+	line.Unlock()
+	b.await(`document.getElementById("notice").hidden`)
+	h.reads(`{"power":777,"energy":1234.6}`)
+	b.await(`document.getElementById("power").textContent === "777"`)
 	b.clean()
 }
