@@ -76,7 +76,7 @@ func (n *Network) configure(ctx context.Context, s *session, d *member) error {
 
 // bind makes a device send what a cluster reports to us.
 func (n *Network) bind(ctx context.Context, s *session, d *member, endpoint uint8, cluster uint16) error {
-	r, err := n.askDevice(ctx, s, d, func(uint16) zdo.Message {
+	_, err := askDevice[zdo.BindResponse](ctx, n, s, d, func(uint16) zdo.Message {
 		return zdo.BindRequest{Binding: zdo.Binding{
 			Source: d.EUI64, SourceEndpoint: endpoint, ClusterID: cluster,
 			Destination: s.eui64, DestinationEndpoint: ourEndpoint,
@@ -84,13 +84,6 @@ func (n *Network) bind(ctx context.Context, s *session, d *member, endpoint uint
 	})
 	if err != nil {
 		return err
-	}
-	a, ok := r.(zdo.BindResponse)
-	if !ok {
-		return errOddAnswer
-	}
-	if a.Status != 0 {
-		return fmt.Errorf("the device refuses: %v", a.Status)
 	}
 	n.mu.Lock()
 	defer n.mu.Unlock()

@@ -35,7 +35,7 @@ func (n *Network) leave(ctx context.Context, d *member) error {
 	if err != nil {
 		return err
 	}
-	r, err := n.askDevice(ctx, s, d, func(uint16) zdo.Message { return zdo.LeaveRequest{EUI64: d.EUI64} })
+	_, err = askDevice[zdo.LeaveResponse](ctx, n, s, d, func(uint16) zdo.Message { return zdo.LeaveRequest{EUI64: d.EUI64} })
 	if err != nil {
 		n.mu.Lock()
 		defer n.mu.Unlock()
@@ -43,11 +43,6 @@ func (n *Network) leave(ctx context.Context, d *member) error {
 			return nil
 		}
 		return fmt.Errorf("asking the device to leave: %w", err)
-	}
-	if a, ok := r.(zdo.LeaveResponse); !ok {
-		return errOddAnswer
-	} else if a.Status != 0 {
-		return fmt.Errorf("the device refuses to leave: %v", a.Status)
 	}
 	return nil
 }

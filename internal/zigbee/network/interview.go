@@ -122,16 +122,9 @@ func (n *Network) tellStep(d *member, name string, err error) {
 }
 
 func (n *Network) learnNode(ctx context.Context, s *session, d *member) error {
-	r, err := n.askDevice(ctx, s, d, func(node uint16) zdo.Message { return zdo.NodeDescRequest{NWKAddr: node} })
+	a, err := askDevice[zdo.NodeDescResponse](ctx, n, s, d, func(node uint16) zdo.Message { return zdo.NodeDescRequest{NWKAddr: node} })
 	if err != nil {
 		return err
-	}
-	a, ok := r.(zdo.NodeDescResponse)
-	if !ok {
-		return errOddAnswer
-	}
-	if a.Status != 0 {
-		return fmt.Errorf("the device refuses: %v", a.Status)
 	}
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -149,16 +142,9 @@ func (n *Network) learnNode(ctx context.Context, s *session, d *member) error {
 }
 
 func (n *Network) learnEndpoints(ctx context.Context, s *session, d *member) ([]uint8, error) {
-	r, err := n.askDevice(ctx, s, d, func(node uint16) zdo.Message { return zdo.ActiveEndpointsRequest{NWKAddr: node} })
+	a, err := askDevice[zdo.ActiveEndpointsResponse](ctx, n, s, d, func(node uint16) zdo.Message { return zdo.ActiveEndpointsRequest{NWKAddr: node} })
 	if err != nil {
 		return nil, err
-	}
-	a, ok := r.(zdo.ActiveEndpointsResponse)
-	if !ok {
-		return nil, errOddAnswer
-	}
-	if a.Status != 0 {
-		return nil, fmt.Errorf("the device refuses: %v", a.Status)
 	}
 	ids := slices.Compact(slices.Sorted(slices.Values(a.Endpoints)))
 	ids = slices.DeleteFunc(ids, func(id uint8) bool { return id == 0 })
@@ -181,18 +167,11 @@ func (n *Network) learnEndpoints(ctx context.Context, s *session, d *member) ([]
 }
 
 func (n *Network) learnEndpoint(ctx context.Context, s *session, d *member, id uint8) error {
-	r, err := n.askDevice(ctx, s, d, func(node uint16) zdo.Message {
+	a, err := askDevice[zdo.SimpleDescResponse](ctx, n, s, d, func(node uint16) zdo.Message {
 		return zdo.SimpleDescRequest{NWKAddr: node, Endpoint: id}
 	})
 	if err != nil {
 		return err
-	}
-	a, ok := r.(zdo.SimpleDescResponse)
-	if !ok {
-		return errOddAnswer
-	}
-	if a.Status != 0 {
-		return fmt.Errorf("the device refuses: %v", a.Status)
 	}
 	n.mu.Lock()
 	defer n.mu.Unlock()

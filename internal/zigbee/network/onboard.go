@@ -3,6 +3,7 @@ package network
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/smartcore-ireland/hems/internal/zigbee/device"
@@ -150,18 +151,30 @@ func (d *member) takeTurn(ctx context.Context) (done func(), err error) {
 	}
 }
 
-// askDevice sends a ZDO request that make makes for the device's address.
-func (n *Network) askDevice(ctx context.Context, s *session, d *member, ask func(node uint16) zdo.Message) (zdo.Message, error) {
+// askDevice sends a ZDO request that ask makes for the device's address, and
+// gives the response, which is an R that says success.
+func askDevice[R zdo.Response](ctx context.Context, n *Network, s *session, d *member, ask func(node uint16) zdo.Message) (r R, err error) {
 	done, err := d.takeTurn(ctx)
 	if err != nil {
-		return nil, err
+		return r, err
 	}
 	defer done()
 	node, wait, err := n.node(d)
 	if err != nil {
-		return nil, err
+		return r, err
 	}
-	return s.ask(ctx, node, ask(node), wait)
+	m, err := s.ask(ctx, node, ask(node), wait)
+	if err != nil {
+		return r, err
+	}
+	r, ok := m.(R)
+	if !ok {
+		return r, errOddAnswer
+	}
+	if st := r.Result(); st != zdo.StatusSuccess {
+		return r, fmt.Errorf("the device refuses: %v", st)
+	}
+	return r, nil
 }
 
 // requestDevice sends a ZCL command.

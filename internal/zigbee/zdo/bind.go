@@ -43,6 +43,9 @@ func (UnbindRequest) Cluster() uint16  { return ClusterUnbind }
 func (BindResponse) Cluster() uint16   { return ResponseTo(ClusterBind) }
 func (UnbindResponse) Cluster() uint16 { return ResponseTo(ClusterUnbind) }
 
+func (m BindResponse) Result() Status   { return m.Status }
+func (m UnbindResponse) Result() Status { return m.Status }
+
 func (m BindResponse) appendBody(b []byte) []byte   { return append(b, byte(m.Status)) }
 func (m UnbindResponse) appendBody(b []byte) []byte { return append(b, byte(m.Status)) }
 

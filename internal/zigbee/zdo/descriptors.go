@@ -93,6 +93,10 @@ func (ActiveEndpointsResponse) Cluster() uint16 { return ResponseTo(ClusterActiv
 func (SimpleDescRequest) Cluster() uint16       { return ClusterSimpleDesc }
 func (SimpleDescResponse) Cluster() uint16      { return ResponseTo(ClusterSimpleDesc) }
 
+func (m NodeDescResponse) Result() Status        { return m.Status }
+func (m ActiveEndpointsResponse) Result() Status { return m.Status }
+func (m SimpleDescResponse) Result() Status      { return m.Status }
+
 func (m NodeDescRequest) appendBody(b []byte) []byte {
 	return binary.LittleEndian.AppendUint16(b, m.NWKAddr)
 }

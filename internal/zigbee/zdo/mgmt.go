@@ -88,6 +88,10 @@ func parseLeaveRequest(r *reader) LeaveRequest {
 	return m
 }
 
+func (m LeaveResponse) Result() Status         { return m.Status }
+func (m PermitJoiningResponse) Result() Status { return m.Status }
+func (m LqiResponse) Result() Status           { return m.Status }
+
 func (m LeaveResponse) appendBody(b []byte) []byte         { return append(b, byte(m.Status)) }
 func (m PermitJoiningResponse) appendBody(b []byte) []byte { return append(b, byte(m.Status)) }
 

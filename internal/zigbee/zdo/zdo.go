@@ -46,6 +46,12 @@ type Message interface {
 	appendBody(b []byte) []byte
 }
 
+// Response is a Message that says how a request to a device has ended.
+type Response interface {
+	Message
+	Result() Status
+}
+
 // ResponseTo is the cluster number of the answer to a request.
 func ResponseTo(request uint16) uint16 { return request | responseBit }
 
