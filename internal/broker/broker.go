@@ -30,7 +30,7 @@ const (
 	maxRetained      = 20000   // topics
 	maxRetainedBytes = 64 << 20
 	maxQueued        = 20480 // messages that wait for one client: a whole replay of retained ones fits
-	maxSubscriptions = 2000  // of one client
+	maxSubscriptions = 6000  // of one client: all the states that can be learnt
 	sessionDays      = 7     // at most, that a session is kept for a client that is away
 	sysInterval      = 10    // seconds between $SYS messages, as in Mosquitto
 	stopTimeout      = 1200 * time.Millisecond
@@ -56,18 +56,20 @@ type Options struct {
 
 // Broker is one broker. Make it with New and run it once with Run.
 type Broker struct {
-	opt       Options
-	log       *slog.Logger
-	server    *mqtt.Server
-	listeners []*listener
-	sessions  sessions
-	store     atomic.Pointer[retained.Store]
-	replay    sync.RWMutex // against changes of retained messages while they are replayed
-	counts    counts
-	signInLog limiter
-	dropLog   limiter
-	refuseLog limiter
-	ready     chan struct{}
+	opt        Options
+	log        *slog.Logger
+	server     *mqtt.Server
+	listeners  []*listener
+	sessions   sessions
+	store      atomic.Pointer[retained.Store]
+	publishing publishing
+	waiting    atomic.Int64 // bytes, for all clients
+	replay     sync.RWMutex // against changes of retained messages while they are replayed
+	counts     counts
+	signInLog  limiter
+	dropLog    limiter
+	refuseLog  limiter
+	ready      chan struct{}
 }
 
 // counts are of what was refused or lost since New.

@@ -109,8 +109,11 @@ func (h *hook) OnACLCheck(cl *mqtt.Client, topic string, write bool) bool {
 		h.b.sessions.await(cl)
 	}
 	access := h.b.opt.Users[string(cl.Properties.Username)]
-	if write && access.mayWrite(topic) || !write && access.mayRead(topic) {
+	if write && access.mayWrite(topic) {
 		return true
+	}
+	if !write && access.mayRead(topic) {
+		return h.b.admitBacklog(cl, topic)
 	}
 	if write {
 		h.refused("an MQTT publication is against the access list", "user", string(cl.Properties.Username), "topic", clip(topic))

@@ -205,7 +205,11 @@ func (l *listener) serve(c *conn, establish listeners.EstablishFn) {
 			l.b.log.Error("a connection was ended by a fault in the broker", "fault", p, "remote", c.RemoteAddr(), "stack", string(debug.Stack()))
 		}
 		c.release()
+		l.b.published(c)
 		c.Close()
+		if c.client != nil {
+			l.b.left(c)
+		}
 		c.Finish()
 		l.b.sessions.release(c)
 		c.signedIn()

@@ -62,8 +62,9 @@ func (q *quota) give(id uint16) {
 // is the client's own writing goroutine that waits, before it takes any lock;
 // what is sent by others (answers, pings) goes past. What a session has kept is
 // sent by the goroutine that reads, before it does, and cannot wait.
-func awaitQuota(cl *mqtt.Client, c *conn, pk packets.Packet) {
+func (b *Broker) awaitQuota(cl *mqtt.Client, c *conn, pk packets.Packet) {
 	if tooLarge(pk) {
+		b.doneBacklog(cl, pk)
 		cl.State.Inflight.Delete(pk.PacketID) // the server does not send it, and keeps it
 		return
 	}

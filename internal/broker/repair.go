@@ -12,26 +12,30 @@ import (
 func (h *hook) OnSessionEstablish(cl *mqtt.Client, _ packets.Packet) {
 	if c, ok := cl.Net.Conn.(*conn); ok {
 		c.quota.begin(cl.Properties.Props.ReceiveMaximum)
+		h.b.makeRoom(cl)
 		h.b.sessions.establish(cl, c)
+		c.client = cl
 	}
 }
 
 func (h *hook) OnSessionEstablished(cl *mqtt.Client, _ packets.Packet) {
 	cl.State.Inflight.ResetSendQuota(0) // none: see quota
 	if c, ok := cl.Net.Conn.(*conn); ok {
+		h.b.endBacklog(c.old)
+		h.b.countBacklog(cl, &c.backlog)
 		h.b.sessions.handOver(cl, c)
 		h.b.sessions.release(c)
 	}
 }
 
-func (h *hook) OnQosDropped(cl *mqtt.Client, pk packets.Packet) { h.b.sessions.dropped(cl, pk) }
+func (h *hook) OnQosDropped(cl *mqtt.Client, pk packets.Packet) {
+	h.b.doneBacklog(cl, pk)
+	h.b.sessions.dropped(cl, pk)
+}
 
 // OnClientExpired takes the subscriptions of an expired session away, which the
 // server would give to the next client with its id.
-func (h *hook) OnClientExpired(cl *mqtt.Client) {
-	h.b.server.UnsubscribeClient(cl)
-	cl.ClearInflights()
-}
+func (h *hook) OnClientExpired(cl *mqtt.Client) { h.b.forget(cl) }
 
 // OnPacketRead mends two things, and frees the quota. The server keeps what it sends and what it
 // receives in one table by packet id, though each side counts its own ids from
@@ -54,6 +58,9 @@ func (h *hook) OnPacketRead(cl *mqtt.Client, pk packets.Packet) (packets.Packet,
 		if c, ok := cl.Net.Conn.(*conn); ok && done {
 			c.quota.give(pk.PacketID)
 		}
+		if sent, ok := cl.State.Inflight.Get(pk.PacketID); ok && pk.FixedHeader.Type != packets.Pubcomp {
+			h.b.doneBacklog(cl, sent)
+		}
 	}
 	return pk, nil
 }
@@ -63,11 +70,18 @@ func (h *hook) OnPacketRead(cl *mqtt.Client, pk packets.Packet) (packets.Packet,
 func (h *hook) OnPacketEncode(cl *mqtt.Client, pk packets.Packet) packets.Packet {
 	switch pk.FixedHeader.Type {
 	case packets.Publish:
-		if c, ok := cl.Net.Conn.(*conn); ok && pk.FixedHeader.Qos > 0 {
-			awaitQuota(cl, c, pk)
+		if pk.FixedHeader.Qos == 0 {
+			h.b.doneBacklog(cl, pk)
+		} else if c, ok := cl.Net.Conn.(*conn); ok {
+			h.b.awaitQuota(cl, c, pk)
 		}
-	case packets.Puback, packets.Pubrec, packets.Pubcomp, packets.Suback, packets.Unsuback:
+	case packets.Puback, packets.Pubrec, packets.Pubcomp, packets.Unsuback:
 		pk.PacketID = -pk.PacketID
+	case packets.Suback:
+		pk.PacketID = -pk.PacketID
+		if c, ok := cl.Net.Conn.(*conn); ok {
+			c.replaying.Store(true) // what comes next, until the packet is processed
+		}
 	case packets.Connack:
 		if cl.Properties.ProtocolVersion == 5 && pk.ReasonCode == 0 {
 			pk.Properties.MaximumPacketSize = maxPacket

@@ -21,7 +21,12 @@ func (h *hook) OnPublish(cl *mqtt.Client, pk packets.Packet) (packets.Packet, er
 				"topic", clip(pk.TopicName), "client", clip(cl.ID), "topics_limit", maxRetained, "bytes_limit", maxRetainedBytes, "not_logged", missed)
 		}
 	}
-	if c, ok := cl.Net.Conn.(*conn); ok && pk.FixedHeader.Retain {
+	c, ok := cl.Net.Conn.(*conn)
+	if ok && len(pk.Payload) > 0 {
+		h.b.publishing.begin(pk)
+		c.publishing = pk.TopicName
+	}
+	if ok && pk.FixedHeader.Retain {
 		c.lock(h.b.replay.Lock, h.b.replay.Unlock) // until OnRetainMessage
 	}
 	return pk, nil
@@ -29,19 +34,33 @@ func (h *hook) OnPublish(cl *mqtt.Client, pk packets.Packet) (packets.Packet, er
 
 // OnWill locks as OnPublish does. A delayed will is sent, and retained, later.
 func (h *hook) OnWill(cl *mqtt.Client, will mqtt.Will) (mqtt.Will, error) {
-	if c, ok := cl.Net.Conn.(*conn); ok && will.Retain && will.WillDelayInterval == 0 {
+	c, ok := cl.Net.Conn.(*conn)
+	if ok && will.WillDelayInterval == 0 && len(will.Payload) > 0 {
+		h.b.publishing.begin(packets.Packet{FixedHeader: packets.FixedHeader{Qos: will.Qos}, TopicName: will.TopicName, Payload: will.Payload})
+		c.publishing = will.TopicName // until the connection's end
+	}
+	if ok && will.Retain && will.WillDelayInterval == 0 {
 		c.lock(h.b.replay.Lock, h.b.replay.Unlock)
 	}
 	return will, nil
 }
 
 func (h *hook) OnPacketProcessed(cl *mqtt.Client, pk packets.Packet, _ error) {
-	if c, ok := cl.Net.Conn.(*conn); ok && pk.FixedHeader.Type == packets.Subscribe {
+	c, ok := cl.Net.Conn.(*conn)
+	if !ok {
+		return
+	}
+	switch pk.FixedHeader.Type {
+	case packets.Subscribe:
+		c.replaying.Store(false)
 		c.release()
+	case packets.Publish:
+		h.b.published(c)
 	}
 }
 
 func (h *hook) OnPublishDropped(cl *mqtt.Client, pk packets.Packet) {
+	h.b.doneBacklog(cl, pk)
 	h.b.counts.messages.Add(1)
 	if missed, ok := h.b.dropLog.allow(); ok {
 		h.b.log.Warn("MQTT messages were dropped: a client reads too slowly",

@@ -5,6 +5,7 @@ import (
 	"context"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	mqtt "github.com/mochi-mqtt/server/v2"
@@ -18,10 +19,15 @@ import (
 const takeover = 7 * time.Second
 
 // conn is a client's connection with what the broker holds for it. The fields
-// are for the connection's own goroutine, but for id and quota.
+// are for the connection's own goroutine, but for those that
+// say otherwise.
 type conn struct {
 	*door.Conn
 	quota       quota         // of messages sent and not acknowledged; for any goroutine
+	backlog     backlog       // what waits for the client; for any goroutine
+	replaying   atomic.Bool   // retained messages are being sent to it
+	publishing  string        // the topic of the message it is publishing, if any
+	client      *mqtt.Client  // once its session is being established
 	signedIn    func()        // frees the place of one that has not signed in
 	established chan struct{} // closed when its session is, or will not be
 	unlock      func()        // ends what its packet in work has locked; nil if nothing

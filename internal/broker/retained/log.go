@@ -3,10 +3,8 @@ package retained
 import (
 	"bufio"
 	"crypto/rand"
-	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
 	"time"
 )
@@ -17,12 +15,9 @@ const (
 )
 
 // load reads the log into memory and opens it for appending; damaged says that
-// it must be rewritten. A log that is not there is no damage.
+// it should be rewritten, as one that was not there or is empty.
 func (s *Store) load() (damaged bool, err error) {
-	f, err := os.OpenFile(s.path, os.O_RDWR|os.O_APPEND, 0o600)
-	if errors.Is(err, fs.ErrNotExist) {
-		return false, nil
-	}
+	f, err := os.OpenFile(s.path, os.O_RDWR|os.O_APPEND|os.O_CREATE, 0o600)
 	if err != nil {
 		return false, err
 	}
@@ -44,15 +39,17 @@ func (s *Store) load() (damaged bool, err error) {
 	}
 	s.stats.Damaged = sc.damaged
 	s.stats.FileBytes = sc.good + sc.skipped
+	s.file, s.id = f, sc.id
 	if sc.damaged > 0 || !sc.hasID {
-		f.Close()
 		if sc.damaged > 0 {
 			s.opt.Log.Warn("the store of retained messages was damaged and has been repaired",
 				"file", s.path, "places", sc.damaged, "bytes_dropped", sc.skipped, "messages", len(s.live))
 		}
-		return true, nil
+		if !sc.hasID {
+			_, err = rand.Read(s.id[:])
+		}
+		return true, err
 	}
-	s.file, s.id = f, sc.id
 	return false, nil
 }
 

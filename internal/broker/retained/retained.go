@@ -141,8 +141,14 @@ func (s *Store) open() error {
 	if err != nil {
 		return err
 	}
-	if damaged || s.file == nil {
-		return s.rewrite()
+	if !damaged {
+		return nil
+	}
+	if err := s.rewrite(); err != nil {
+		// A disk that is full must not keep the messages from the home: the
+		// damaged log is written on, and run repairs it when it can.
+		s.fail(err)
+		s.wake <- struct{}{}
 	}
 	return nil
 }

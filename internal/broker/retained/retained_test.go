@@ -347,6 +347,59 @@ func TestADiskThatRefusesLosesNothing(t *testing.T) {
 	}
 }
 
+// A disk that fills tears the last record; a restart while it is full finds a
+// damaged log that it cannot repair.
+func TestDamageOnAFullDiskIsLivedWith(t *testing.T) {
+	for _, tc := range []struct {
+		name string
+		log  func(whole []byte) []byte
+		want map[string]string
+	}{
+		{"Torn", func(b []byte) []byte { return b[:len(b)-3] }, map[string]string{"a": "1", "c": "3"}},
+		{"Empty", func([]byte) []byte { return nil }, map[string]string{"c": "3"}},
+		{"Zeros", func(b []byte) []byte { return make([]byte, 4096) }, map[string]string{"c": "3"}},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			dir := t.TempDir()
+			s := open(t, dir)
+			s.Put(message("a", "1"))
+			s.Put(message("b", "2"))
+			closeStore(t, s)
+			path := filepath.Join(dir, "retained.log")
+			whole, err := os.ReadFile(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := os.WriteFile(path, tc.log(whole), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.Mkdir(path+".new", 0o700); err != nil { // nothing can be rewritten
+				t.Fatal(err)
+			}
+			s = open(t, dir)
+			s.Put(message("c", "3"))
+			killed, err := os.ReadFile(path) // as a kill leaves it
+			if err != nil {
+				t.Fatal(err)
+			}
+			other := t.TempDir()
+			if err := os.WriteFile(filepath.Join(other, "retained.log"), killed, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(tc.want, contents(open(t, other))); diff != "" {
+				t.Errorf("killed before the repair (-want +got):\n%s", diff)
+			}
+			if err := os.Remove(path + ".new"); err != nil { // there is room again
+				t.Fatal(err)
+			}
+			closeStore(t, s)
+			if diff := cmp.Diff(tc.want, contents(open(t, dir))); diff != "" {
+				t.Errorf("after the repair (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
 func TestManyAtOnce(t *testing.T) {
 	dir := t.TempDir()
 	s := open(t, dir)
