@@ -29,15 +29,17 @@ func emizb141() Definition {
 			{
 				Endpoint: endpoint, Cluster: zcl.ClusterMetering, Bind: true,
 				Reporting: []zcl.ReportConfig{
-					// At least every 300 s even when nothing changes, so that
-					// silence can be told from a steady load. 5 W and 10 s keep
-					// the dashboard live within what two AA cells can give.
-					{Attribute: zcl.AttrInstantaneousDemand, Type: zcl.Int24, Min: 10, Max: 300, Change: 5},
+					// A reading at least every 300 s even when nothing changes,
+					// so that silence can be told from a steady load; 10 s of
+					// that are for the device's clock and the way here. 5 W and
+					// 10 s keep the dashboard live within what two AA cells can
+					// give.
+					{Attribute: zcl.AttrInstantaneousDemand, Type: zcl.Int24, Min: 10, Max: 290, Change: 5},
 					// 10 Wh is under half a cent, and at the 342 W of a quiet
 					// home one report in 105 s: the counter is fresh at the end
 					// of a settlement half hour without waking the device for
 					// every blink.
-					{Attribute: zcl.AttrSummationDelivered, Type: zcl.Uint48, Min: 10, Max: 300, Change: 10},
+					{Attribute: zcl.AttrSummationDelivered, Type: zcl.Uint48, Min: 10, Max: 290, Change: 10},
 				},
 				Read: []ReadGroup{{Attributes: []uint16{zcl.AttrInstantaneousDemand, zcl.AttrSummationDelivered}}},
 			},

@@ -3,6 +3,7 @@ package network
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -119,6 +120,31 @@ func TestReportsArriveWithTheirValue(t *testing.T) {
 		w.report()
 		if got := time.Since(start); got > 301*time.Second {
 			t.Errorf("the next report came after %v, want at most 300 s", got)
+		}
+	})
+}
+
+func TestAMeterWithNothingNewReportsEvery300Seconds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, simulator.Options{})
+		w.start()
+		w.awaitUp()
+		w.pair()
+		still := int64(0) // W: neither the power nor the energy changes
+		w.sim.SetPower(&still)
+		w.report()
+		for _, id := range []uint16{zcl.AttrInstantaneousDemand, zcl.AttrSummationDelivered} {
+			last := time.Now()
+			for range 24 {
+				e := w.await(MessageReceived, func(e Event) bool {
+					return e.Message.Frame.Command == zcl.CommandReport && e.Message.Cluster == zcl.ClusterMetering &&
+						slices.ContainsFunc(e.Message.Attributes, func(a zcl.Attribute) bool { return a.ID == id })
+				})
+				if gap := e.Time.Sub(last); gap > 295*time.Second {
+					t.Fatalf("attribute 0x%04x was reported after %v", id, gap)
+				}
+				last = e.Time
+			}
 		}
 	})
 }
