@@ -44,9 +44,9 @@ func TestDamageAnywhereIsSurvived(t *testing.T) {
 	for e := range 5 {
 		register(t, s, fmt.Sprintf("e%d", e), "W")
 	}
-	for minute := range 120 {
+	for minute := range 40 {
 		for e := range 5 {
-			appendAll(t, s, at(fmt.Sprintf("e%d", e), time.Duration(minute)*time.Minute, rnd.Float64()*100))
+			appendAll(t, s, at(fmt.Sprintf("e%d", e), time.Duration(minute)*3*time.Minute, rnd.Float64()*100))
 		}
 		commit(t, s)
 	}
@@ -62,7 +62,7 @@ func TestDamageAnywhereIsSurvived(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for i := range 48 {
+	for i := range 32 {
 		rnd := rand.New(rand.NewPCG(2, uint64(i)))
 		path := filepath.Join(dir, fmt.Sprintf("damaged-%d.db", i))
 		if err := os.WriteFile(path, damagedAnyhow(rnd, whole, i), 0o600); err != nil {

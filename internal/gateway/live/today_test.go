@@ -89,16 +89,16 @@ func TestTodayIsExactAtEveryMoment(t *testing.T) {
 			if got := end.Sub(tc.day).Hours(); got != tc.hours {
 				t.Fatalf("the day has %v hours, want %v", got, tc.hours)
 			}
-			l := newLedger(t, tc.day.Add(-2*time.Hour))
+			l := newLedger(t, tc.day.Add(-5*time.Minute))
 			l.report()
 			l.commit()
 			first := l.kWh // of the day: the last reading before it
 			midnights := []time.Time{tc.day, end}
 			l.pass(queryPause)
 			committed, next := l.now, l.now.Add(tc.every)
-			for l.now.Before(end.Add(10 * time.Minute)) {
+			for l.now.Before(end.Add(5 * time.Minute)) {
 				step := 10 * time.Second
-				if l.now.After(tc.day.Add(20*time.Minute)) && l.now.Before(end.Add(-20*time.Minute)) {
+				if l.now.After(tc.day.Add(5*time.Minute)) && l.now.Before(end.Add(-5*time.Minute)) {
 					step = 10 * time.Minute
 				}
 				l.pass(step)
