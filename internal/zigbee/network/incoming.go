@@ -100,10 +100,6 @@ func (n *Network) incomingZCL(s *session, d *member, m ezsp.IncomingMessage) {
 			n.log.Debug("a message ends in nonsense", "node", hex16(m.Sender), "cluster", hex16(m.APS.Cluster), "err", err)
 		}
 	}
-	asked := false
-	if f.FromServer || f.Command == zcl.CommandDefaultResponse {
-		asked = s.answered(m, f.Seq)
-	}
 	if f.ClusterSpecific || len(msg.Attributes) > 0 {
 		n.mu.Lock()
 		if n.devices[d.EUI64] == d {
@@ -112,6 +108,11 @@ func (n *Network) incomingZCL(s *session, d *member, m ezsp.IncomingMessage) {
 			n.putLocked(e)
 		}
 		n.mu.Unlock()
+	}
+	// Who has asked goes on only now: what it tells of comes after the message.
+	asked := false
+	if f.FromServer || f.Command == zcl.CommandDefaultResponse {
+		asked = s.answered(m, f.Seq)
 	}
 	if !asked && m.Type == ezsp.Unicast {
 		if r, ok := answerFor(m.APS.Cluster, f); ok {

@@ -286,6 +286,7 @@ func TestADeviceThatWasResetIsSetUpAgain(t *testing.T) {
 		w.start()
 		w.awaitUp()
 		first := w.pair()
+		synctest.Wait() // until its configuration is over
 		// It left without a word that reached us, and joins anew.
 		w.net.mu.Lock()
 		s := w.net.session
