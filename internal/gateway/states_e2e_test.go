@@ -36,6 +36,9 @@ func TestTechnicalDetailOpensBeneath(t *testing.T) {
 	if got := eval[string](b, shown("[data-detail]")); got != "" {
 		t.Errorf("before it was opened, the detail says %q", got)
 	}
+	if got := eval[float64](b, `document.querySelector("#technical summary").getBoundingClientRect().height`); got < 44 {
+		t.Errorf("what opens it is %g px high, want 44", got)
+	}
 	b.do("opening it", chromedp.Click(`#technical summary`))
 	b.await(shown("[data-detail]") + `.includes("/dev/ttyACM0")`)
 	b.fits()

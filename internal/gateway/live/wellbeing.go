@@ -67,7 +67,7 @@ func (m *Model) wellbeing(now time.Time, patience time.Duration) Health {
 			return Health{OK: true}
 		}
 		return Health{Part: "broker", Message: "The parts of the appliance cannot reach each other.",
-			Hint: mends, Detail: "The broker (hems-broker) does not answer over MQTT."}
+			Hint: "This mends itself within seconds. If it stays, restart the appliance.", Detail: "The broker (hems-broker) does not answer over MQTT."}
 	}
 	for _, p := range []struct{ name, gone string }{
 		{"zigbee", "The radio is not running, so nothing new is heard."},
