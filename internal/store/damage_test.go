@@ -147,7 +147,8 @@ func TestNumbersThatContradictAreDamage(t *testing.T) {
 		"TooLow":     `UPDATE segment SET last = first - 1`,
 		"Cursor":     `UPDATE cursor SET seq = 1 << 60`,
 		"Schema":     `ALTER TABLE block RENAME COLUMN data TO dat`,
-		"Version":    `DROP TABLE schema_version`,
+		"NoVersion":  `DROP TABLE schema_version`,
+		"Version":    `UPDATE schema_version SET version = version + 130`,
 	} {
 		t.Run(name, func(t *testing.T) {
 			path := filepath.Join(t.TempDir(), "hems.db")

@@ -163,7 +163,11 @@ func version(ctx context.Context, q querier) (v int, err error) {
 	if err != nil || tables == 0 {
 		return 0, err
 	}
-	err = q.QueryRowContext(ctx, `SELECT coalesce(max(version), 0) FROM schema_version`).Scan(&v)
+	var n int
+	err = q.QueryRowContext(ctx, `SELECT coalesce(max(version), 0), count(*) FROM schema_version`).Scan(&v, &n)
+	if err == nil && v != n { // each version leaves its row
+		return 0, fmt.Errorf("%w: its form is %d after %d migrations", errDamage, v, n)
+	}
 	return v, err
 }
 
