@@ -116,9 +116,10 @@ const (
 type limits struct {
 	header, read, write, idle time.Duration // events set their own for each write
 	conns                     int           // open at a time on one listener
+	each                      int           // of them, from one address
 }
 
-var defaultLimits = limits{header: 5 * time.Second, read: 20 * time.Second, write: 30 * time.Second, idle: time.Minute, conns: 256}
+var defaultLimits = limits{header: 5 * time.Second, read: 20 * time.Second, write: 30 * time.Second, idle: time.Minute, conns: 256, each: 64}
 
 // Run serves until ctx ends, and returns nil then. An address that cannot be
 // had is logged once and tried again for ever; so is the broker.
@@ -212,7 +213,7 @@ func (g *Gateway) serve(ctx context.Context, l net.Listener) error {
 			srv.Close()
 		}
 	})
-	err := srv.Serve(limitConns(l, g.limits.conns))
+	err := srv.Serve(limitConns(l, g.limits.conns, g.limits.each))
 	if !stop() {
 		<-stopped
 	}

@@ -3,6 +3,7 @@ package gateway
 import (
 	"errors"
 	"net"
+	"net/netip"
 	"sync"
 	"syscall"
 )
@@ -21,16 +22,21 @@ func listenHint(err error) string {
 }
 
 // limitConns accepts at most n connections at a time; the next ones wait in the
-// kernel's queue.
-func limitConns(l net.Listener, n int) net.Listener {
-	return &limitedListener{Listener: l, slots: make(chan struct{}, n), done: make(chan struct{})}
+// kernel's queue. Only so many of them may come from one address: a browser needs
+// six, and no single machine can keep the others out.
+func limitConns(l net.Listener, n, each int) net.Listener {
+	return &limitedListener{Listener: l, slots: make(chan struct{}, n), each: each, done: make(chan struct{}), from: map[netip.Addr]int{}}
 }
 
 type limitedListener struct {
 	net.Listener
 	slots chan struct{}
+	each  int
 	once  sync.Once
 	done  chan struct{}
+
+	mu   sync.Mutex
+	from map[netip.Addr]int // open connections
 }
 
 func (l *limitedListener) Accept() (net.Conn, error) {
@@ -39,12 +45,42 @@ func (l *limitedListener) Accept() (net.Conn, error) {
 	case <-l.done:
 		return nil, net.ErrClosed
 	}
-	c, err := l.Listener.Accept()
-	if err != nil {
-		<-l.slots
-		return nil, err
+	for {
+		c, err := l.Listener.Accept()
+		if err != nil {
+			<-l.slots
+			return nil, err
+		}
+		addr := remote(c)
+		if l.take(addr) {
+			return &limitedConn{Conn: c, free: sync.OnceFunc(func() { l.give(addr); <-l.slots })}, nil
+		}
+		c.Close()
 	}
-	return &limitedConn{Conn: c, free: sync.OnceFunc(func() { <-l.slots })}, nil
+}
+
+// remote is the address a connection comes from; the zero one when it has none.
+func remote(c net.Conn) netip.Addr {
+	ap, _ := netip.ParseAddrPort(c.RemoteAddr().String())
+	return ap.Addr().Unmap()
+}
+
+func (l *limitedListener) take(a netip.Addr) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.from[a] >= l.each {
+		return false
+	}
+	l.from[a]++
+	return true
+}
+
+func (l *limitedListener) give(a netip.Addr) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.from[a]--; l.from[a] == 0 {
+		delete(l.from, a)
+	}
 }
 
 func (l *limitedListener) Close() error {

@@ -73,7 +73,7 @@ func TestTakenPortIsSaidOnceAndTriedAgain(t *testing.T) {
 
 func TestSlowAndManyConnectionsAreLetGo(t *testing.T) {
 	h := newHouse(t)
-	h.limits = limits{header: 200 * time.Millisecond, read: 300 * time.Millisecond, write: time.Second, idle: 200 * time.Millisecond, conns: 4}
+	h.limits = limits{header: 200 * time.Millisecond, read: 300 * time.Millisecond, write: time.Second, idle: 200 * time.Millisecond, conns: 4, each: 4}
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
