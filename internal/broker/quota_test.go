@@ -20,7 +20,7 @@ func publishRaw(topic string, id uint16, payload string) []byte {
 func TestASmallReceiveMaximumUnderLoad(t *testing.T) {
 	t.Parallel()
 	h := startHouse(t)
-	const rounds, burst = 100, 200
+	const rounds, burst = 40, 200
 	got := make(chan int, 1)
 	sub := dial(t, h.opt.Unix)
 	c := h.hello(t, 5, "metrics", "small-under-load")
