@@ -20,11 +20,11 @@ import (
 func (u *under) awaitHealth(w *topics, process, state, message string) {
 	u.t.Helper()
 	u.eventually(process+" to say "+message, func() error {
-		var r struct{ State, Message, Hint string }
+		var r struct{ State, Message, Hint, Detail string }
 		if err := w.json("hems/"+process+"/health", &r); err != nil {
 			return err
 		}
-		if r.State != state || !strings.Contains(r.Message, message) || (state == "failing") != (r.Hint != "") {
+		if r.State != state || !strings.Contains(r.Message+" "+r.Detail, message) || (state == "failing") != (r.Hint != "") {
 			return fmt.Errorf("it says %+v", r)
 		}
 		return nil
