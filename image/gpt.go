@@ -80,3 +80,12 @@ func readGPT(disk io.ReaderAt) ([]partition, error) {
 	}
 	return parts, nil
 }
+
+// PermOffset is where the file system of /perm begins in a disk, in bytes.
+func PermOffset(disk string) (int64, error) {
+	parts, err := partitions(disk)
+	if err != nil {
+		return 0, err
+	}
+	return parts[partPerm].offset, nil
+}

@@ -30,6 +30,7 @@ const (
 var packages = map[string]string{
 	"mkfs.ext4":           "e2fsprogs",
 	"debugfs":             "e2fsprogs",
+	"e2fsck":              "e2fsprogs",
 	"mcopy":               "mtools",
 	"qemu-system-aarch64": "qemu-system-arm",
 }

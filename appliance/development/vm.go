@@ -91,6 +91,17 @@ func VM(ctx context.Context, o VMOptions) error {
 		}
 	}()
 
+	journal, err := os.OpenFile(o.Env.Path("programs.log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil {
+		return fmt.Errorf("opening the programs' log: %w", err)
+	}
+	defer journal.Close()
+	stop, err := d.collectLog(journal)
+	if err != nil {
+		return err
+	}
+	defer stop()
+
 	ctx, cancel := context.WithCancel(ctx)
 	guide := make(chan struct{})
 	go func() {
@@ -102,7 +113,7 @@ func VM(ctx context.Context, o VMOptions) error {
 	}()
 	defer func() { cancel(); <-guide }()
 	console := o.Env.Path("console.log")
-	fmt.Fprintf(o.Stdout, "booting (without hardware support: up to a minute; console in %s)\n", relative(console))
+	fmt.Fprintf(o.Stdout, "booting, which takes from ten seconds to a minute; console: %s, programs: %s\n", relative(console), relative(journal.Name()))
 	return image.VM{
 		Disk:    disk,
 		Console: console,
@@ -147,6 +158,9 @@ func (d *run) newCard(ctx context.Context, from, disk string) error {
 	}
 	d.person = d.owner(password)
 	if err := signin.WriteSeed(filepath.Join(perm, "hems", "gateway"), d.person.User, password); err != nil {
+		return err
+	}
+	if err := d.seedLog(perm); err != nil {
 		return err
 	}
 	if err := d.writeEnvFor(mqtt); err != nil {
