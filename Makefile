@@ -11,10 +11,11 @@ BIN     := build/bin
 UI      := internal/gateway/ui
 VERSION := $(shell git describe --always --dirty 2>/dev/null || echo unversioned)
 LDFLAGS := -s -w -X github.com/smartcore-ireland/hems/appliance.Version=$(VERSION)
+IMAGE   := build/hems.img
 PROGRAMS := hems hems-broker hems-gateway hems-metrics hems-simulator hems-zigbee
 export CGO_ENABLED := 0
 
-.PHONY: help run build ui test lint unit e2e interop bench fuzz clean
+.PHONY: help run build ui image vm test lint unit e2e vmtest interop bench fuzz clean
 
 help: ## show this
 	@grep -E '^[a-z0-9]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -25,6 +26,23 @@ run: build ## run the whole appliance here (DONGLE=/dev/ttyACM0 for a real stick
 build: ui ## build every program into build/bin
 	@mkdir -p $(BIN)
 	@.ci/progress build $(GO) build -v -trimpath -ldflags '$(LDFLAGS)' -o $(BIN)/ $(PROGRAMS:%=./cmd/%)
+
+image: ui build/gok ## build the SD card's image for the Raspberry Pi, build/hems.img
+	@PATH="$$PATH:/usr/sbin:/sbin" .ci/need mkfs.ext4=e2fsprogs
+	@mkdir -p $(BIN)
+	@.ci/progress "image: this machine's side" $(GO) build -v -trimpath -ldflags '$(LDFLAGS)' -o $(BIN)/ ./cmd/hems
+	@$(BIN)/hems image -gok build/gok -o $(IMAGE)
+
+build/gok: image/gok/go.mod image/gok/go.sum
+	@mkdir -p build
+	@.ci/progress gok $(GO) build -C image/gok -v -trimpath -o ../../$@ github.com/gokrazy/tools/cmd/gok
+
+$(IMAGE):
+	@$(MAKE) image
+
+vm: build | $(IMAGE) ## boot the image in QEMU with a simulated dongle and home
+	@PATH="$$PATH:/usr/sbin:/sbin" .ci/need qemu-system-aarch64=qemu-system-arm mcopy=mtools debugfs=e2fsprogs
+	@exec $(BIN)/hems vm -image $(IMAGE)
 
 ui: $(UI)/dist/main.js ## bundle the dashboard
 
@@ -45,9 +63,9 @@ test: lint unit e2e ## all tests but the interoperability ones (needs chromium; 
 lint: ui ## gofmt, vet, staticcheck, the dashboard's types
 	@unformatted=$$(gofmt -l $$(git ls-files -co --exclude-standard '*.go')); test -z "$$unformatted" || { echo "error: not formatted: $$unformatted"; echo "hint: gofmt -w $$unformatted"; exit 1; }
 	@echo "lint: vet"
-	@$(GO) vet ./... && $(GO) vet -tags e2e,interop ./...
+	@$(GO) vet ./... && $(GO) vet -tags e2e,interop,vm ./...
 	@echo "lint: staticcheck"
-	@$(GO) tool staticcheck -tags e2e,interop ./...
+	@$(GO) tool staticcheck -tags e2e,interop,vm ./...
 	@cd $(UI) && npm run --silent check
 
 unit: ui ## unit tests with the race detector
@@ -57,6 +75,10 @@ unit: ui ## unit tests with the race detector
 e2e: build ## the real programs end to end, with a real browser and a real time-series server
 	@.ci/need chromium
 	HEMS_BIN=$(abspath $(BIN)) $(GO) test -tags e2e -count=1 -timeout 15m ./internal/e2e/... ./internal/gateway/... ./internal/metrics/...
+
+vmtest: build | $(IMAGE) ## the image in QEMU: boot, pair, power cut, resume
+	@PATH="$$PATH:/usr/sbin:/sbin" .ci/need qemu-system-aarch64=qemu-system-arm mcopy=mtools debugfs=e2fsprogs
+	HEMS_BIN=$(abspath $(BIN)) HEMS_IMAGE=$(abspath $(IMAGE)) $(GO) test -tags vm -count=1 -v -timeout 20m ./image ./internal/e2e
 
 interop: build ## the real Zigbee2MQTT on our simulated dongle (installs it from npm)
 	@.ci/need node=nodejs npm

@@ -51,7 +51,7 @@ type Zigbee struct {
 
 // Serial is the line to the dongle.
 type Serial struct {
-	Port        string      `yaml:"port"`         // "/dev/ttyACM0", "tcp://host:port"
+	Port        string      `yaml:"port"`         // "auto", "/dev/ttyACM0", "tcp://host:port"
 	Baud        int         `yaml:"baud"`         // bits per second
 	FlowControl FlowControl `yaml:"flow_control"` // "software", "hardware", "none"
 }
@@ -87,7 +87,7 @@ func DefaultConfig() Config {
 	return Config{
 		Home: Home{Name: "Home", TimeZone: TimeZone{mustZone("Europe/Dublin")}},
 		Zigbee: Zigbee{
-			Serial:  Serial{Port: "/dev/ttyACM0", Baud: 115200, FlowControl: "software"},
+			Serial:  Serial{Port: "auto", Baud: 115200, FlowControl: "software"},
 			Channel: 11,
 		},
 		Metrics: Metrics{CommitEvery: Duration(time.Minute), KeepDays: 400},
@@ -147,7 +147,7 @@ func (z Zigbee) Check() error {
 	case z.Channel < 11 || z.Channel > 26:
 		return fmt.Errorf("channel is %d: give a Zigbee channel from 11 to 26", z.Channel)
 	case z.Serial.Port == "":
-		return errors.New(`serial.port is empty: give a device such as "/dev/ttyACM0", or "tcp://host:port"`)
+		return errors.New(`serial.port is empty: give "auto", a device such as "/dev/ttyACM0", or "tcp://host:port"`)
 	case z.Serial.Baud < 9600 || z.Serial.Baud > 3_000_000:
 		return fmt.Errorf("serial.baud is %d: give bits per second, usually 115200", z.Serial.Baud)
 	}

@@ -127,7 +127,7 @@ func TestABadSectionLeavesTheOthersAlone(t *testing.T) {
 	if got, want := c.Home.Name, "Cottage"; got != want {
 		t.Errorf("home name %q, want %q", got, want)
 	}
-	if got, want := c.Zigbee.Serial.Port, "/dev/ttyACM0"; got != want {
+	if got, want := c.Zigbee.Serial.Port, DefaultConfig().Zigbee.Serial.Port; got != want {
 		t.Errorf("port of the bad section %q, want the default %q", got, want)
 	}
 }

@@ -55,6 +55,7 @@ var rules = []rule{
 		reason: "pages see devices through MQTT and history through an interface"},
 	{room: "internal/simulator/...", never: []string{"internal/zigbee/...", "internal/mqttclient", "internal/discovery"},
 		reason: "it speaks only the wire, so that it can be checked by other coordinators"},
+	{room: "image", only: nothing, reason: "a card and a machine that boots it, not what runs on them"},
 	{room: "internal/atomicfile", only: nothing, reason: "files, not what is in them"},
 	{room: "internal/supervise", only: nothing, reason: "processes, not what they do"},
 	{room: "internal/health", only: nothing, reason: "one sentence, not who says it"},

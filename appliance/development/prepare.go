@@ -50,19 +50,11 @@ func (d *run) prepare() error {
 	if err := broker.EnsureCredentials(d.Env.Path("secrets"), appliance.Users()...); err != nil {
 		return err
 	}
-	host := d.Env.Listen
-	if ip := net.ParseIP(host); host == "" || ip != nil && (ip.IsUnspecified() || ip.IsLoopback()) {
-		host = "localhost"
-	}
-	d.person = credentials{
-		URL:  "http://" + net.JoinHostPort(host, strconv.Itoa(d.Env.Number(appliance.PortDashboard))),
-		User: "owner",
-	}
 	known, err := readEnv(d.Env.Path(envFile))
 	if err != nil {
 		return err
 	}
-	d.person.Password = known["HEMS_PASSWORD"]
+	d.person = d.owner(known["HEMS_PASSWORD"])
 	if d.person.Password == "" {
 		if d.person.Password, err = randomPassword(); err != nil {
 			return err
@@ -72,6 +64,19 @@ func (d *run) prepare() error {
 		}
 	}
 	return d.writeEnv()
+}
+
+// owner is the person who signs in with password.
+func (d *run) owner(password string) credentials {
+	host := d.Env.Listen
+	if ip := net.ParseIP(host); host == "" || ip != nil && (ip.IsUnspecified() || ip.IsLoopback()) {
+		host = "localhost"
+	}
+	return credentials{
+		URL:      "http://" + net.JoinHostPort(host, strconv.Itoa(d.Env.Number(appliance.PortDashboard))),
+		User:     "owner",
+		Password: password,
+	}
 }
 
 // checkConfig shows what is wrong in hems.yaml before anything starts; the
@@ -101,6 +106,11 @@ func (d *run) writeEnv() error {
 	if err != nil {
 		return errors.Join(errNoBroker, err)
 	}
+	return d.writeEnvFor(mqtt)
+}
+
+// writeEnvFor writes demo.env for a broker whose person has that password.
+func (d *run) writeEnvFor(mqtt string) error {
 	var b strings.Builder
 	for _, kv := range [][2]string{
 		{"HEMS_URL", d.person.URL},

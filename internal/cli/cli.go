@@ -4,6 +4,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"flag"
@@ -20,6 +21,8 @@ import (
 )
 
 const usage = `usage: hems run [-dongle DEVICE] [-data DIR]
+       hems image [-gok PROGRAM] [-o FILE]
+       hems vm [-image FILE] [-data DIR]
        hems version
 
 hems run starts the whole appliance on this machine: the real programs beside
@@ -28,6 +31,18 @@ Ctrl-C.
 
   -dongle   a real stick instead: /dev/ttyACM0, or tcp://host:port
   -data     the data directory (default $HEMS_DATA, then ./run)
+
+hems image builds the SD card's image for the Raspberry Pi from the checkout in
+the current directory ("make image" makes first what it needs).
+
+  -gok      the program gok (default build/gok)
+  -o        the image (default build/hems.img)
+
+hems vm boots a copy of that image in QEMU, with a simulated dongle and home,
+until Ctrl-C. The next start goes on with the same copy.
+
+  -image    the image (default build/hems.img)
+  -data     the directory of the copy (default $HEMS_DATA, then build/vm)
 
 HEMS_PORT_BASE=20000 moves the ports (dashboard 20000, MQTT 20004), so that
 several can run side by side. HEMS_LISTEN=0.0.0.0 lets other machines in; the
@@ -65,6 +80,10 @@ func (c *command) dispatch(ctx context.Context, args []string) error {
 	switch args[0] {
 	case "run":
 		return c.run(ctx, args[1:])
+	case "image":
+		return c.image(ctx, args[1:])
+	case "vm":
+		return c.vm(ctx, args[1:])
 	case "version":
 		fmt.Fprintln(c.stdout, appliance.Version)
 		return nil
@@ -77,39 +96,14 @@ func (c *command) dispatch(ctx context.Context, args []string) error {
 }
 
 func (c *command) run(ctx context.Context, args []string) error {
-	flags := flag.NewFlagSet("run", flag.ContinueOnError)
-	flags.SetOutput(c.stderr)
-	flags.Usage = func() { fmt.Fprint(c.stderr, usage) }
+	flags := c.flags("run")
 	dongle := flags.String("dongle", c.getenv("HEMS_DONGLE"), "")
 	data := flags.String("data", c.getenv("HEMS_DATA"), "")
 	simulator := flags.String("simulator", "", "") // further arguments for the simulator: for tests
-	if err := flags.Parse(args); errors.Is(err, flag.ErrHelp) {
-		return nil
-	} else if err != nil {
-		return errUsage
+	if done, err := c.parse(flags, args); done {
+		return err
 	}
-	if flags.NArg() > 0 {
-		fmt.Fprintf(c.stderr, "error: %q is one word too many\nhint: hems help\n", flags.Arg(0))
-		return errUsage
-	}
-	if *data == "" {
-		*data = "run"
-	}
-	listen := c.getenv("HEMS_LISTEN")
-	if listen == "" {
-		listen = "127.0.0.1" // a development appliance is nobody else's
-	}
-	env, err := appliance.EnvFromOS(func(key string) string {
-		switch key {
-		case "HEMS_DATA":
-			return *data
-		case "HEMS_DONGLE":
-			return *dongle
-		case "HEMS_LISTEN":
-			return listen
-		}
-		return c.getenv(key)
-	})
+	env, err := c.environment(*data, "run", *dongle)
 	if err != nil {
 		return err
 	}
@@ -125,6 +119,46 @@ func (c *command) run(ctx context.Context, args []string) error {
 		Color:         isTerminal(c.stderr) && c.getenv("NO_COLOR") == "",
 		SimulatorArgs: strings.Fields(*simulator),
 		Environ:       []string{"PATH=" + c.getenv("PATH"), "HOME=" + c.getenv("HOME"), "TZ=" + c.getenv("TZ")},
+	})
+}
+
+// flags is an empty set of flags that shows the usage for a mistake.
+func (c *command) flags(name string) *flag.FlagSet {
+	flags := flag.NewFlagSet(name, flag.ContinueOnError)
+	flags.SetOutput(c.stderr)
+	flags.Usage = func() { fmt.Fprint(c.stderr, usage) }
+	return flags
+}
+
+// parse reads flags, after which nothing may follow; done says that there is
+// nothing more to do than to return err.
+func (c *command) parse(flags *flag.FlagSet, args []string) (done bool, err error) {
+	if err := flags.Parse(args); errors.Is(err, flag.ErrHelp) {
+		return true, nil
+	} else if err != nil {
+		return true, errUsage
+	}
+	if flags.NArg() > 0 {
+		fmt.Fprintf(c.stderr, "error: %q is one word too many\nhint: hems help\n", flags.Arg(0))
+		return true, errUsage
+	}
+	return false, nil
+}
+
+// environment is an appliance on this machine: on the directory data, or
+// otherwise the one named, and for this machine alone unless HEMS_LISTEN says
+// differently.
+func (c *command) environment(data, otherwise, dongle string) (appliance.Env, error) {
+	return appliance.EnvFromOS(func(key string) string {
+		switch key {
+		case "HEMS_DATA":
+			return cmp.Or(data, otherwise)
+		case "HEMS_DONGLE":
+			return dongle
+		case "HEMS_LISTEN":
+			return cmp.Or(c.getenv(key), "127.0.0.1") // a development appliance is nobody else's
+		}
+		return c.getenv(key)
 	})
 }
 

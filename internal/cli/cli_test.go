@@ -25,6 +25,9 @@ func TestCommandLine(t *testing.T) {
 		{"UnknownCommand", []string{"fly"}, nil, result{2, "", `error: "fly" is no command of hems`}},
 		{"UnknownFlag", []string{"run", "-x"}, nil, result{2, "", "flag provided but not defined: -x"}},
 		{"AWordTooMany", []string{"run", "now"}, nil, result{2, "", `error: "now" is one word too many`}},
+		{"ImageWithAWordTooMany", []string{"image", "now"}, nil, result{2, "", `error: "now" is one word too many`}},
+		{"VMOfNoImage", []string{"vm", "-image", "/nowhere/hems.img", "-data", t.TempDir()}, nil,
+			result{1, "", "error: finding the image: stat /nowhere/hems.img: no such file or directory: build it with \"make image\""}},
 		{"BadPortBase", []string{"run"}, map[string]string{"HEMS_PORT_BASE": "80"},
 			result{1, "", `error: HEMS_PORT_BASE is "80": give a number from 1024 to 65000`}},
 	} {

@@ -1,4 +1,4 @@
-//go:build e2e
+//go:build e2e || vm
 
 package e2e
 
@@ -34,6 +34,7 @@ const patience = 90 * time.Second
 type under struct {
 	t    *testing.T
 	dir  string
+	wait time.Duration     // bounds every wait
 	env  map[string]string // demo.env
 	cmd  *exec.Cmd
 	out  *capture
@@ -122,8 +123,14 @@ func run(t *testing.T, dir string, base int, args ...string) *under {
 // start starts the appliance on dir.
 func start(t *testing.T, dir string, base int, args ...string) *under {
 	t.Helper()
-	u := &under{t: t, dir: dir, out: &capture{}, done: make(chan struct{})}
-	u.cmd = exec.Command(binary(t, "hems"), append([]string{"run"}, args...)...)
+	return command(t, patience, dir, base, append([]string{"run"}, args...)...)
+}
+
+// command starts "hems" with args on dir.
+func command(t *testing.T, wait time.Duration, dir string, base int, args ...string) *under {
+	t.Helper()
+	u := &under{t: t, dir: dir, wait: wait, out: &capture{}, done: make(chan struct{})}
+	u.cmd = exec.Command(binary(t, "hems"), args...)
 	u.cmd.Env = append(os.Environ(), "HEMS_DATA="+dir, fmt.Sprintf("HEMS_PORT_BASE=%d", base), "HEMS_DONGLE=")
 	u.cmd.Stdout, u.cmd.Stderr = u.out, u.out
 	if err := u.cmd.Start(); err != nil {
@@ -180,14 +187,14 @@ func (u *under) stop() time.Duration {
 // eventually calls check until it returns nil.
 func (u *under) eventually(what string, check func() error) {
 	u.t.Helper()
-	deadline := time.Now().Add(patience)
+	deadline := time.Now().Add(u.wait)
 	for {
 		err := check()
 		if err == nil {
 			return
 		}
 		if time.Now().After(deadline) {
-			u.t.Fatalf("waited %v for %s: %v", patience, what, err)
+			u.t.Fatalf("waited %v for %s: %v", u.wait, what, err)
 		}
 		select {
 		case <-u.done:
@@ -257,7 +264,7 @@ func (u *under) client(id string) *mqttclient.Client {
 		u.t.Fatal(err)
 	}
 	u.t.Cleanup(func() { c.Close(context.Background()) })
-	ctx, cancel := context.WithTimeout(u.t.Context(), patience)
+	ctx, cancel := context.WithTimeout(u.t.Context(), u.wait)
 	defer cancel()
 	if err := c.AwaitConnection(ctx); err != nil {
 		u.t.Fatalf("connecting to the broker: %v", err)

@@ -26,10 +26,16 @@ const (
 	FlowHardware Flow = "hardware" // RTS and CTS
 )
 
+// Auto as a port is the USB dongle that is there when the line is opened: the
+// first of /dev/ttyACM* (a CDC device such as the Sonoff ZBDongle-E), then the
+// first of /dev/ttyUSB* (CP210x, CH34x, FTDI), each in the order of their names.
+// A machine with several such devices is better given the dongle's own path.
+const Auto = "auto"
+
 // Options say which line, and how.
 type Options struct {
 	// Port is a path such as "/dev/ttyACM0" or "/dev/serial/by-id/…" (symbolic
-	// links are followed), or "tcp://host:port".
+	// links are followed), "tcp://host:port", or Auto.
 	Port string
 	// Baud is in bits per second; 0 means 115200. It means nothing for TCP.
 	Baud int
@@ -85,10 +91,16 @@ func Open(ctx context.Context, o Options) (io.ReadWriteCloser, error) {
 			Advice:  "use none, software or hardware",
 		}
 	}
+	if o.Port == Auto {
+		var err error
+		if o.Port, err = findDongle(); err != nil {
+			return nil, err
+		}
+	}
 	scheme, _, isURL := strings.Cut(o.Port, "://")
 	switch {
 	case o.Port == "":
-		return nil, &Error{Message: "no serial port is given", Advice: "give a device such as /dev/ttyACM0, or tcp://host:port"}
+		return nil, &Error{Message: "no serial port is given", Advice: "give a device such as /dev/ttyACM0, tcp://host:port, or auto"}
 	case isURL && scheme == "tcp":
 		return openTCP(ctx, o)
 	case isURL:

@@ -1,0 +1,76 @@
+// Package image makes the SD card's image and boots it in a virtual machine. It
+// knows the partitions, the file system under /perm, how gok is called, and
+// QEMU's command line. It must never know what the appliance's processes do, nor
+// what their files hold.
+//
+// The card has gokrazy's layout, under a GPT: a boot partition (FAT: firmware,
+// kernel, cmdline.txt), two root partitions (SquashFS, one in use), and /perm
+// (ext4), which alone is ever written by the running appliance. Nothing in the
+// image is secret or a password: whatever must be, the first boot makes.
+//
+// Everything is done on ordinary files by an ordinary user: no loop device, no
+// mount.
+package image
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"os/exec"
+	"strings"
+)
+
+// The partitions of the card, by their place in the table.
+const (
+	partBoot = 0
+	partPerm = 3
+)
+
+// packages names the Debian package of each tool.
+var packages = map[string]string{
+	"mkfs.ext4":           "e2fsprogs",
+	"debugfs":             "e2fsprogs",
+	"e2fsck":              "e2fsprogs",
+	"mcopy":               "mtools",
+	"qemu-system-aarch64": "qemu-system-arm",
+}
+
+// tool finds a program. Debian keeps those for file systems where an ordinary
+// user's PATH does not lead.
+func tool(name string) (string, error) {
+	for _, candidate := range []string{name, "/usr/sbin/" + name, "/sbin/" + name} {
+		if path, err := exec.LookPath(candidate); err == nil {
+			return path, nil
+		}
+	}
+	return "", fmt.Errorf("finding %s: it is not installed: install the package %s", name, packages[name])
+}
+
+// output runs a tool and returns what it printed. The error has the tool's own
+// words.
+func output(ctx context.Context, name string, args ...string) ([]byte, error) {
+	path, err := tool(name)
+	if err != nil {
+		return nil, err
+	}
+	var stdout, stderr bytes.Buffer
+	cmd := exec.CommandContext(ctx, path, args...)
+	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	if err := cmd.Run(); err != nil {
+		return nil, fmt.Errorf("%s: %w: %s", name, err, strings.TrimSpace(stderr.String()))
+	}
+	return stdout.Bytes(), nil
+}
+
+// bootFile reads a file of the boot partition.
+func bootFile(ctx context.Context, disk, name string) ([]byte, error) {
+	parts, err := partitions(disk)
+	if err != nil {
+		return nil, err
+	}
+	b, err := output(ctx, "mcopy", "-n", "-i", fmt.Sprintf("%s@@%d", disk, parts[partBoot].offset), "::/"+name, "-")
+	if err != nil {
+		return nil, fmt.Errorf("reading %s of the boot partition: %w", name, err)
+	}
+	return b, nil
+}
