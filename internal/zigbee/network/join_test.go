@@ -307,12 +307,7 @@ func TestAJoinToldTwiceIsOne(t *testing.T) {
 		w := newWorld(t, simulator.Options{})
 		w.start()
 		w.awaitUp()
-		if err := w.net.PermitJoin(t.Context(), time.Minute); err != nil {
-			t.Fatal(err)
-		}
-		if err := w.sim.PressButton(); err != nil {
-			t.Fatal(err)
-		}
+		w.letJoin()
 		e := w.await(InterviewStep, nil)
 		w.net.mu.Lock()
 		s := w.net.session
@@ -338,12 +333,7 @@ func TestADeviceResetInItsInterviewIsInterviewedAgain(t *testing.T) {
 		w := newWorld(t, simulator.Options{})
 		w.start()
 		w.awaitUp()
-		if err := w.net.PermitJoin(t.Context(), time.Minute); err != nil {
-			t.Fatal(err)
-		}
-		if err := w.sim.PressButton(); err != nil {
-			t.Fatal(err)
-		}
+		w.letJoin()
 		e := w.await(InterviewStep, nil)
 		w.net.mu.Lock()
 		s := w.net.session
@@ -414,12 +404,7 @@ func TestAnInterviewGoesOnAfterARestart(t *testing.T) {
 		w := newWorld(t, simulator.Options{})
 		w.start()
 		w.awaitUp()
-		if err := w.net.PermitJoin(t.Context(), time.Minute); err != nil {
-			t.Fatal(err)
-		}
-		if err := w.sim.PressButton(); err != nil {
-			t.Fatal(err)
-		}
+		w.letJoin()
 		w.await(InterviewStep, func(e Event) bool { return e.Step == "Endpoints" })
 		w.stop()
 		w.start()
@@ -449,12 +434,7 @@ func TestAJoinIsSavedBeforeItIsTold(t *testing.T) {
 			d, _ := n.Device(meterEUI64)
 			return d
 		}
-		if err := w.net.PermitJoin(t.Context(), time.Minute); err != nil {
-			t.Fatal(err)
-		}
-		if err := w.sim.PressButton(); err != nil {
-			t.Fatal(err)
-		}
+		w.letJoin()
 		if d := found(); d.EUI64 != meterEUI64 || d.Interview != InterviewPending {
 			t.Errorf("after the join: got %+v", d)
 		}

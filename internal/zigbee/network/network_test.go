@@ -124,8 +124,8 @@ func (w *world) awaitDown() Info {
 	return w.await(StateChanged, func(e Event) bool { return e.Info.State == Down }).Info
 }
 
-// pair lets the meter in and waits until it is configured.
-func (w *world) pair() Device {
+// letJoin opens the network and presses the meter's button.
+func (w *world) letJoin() {
 	w.t.Helper()
 	if err := w.net.PermitJoin(w.t.Context(), time.Minute); err != nil {
 		w.t.Fatal(err)
@@ -133,6 +133,12 @@ func (w *world) pair() Device {
 	if err := w.sim.PressButton(); err != nil {
 		w.t.Fatal(err)
 	}
+}
+
+// pair lets the meter in and waits until it is configured.
+func (w *world) pair() Device {
+	w.t.Helper()
+	w.letJoin()
 	return w.await(Configured, nil).Device
 }
 
