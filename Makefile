@@ -86,7 +86,7 @@ interop: build ## the real Zigbee2MQTT on our simulated dongle (installs it from
 
 bench: build ## benchmarks, and the time from radio to MQTT subscriber
 	$(GO) test -run '^$$' -bench . -benchmem ./internal/...
-	HEMS_BIN=$(abspath $(BIN)) $(GO) test -tags e2e -count=1 -v -run TestRadioToSubscriber -bench-reports 1000 ./internal/e2e
+	HEMS_BIN=$(abspath $(BIN)) $(GO) test -tags e2e -count=1 -v -run TestRadioToSubscriber ./internal/e2e -args -bench-reports 1000
 
 FUZZTIME ?= 30s
 fuzz: ## every fuzz target for FUZZTIME (default 30s)
