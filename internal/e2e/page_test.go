@@ -41,8 +41,8 @@ func browser(t *testing.T) context.Context {
 func page(t *testing.T, u *under, watts int) {
 	ctx := signIn(t, u)
 	awaitFigure(t, u, ctx, watts)
-	u.hand("PUT", "/meter/power", "10432")
-	awaitFigure(t, u, ctx, 10432) // no reload: the page follows by itself
+	u.hand("PUT", "/meter/power", "31")
+	awaitFigure(t, u, ctx, 31) // no reload: the page follows by itself
 	screenshot(t, ctx, "e2e-now-phone.png")
 }
 
