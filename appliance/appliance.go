@@ -15,30 +15,55 @@ import (
 // Version is the version of this build, set by the linker.
 var Version = "development"
 
+// Where the data directory and the runtime directory are on a card.
+const (
+	CardData    = "/perm/hems"
+	CardRuntime = "/run/hems"
+)
+
 // Env is where this appliance runs: its data directory, its ports, its dongle.
 type Env struct {
-	Data     string // the data directory, absolute
+	Data string // the data directory, absolute
+	// Runtime is the directory of what does not outlive a boot: sockets, and
+	// files such as boot.json. It is absolute.
+	Runtime string
+	// Card says that this is the appliance itself and not a workstation: no
+	// data directory was named.
+	Card     bool
 	PortBase int    // 0: the default ports
 	Listen   string // address the servers listen on; "" is every address
 	Dongle   string // replaces zigbee.serial.port of hems.yaml when not empty
 	Log      *slog.Logger
 }
 
-// EnvFromOS reads HEMS_DATA (default /perm/hems), HEMS_PORT_BASE (1024 to
-// 65000, default none), HEMS_LISTEN (default every address) and HEMS_DONGLE.
+// EnvFromOS reads HEMS_DATA (default CardData, on a card), HEMS_RUNTIME
+// (default CardRuntime on a card, else the directory runtime under the data
+// directory), HEMS_PORT_BASE (1024 to 65000, default none), HEMS_LISTEN
+// (default every address) and HEMS_DONGLE.
 func EnvFromOS(getenv func(string) string) (Env, error) {
 	e := Env{
-		Data:   getenv("HEMS_DATA"),
-		Listen: getenv("HEMS_LISTEN"),
-		Dongle: getenv("HEMS_DONGLE"),
-		Log:    slog.New(slog.NewTextHandler(os.Stderr, nil)),
+		Data:    getenv("HEMS_DATA"),
+		Runtime: getenv("HEMS_RUNTIME"),
+		Listen:  getenv("HEMS_LISTEN"),
+		Dongle:  getenv("HEMS_DONGLE"),
+		Log:     slog.New(slog.NewTextHandler(os.Stderr, nil)),
 	}
 	if e.Data == "" {
-		e.Data = "/perm/hems"
+		e.Data, e.Card = CardData, true
 	}
 	var err error
 	if e.Data, err = filepath.Abs(e.Data); err != nil {
 		return Env{}, fmt.Errorf("finding the data directory: %w", err)
+	}
+	switch {
+	case e.Runtime != "":
+	case e.Card:
+		e.Runtime = CardRuntime
+	default:
+		e.Runtime = e.Path("runtime")
+	}
+	if e.Runtime, err = filepath.Abs(e.Runtime); err != nil {
+		return Env{}, fmt.Errorf("finding the runtime directory: %w", err)
 	}
 	if s := getenv("HEMS_PORT_BASE"); s != "" {
 		if e.PortBase, err = strconv.Atoi(s); err != nil || e.PortBase < 1024 || e.PortBase > 65000 {
@@ -51,23 +76,25 @@ func EnvFromOS(getenv func(string) string) (Env, error) {
 // A Port is one of the appliance's TCP ports, by what answers there.
 type Port int
 
-// The ports; the comment gives the default. With a port base they follow one
-// another from it in this order.
+// The ports; with a port base they are that many above it. What is between is
+// kept for HTTPS, Home Assistant's front, and MQTT over TLS and WebSocket.
 const (
-	PortDashboard Port = iota // 8080
+	PortDashboard Port = 0 // 80 on a card, else 8080
+	PortMQTT      Port = 4 // 1883, MQTT over TCP
+	PortUpdate    Port = 7 // 9080, gok's update protocol
 )
-
-// PortMQTT is MQTT over TCP: 1883, or the port base plus four (the three
-// between are kept for HTTPS and Home Assistant's front).
-const PortMQTT Port = 4
 
 // Number is the TCP port number of p.
 func (e Env) Number(p Port) int {
-	if e.PortBase != 0 {
+	switch {
+	case e.PortBase != 0:
 		return e.PortBase + int(p)
-	}
-	if p == PortMQTT {
+	case p == PortMQTT:
 		return 1883
+	case p == PortUpdate:
+		return 9080
+	case e.Card:
+		return 80
 	}
 	return 8080
 }
@@ -80,6 +107,11 @@ func (e Env) Address(p Port) string {
 // Path is a file or directory under the data directory.
 func (e Env) Path(elem ...string) string {
 	return filepath.Join(append([]string{e.Data}, elem...)...)
+}
+
+// Run is a file under the runtime directory.
+func (e Env) Run(elem ...string) string {
+	return filepath.Join(append([]string{e.Runtime}, elem...)...)
 }
 
 // MQTTSocket is the unix socket of the broker, for the appliance's own

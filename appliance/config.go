@@ -6,7 +6,6 @@ import (
 	"io/fs"
 	"net/url"
 	"os"
-	"regexp"
 	"strings"
 	"time"
 
@@ -26,11 +25,16 @@ type Config struct {
 	Zigbee  Zigbee  `yaml:"zigbee"`
 	Metrics Metrics `yaml:"metrics"`
 	Gateway Gateway `yaml:"gateway"`
+	Update  Update  `yaml:"update"`
+	Time    Time    `yaml:"time"`
 }
 
 // Home is the household.
 type Home struct {
-	Name     string   `yaml:"name"`
+	Name string `yaml:"name"`
+	// HostName is the appliance's name on the network, without ".local": one
+	// label of RFC 1123.
+	HostName string   `yaml:"host_name"`
 	TimeZone TimeZone `yaml:"time_zone"`
 	// Meter is the friendly name of the main meter; empty: the first device
 	// that has both a power and an energy reading.
@@ -82,15 +86,35 @@ type Gateway struct {
 	Listen []string `yaml:"listen"`
 }
 
+// Update is where new versions of the whole system may come from.
+type Update struct {
+	// Developer lets systems in that nobody signed.
+	Developer bool `yaml:"developer"`
+	// Feed is the address of a signed feed of versions; empty: none is asked.
+	Feed Feed `yaml:"feed"`
+	// Automatic installs what the feed has without being asked.
+	Automatic bool `yaml:"automatic"`
+}
+
+// Time is where the appliance has its time from.
+type Time struct {
+	// Servers are asked by NTP: "host" or "host:port", one to maxTimeServers.
+	Servers []string `yaml:"servers"`
+}
+
+// maxTimeServers bounds time.servers: each of them is asked every time.
+const maxTimeServers = 8
+
 // DefaultConfig is the configuration without hems.yaml.
 func DefaultConfig() Config {
 	return Config{
-		Home: Home{Name: "Home", TimeZone: TimeZone{mustZone("Europe/Dublin")}},
+		Home: Home{Name: "Home", HostName: "hems", TimeZone: TimeZone{mustZone("Europe/Dublin")}},
 		Zigbee: Zigbee{
 			Serial:  Serial{Port: "auto", Baud: 115200, FlowControl: "software"},
 			Channel: 11,
 		},
 		Metrics: Metrics{CommitEvery: Duration(time.Minute), KeepDays: 400},
+		Time:    Time{Servers: []string{"0.pool.ntp.org", "1.pool.ntp.org", "2.pool.ntp.org", "3.pool.ntp.org"}},
 	}
 }
 
@@ -134,51 +158,6 @@ func (c *Config) parse(b []byte) (Problems, error) {
 		return nil, nil
 	}
 	return decodeStrict(doc.Content[0], c), nil
-}
-
-var (
-	nameRE   = regexp.MustCompile(`^[a-z0-9][a-z0-9_-]{0,31}$`)
-	secretRE = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$`)
-)
-
-// Check says what is wrong with a section's values beyond their types.
-func (z Zigbee) Check() error {
-	switch {
-	case z.Channel < 11 || z.Channel > 26:
-		return fmt.Errorf("channel is %d: give a Zigbee channel from 11 to 26", z.Channel)
-	case z.Serial.Port == "":
-		return errors.New(`serial.port is empty: give "auto", a device such as "/dev/ttyACM0", or "tcp://host:port"`)
-	case z.Serial.Baud < 9600 || z.Serial.Baud > 3_000_000:
-		return fmt.Errorf("serial.baud is %d: give bits per second, usually 115200", z.Serial.Baud)
-	}
-	return nil
-}
-
-// Check is as for Zigbee.
-func (m Metrics) Check() error {
-	if d := time.Duration(m.CommitEvery); d < time.Second || d > 10*time.Minute {
-		return fmt.Errorf("commit_every is %v: give a time from 1s to 10m", d)
-	}
-	if m.KeepDays < 1 || m.KeepDays > 36500 {
-		return fmt.Errorf("keep_days is %d: give 1 to 36500", m.KeepDays)
-	}
-	seen := map[string]bool{}
-	for i, d := range m.Destinations {
-		switch {
-		case !nameRE.MatchString(d.Name):
-			return fmt.Errorf("destinations[%d].name is %q: give a short name of a-z, 0-9, _ and -", i, d.Name)
-		case seen[d.Name]:
-			return fmt.Errorf("destinations[%d].name: %q is there twice", i, d.Name)
-		case d.URL.URL == nil:
-			return fmt.Errorf("destinations[%d].url is missing: give the server's address, such as http://192.0.2.1:8086", i)
-		case d.Bucket == "":
-			return fmt.Errorf("destinations[%d].bucket is missing: give the bucket (InfluxDB 1: the database)", i)
-		case d.Token != "" && !secretRE.MatchString(d.Token):
-			return fmt.Errorf("destinations[%d].token is not a file name: put the token in a file under secrets/ and give the file's name", i)
-		}
-		seen[d.Name] = true
-	}
-	return nil
 }
 
 // Duration is a time.Duration written as "10s" or "1m30s".
@@ -228,6 +207,23 @@ func (u *URL) UnmarshalYAML(n *yaml.Node) error {
 		return errors.New("a password does not belong in an address: put the token in a file under secrets/")
 	}
 	u.URL = v
+	return nil
+}
+
+// Feed is a URL, or nothing.
+type Feed struct{ *url.URL }
+
+// UnmarshalYAML implements yaml.Unmarshaler.
+func (f *Feed) UnmarshalYAML(n *yaml.Node) error {
+	if n.Value == "" {
+		f.URL = nil
+		return nil
+	}
+	var u URL
+	if err := u.UnmarshalYAML(n); err != nil {
+		return errors.New("not an address: write it as https://example.com/hems, or leave it empty")
+	}
+	f.URL = u.URL
 	return nil
 }
 

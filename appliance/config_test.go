@@ -54,6 +54,37 @@ gateway:
 	}
 }
 
+func TestLoadConfigTakesTheSystemsSections(t *testing.T) {
+	c, problems := parse(t, `
+home: {host_name: cottage-2}
+update: {developer: true, feed: "https://example.com/hems/feed", automatic: true}
+time: {servers: [ntp.example.com, "192.0.2.1", "192.0.2.2:1123", "[2001:db8::1]:123", "2001:db8::2"]}
+`)
+	if err := problems.Err(); err != nil {
+		t.Fatal(err)
+	}
+	type values struct {
+		HostName, Feed       string
+		Developer, Automatic bool
+		Servers              []string
+	}
+	got := values{c.Home.HostName, c.Update.Feed.String(), c.Update.Developer, c.Update.Automatic, c.Time.Servers}
+	want := values{"cottage-2", "https://example.com/hems/feed", true, true,
+		[]string{"ntp.example.com", "192.0.2.1", "192.0.2.2:1123", "[2001:db8::1]:123", "2001:db8::2"}}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("configuration (-want +got):\n%s", diff)
+	}
+}
+
+func TestLoadConfigWithoutAFeedHasNone(t *testing.T) {
+	for _, text := range []string{"", "update: {feed: ''}", "update: {feed: }", "update: {developer: true}"} {
+		c, problems := parse(t, text)
+		if err := problems.Err(); err != nil || c.Update.Feed.URL != nil {
+			t.Errorf("%q: feed %v, problems %v, want neither", text, c.Update.Feed.URL, err)
+		}
+	}
+}
+
 func TestLoadConfigWithoutAFileIsTheDefault(t *testing.T) {
 	c, problems, err := LoadConfig(filepath.Join(t.TempDir(), ConfigFile))
 	if err != nil || problems.Err() != nil {
@@ -66,7 +97,7 @@ func TestLoadConfigWithoutAFileIsTheDefault(t *testing.T) {
 
 func TestDefaultsPassTheirOwnChecks(t *testing.T) {
 	c := DefaultConfig()
-	for _, s := range []checker{c.Zigbee, c.Metrics} {
+	for _, s := range []checker{c.Home, c.Zigbee, c.Metrics, c.Update, c.Time} {
 		if err := s.Check(); err != nil {
 			t.Errorf("%T: %v", s, err)
 		}
@@ -104,6 +135,22 @@ func TestLoadConfigSaysWhatIsWrongAndWhere(t *testing.T) {
 			{Section: "zigbee", Line: 1, Text: `zigbee: give keys below it, such as "serial: …"`}}},
 		{"GroupWhereAListIs", "gateway:\n  listen: {a: 1}\n", []Problem{
 			{Section: "gateway", Line: 2, Text: `gateway.listen: give a list, each entry on a line that begins with "- "`}}},
+		{"HostNameOfTwoLabels", "home:\n  host_name: hems.local\n", []Problem{
+			{Section: "home", Line: 1, Text: `home.host_name is "hems.local": give one word of a-z, 0-9 and -, at most 63 long, without - at its ends`}}},
+		{"HostNameThatEndsInAHyphen", "home:\n  host_name: hems-\n", []Problem{
+			{Section: "home", Line: 1, Text: `home.host_name is "hems-": give one word of a-z, 0-9 and -, at most 63 long, without - at its ends`}}},
+		{"HostNameOfEveryMachine", "home:\n  host_name: LocalHost\n", []Problem{
+			{Section: "home", Line: 1, Text: `home.host_name is localhost, which every machine calls itself: give another name`}}},
+		{"FeedIsNoAddress", "update:\n  feed: example.com\n", []Problem{
+			{Section: "update", Line: 2, Text: `update.feed: not an address: write it as https://example.com/hems, or leave it empty`}}},
+		{"AutomaticWithoutAFeed", "update:\n  automatic: true\n", []Problem{
+			{Section: "update", Line: 1, Text: `update.automatic is true, but there is no feed to install from: give its address as update.feed`}}},
+		{"NoTimeServer", "time:\n  servers: []\n", []Problem{
+			{Section: "time", Line: 1, Text: `time.servers: there are 0: give 1 to 8 names or addresses`}}},
+		{"TimeServerIsAnAddressOfAPage", "time:\n  servers: [a.example, 'http://b.example']\n", []Problem{
+			{Section: "time", Line: 1, Text: `time.servers[1] is "http://b.example": give a name such as 0.pool.ntp.org or an address, with :port behind it if it is not 123`}}},
+		{"TimeServerWithAPortTooLarge", "time:\n  servers: ['a.example:70000']\n", []Problem{
+			{Section: "time", Line: 1, Text: `time.servers[0] is "a.example:70000": give a name such as 0.pool.ntp.org or an address, with :port behind it if it is not 123`}}},
 		{"NoSections", "- a\n", []Problem{
 			{Line: 1, Text: `not a list of sections: write for example "home:" and below it "  name: …"`}}},
 	} {

@@ -75,6 +75,9 @@ func start(ctx context.Context, name string, env Env, run Run) error {
 	if err := os.MkdirAll(env.Path(p.Dir), 0o700); err != nil {
 		return fmt.Errorf("making the data directory: %w", err)
 	}
+	if err := os.MkdirAll(env.Runtime, 0o755); err != nil {
+		return fmt.Errorf("making the runtime directory: %w", err)
+	}
 	cfg, err := p.awaitConfig(ctx, env)
 	if err != nil {
 		return nil // stopped while it waited

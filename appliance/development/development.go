@@ -110,6 +110,7 @@ func (d *run) dongle() string { return d.Env.Path("dongle") }
 func (d *run) processes() ([]supervise.Process, error) {
 	environ := append(d.Environ,
 		"HEMS_DATA="+d.Env.Data,
+		"HEMS_RUNTIME="+d.Env.Runtime,
 		"HEMS_LISTEN="+d.Env.Listen,
 		"HEMS_PORT_BASE="+portBase(d.Env),
 	)

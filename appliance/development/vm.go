@@ -31,7 +31,7 @@ type VMOptions struct {
 }
 
 // The ports inside the machine: the appliance's own defaults.
-var guest = appliance.Env{}
+var guest = appliance.Env{Card: true}
 
 // VM boots the image in a virtual machine with a simulated dongle and home, and
 // returns when ctx has ended and all of it is down, or with an error when the

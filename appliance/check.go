@@ -1,0 +1,113 @@
+package appliance
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"regexp"
+	"strconv"
+	"strings"
+	"time"
+)
+
+var (
+	nameRE   = regexp.MustCompile(`^[a-z0-9][a-z0-9_-]{0,31}$`)
+	labelRE  = regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?$`) // RFC 1123, 2.1
+	secretRE = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$`)
+)
+
+// Check says what is wrong with a section's values beyond their types.
+func (h Home) Check() error {
+	switch {
+	case !labelRE.MatchString(h.HostName):
+		return fmt.Errorf("host_name is %q: give one word of a-z, 0-9 and -, at most 63 long, without - at its ends", h.HostName)
+	case strings.EqualFold(h.HostName, "localhost"):
+		return errors.New("host_name is localhost, which every machine calls itself: give another name")
+	}
+	return nil
+}
+
+// Check is as for Home.
+func (z Zigbee) Check() error {
+	switch {
+	case z.Channel < 11 || z.Channel > 26:
+		return fmt.Errorf("channel is %d: give a Zigbee channel from 11 to 26", z.Channel)
+	case z.Serial.Port == "":
+		return errors.New(`serial.port is empty: give "auto", a device such as "/dev/ttyACM0", or "tcp://host:port"`)
+	case z.Serial.Baud < 9600 || z.Serial.Baud > 3_000_000:
+		return fmt.Errorf("serial.baud is %d: give bits per second, usually 115200", z.Serial.Baud)
+	}
+	return nil
+}
+
+// Check is as for Home.
+func (m Metrics) Check() error {
+	if d := time.Duration(m.CommitEvery); d < time.Second || d > 10*time.Minute {
+		return fmt.Errorf("commit_every is %v: give a time from 1s to 10m", d)
+	}
+	if m.KeepDays < 1 || m.KeepDays > 36500 {
+		return fmt.Errorf("keep_days is %d: give 1 to 36500", m.KeepDays)
+	}
+	seen := map[string]bool{}
+	for i, d := range m.Destinations {
+		switch {
+		case !nameRE.MatchString(d.Name):
+			return fmt.Errorf("destinations[%d].name is %q: give a short name of a-z, 0-9, _ and -", i, d.Name)
+		case seen[d.Name]:
+			return fmt.Errorf("destinations[%d].name: %q is there twice", i, d.Name)
+		case d.URL.URL == nil:
+			return fmt.Errorf("destinations[%d].url is missing: give the server's address, such as http://192.0.2.1:8086", i)
+		case d.Bucket == "":
+			return fmt.Errorf("destinations[%d].bucket is missing: give the bucket (InfluxDB 1: the database)", i)
+		case d.Token != "" && !secretRE.MatchString(d.Token):
+			return fmt.Errorf("destinations[%d].token is not a file name: put the token in a file under secrets/ and give the file's name", i)
+		}
+		seen[d.Name] = true
+	}
+	return nil
+}
+
+// Check is as for Home.
+func (u Update) Check() error {
+	if u.Automatic && u.Feed.URL == nil {
+		return errors.New("automatic is true, but there is no feed to install from: give its address as update.feed")
+	}
+	return nil
+}
+
+// Check is as for Home.
+func (t Time) Check() error {
+	if n := len(t.Servers); n == 0 || n > maxTimeServers {
+		return fmt.Errorf("servers: there are %d: give 1 to %d names or addresses", n, maxTimeServers)
+	}
+	for i, s := range t.Servers {
+		if !isServer(s) {
+			return fmt.Errorf("servers[%d] is %q: give a name such as 0.pool.ntp.org or an address, with :port behind it if it is not 123", i, s)
+		}
+	}
+	return nil
+}
+
+// isServer says whether s is a host name or an IP address, alone or with a port.
+func isServer(s string) bool {
+	host := s
+	if h, port, err := net.SplitHostPort(s); err == nil {
+		if n, err := strconv.Atoi(port); err != nil || n < 1 || n > 65535 {
+			return false
+		}
+		host = h
+	}
+	if _, err := netip.ParseAddr(host); err == nil {
+		return true
+	}
+	if len(host) > 253 {
+		return false
+	}
+	for label := range strings.SplitSeq(strings.TrimSuffix(host, "."), ".") {
+		if !labelRE.MatchString(label) {
+			return false
+		}
+	}
+	return true
+}
