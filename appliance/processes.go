@@ -78,15 +78,8 @@ func start(ctx context.Context, name string, env Env, run Run) error {
 	if err := os.MkdirAll(env.Runtime, 0o755); err != nil {
 		return fmt.Errorf("making the runtime directory: %w", err)
 	}
-	cfg, err := p.awaitConfig(ctx, env)
-	if err != nil {
-		return nil // stopped while it waited
-	}
 	env.Log.Info("starting", "version", Version, "data", env.Data)
-	if err := run(ctx, env, cfg); err != nil && !errors.Is(err, context.Canceled) {
-		return err
-	}
-	return nil
+	return p.runAgain(ctx, env, run, lookEvery)
 }
 
 // awaitConfig loads hems.yaml. An error in the process's own sections is said
@@ -95,10 +88,7 @@ func start(ctx context.Context, name string, env Env, run Run) error {
 func (p Process) awaitConfig(ctx context.Context, env Env) (Config, error) {
 	said := ""
 	for {
-		cfg, problems, err := LoadConfig(env.Path(ConfigFile))
-		if err == nil {
-			err = problems.In(p.Sections...)
-		}
+		cfg, err := p.loadConfig(env)
 		if err == nil {
 			return cfg, nil
 		}

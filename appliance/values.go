@@ -1,0 +1,111 @@
+package appliance
+
+import (
+	"errors"
+	"fmt"
+	"net/url"
+	"time"
+
+	"go.yaml.in/yaml/v3"
+)
+
+// Duration is a time.Duration written as "10s" or "1m30s".
+type Duration time.Duration
+
+// UnmarshalYAML implements yaml.Unmarshaler.
+func (d *Duration) UnmarshalYAML(n *yaml.Node) error {
+	v, err := time.ParseDuration(n.Value)
+	if err != nil {
+		return fmt.Errorf("%q is not a time: write it as 10s or 5m", n.Value)
+	}
+	*d = Duration(v)
+	return nil
+}
+
+// MarshalYAML implements yaml.Marshaler.
+func (d Duration) MarshalYAML() (any, error) { return time.Duration(d).String(), nil }
+
+// TimeZone is a time zone by its IANA name.
+type TimeZone struct{ *time.Location }
+
+// UnmarshalYAML implements yaml.Unmarshaler.
+func (z *TimeZone) UnmarshalYAML(n *yaml.Node) error {
+	l, err := time.LoadLocation(n.Value)
+	if err != nil || n.Value == "" || n.Value == "Local" {
+		return fmt.Errorf("%q is not a time zone: write it as Europe/Dublin", n.Value)
+	}
+	z.Location = l
+	return nil
+}
+
+// MarshalYAML implements yaml.Marshaler.
+func (z TimeZone) MarshalYAML() (any, error) {
+	if z.Location == nil {
+		return "", nil
+	}
+	return z.Location.String(), nil
+}
+
+func mustZone(name string) *time.Location {
+	l, err := time.LoadLocation(name)
+	if err != nil {
+		panic(err) // the zone database is linked in: see zone.go
+	}
+	return l
+}
+
+// URL is an http or https address.
+type URL struct{ *url.URL }
+
+// UnmarshalYAML implements yaml.Unmarshaler.
+func (u *URL) UnmarshalYAML(n *yaml.Node) error {
+	v, err := url.Parse(n.Value)
+	if err != nil || (v.Scheme != "http" && v.Scheme != "https") || v.Host == "" {
+		return errors.New("not a server's address: write it as http://192.0.2.1:8086")
+	}
+	if v.User != nil {
+		return errors.New("a password does not belong in an address: put the token in a file under secrets/")
+	}
+	u.URL = v
+	return nil
+}
+
+// MarshalYAML implements yaml.Marshaler.
+func (u URL) MarshalYAML() (any, error) { return urlText(u.URL), nil }
+
+func urlText(u *url.URL) string {
+	if u == nil {
+		return ""
+	}
+	return u.String()
+}
+
+// Feed is a URL, or nothing.
+type Feed struct{ *url.URL }
+
+// UnmarshalYAML implements yaml.Unmarshaler.
+func (f *Feed) UnmarshalYAML(n *yaml.Node) error {
+	if n.Value == "" {
+		f.URL = nil
+		return nil
+	}
+	var u URL
+	if err := u.UnmarshalYAML(n); err != nil {
+		return errors.New("not an address: write it as https://example.com/hems, or leave it empty")
+	}
+	f.URL = u.URL
+	return nil
+}
+
+// MarshalYAML implements yaml.Marshaler.
+func (f Feed) MarshalYAML() (any, error) { return urlText(f.URL), nil }
+
+// UnmarshalYAML implements yaml.Unmarshaler.
+func (f *FlowControl) UnmarshalYAML(n *yaml.Node) error {
+	switch n.Value {
+	case "software", "hardware", "none":
+		*f = FlowControl(n.Value)
+		return nil
+	}
+	return fmt.Errorf("%q is not a flow control: give software, hardware or none", n.Value)
+}
