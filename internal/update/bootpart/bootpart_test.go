@@ -92,14 +92,6 @@ func readAll(t testing.TB, fsys fs.FS, dir string) map[string]string {
 	return got
 }
 
-func wanted(files []File) map[string]string {
-	want := map[string]string{}
-	for _, f := range files {
-		want[f.Name] = string(f.Data)
-	}
-	return want
-}
-
 func open(t testing.TB, m *memory) *FS {
 	t.Helper()
 	fsys, err := Open(m)
