@@ -30,12 +30,16 @@ func partitions(disk string) ([]partition, error) {
 		return nil, fmt.Errorf("reading the partition table: %w", err)
 	}
 	defer f.Close()
-	parts, err := readGPT(f)
+	return partitionsOf(f)
+}
+
+func partitionsOf(disk *os.File) ([]partition, error) {
+	parts, err := readGPT(disk)
 	if err == nil && len(parts) <= partPerm {
 		err = fmt.Errorf("it has %d partitions, an image of the appliance has 4", len(parts))
 	}
 	if err != nil {
-		return nil, fmt.Errorf("reading the partition table of %s: %w: build it again with \"make image\"", disk, err)
+		return nil, fmt.Errorf("reading the partition table of %s: %w: build it again with \"make image\"", disk.Name(), err)
 	}
 	return parts, nil
 }

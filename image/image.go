@@ -16,8 +16,12 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"io"
+	"os"
 	"os/exec"
 	"strings"
+
+	"github.com/smartcore-ireland/hems/internal/update/bootpart"
 )
 
 // The partitions of the card, by their place in the table.
@@ -31,7 +35,6 @@ var packages = map[string]string{
 	"mkfs.ext4":           "e2fsprogs",
 	"debugfs":             "e2fsprogs",
 	"e2fsck":              "e2fsprogs",
-	"mcopy":               "mtools",
 	"qemu-system-aarch64": "qemu-system-arm",
 }
 
@@ -62,15 +65,16 @@ func output(ctx context.Context, name string, args ...string) ([]byte, error) {
 	return stdout.Bytes(), nil
 }
 
-// bootFile reads a file of the boot partition.
-func bootFile(ctx context.Context, disk, name string) ([]byte, error) {
-	parts, err := partitions(disk)
+// bootFS is the boot partition of a disk: gok's or the appliance's own.
+func bootFS(disk *os.File) (*bootpart.FS, error) {
+	parts, err := partitionsOf(disk)
 	if err != nil {
 		return nil, err
 	}
-	b, err := output(ctx, "mcopy", "-n", "-i", fmt.Sprintf("%s@@%d", disk, parts[partBoot].offset), "::/"+name, "-")
+	p := parts[partBoot]
+	files, err := bootpart.Open(io.NewSectionReader(disk, p.offset, p.size))
 	if err != nil {
-		return nil, fmt.Errorf("reading %s of the boot partition: %w", name, err)
+		return nil, fmt.Errorf("reading the boot partition of %s: %w", disk.Name(), err)
 	}
-	return b, nil
+	return files, nil
 }

@@ -3,28 +3,45 @@ package image
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"strings"
-	"syscall"
-	"time"
+	"sync"
+
+	"github.com/smartcore-ireland/hems/image/firmware"
 )
 
-// VM is a machine that boots a card's image in QEMU: the Pi's own kernel and
-// command line, taken from the boot partition, on QEMU's "virt" board. What it
-// does not have of a Pi: its firmware, its own devices, its watchdog. It is
-// emulated throughout, so it is slow: a boot takes half a minute or more.
+// VM is a Raspberry Pi that boots a card: a model of the board's firmware chooses
+// kernel and command line from the boot partition, as it would at each reset, and
+// QEMU's "virt" board runs the Pi's own kernel with them. What it does not have of
+// a Pi: its own devices and its memory's and processors' speed. It is emulated
+// throughout, so it is slow: a boot takes half a minute or more.
+//
+// The fields are set before Run and left alone afterwards.
 type VM struct {
-	Disk    string // a copy of an image, made by NewDisk; written to
-	Console string // file that gets the serial console, added to at each boot
+	Disk string // a copy of an image, made by NewDisk; written to
+	// Console is the file that gets the serial console, added to at each boot.
+	// The end of what grew beyond a bound is in Console with ".old" added.
+	Console string
 	// Dongle is the TCP address ("host:port") of what talks on the USB serial
 	// port, which the machine sees as an FTDI adapter at /dev/ttyUSB0.
 	Dongle  string
 	Forward []Forward
+	// Board is the board whose firmware chooses; the zero value is a Pi 4.
+	Board firmware.Board
+	// Words are added to the kernel's command line.
+	Words []string
+	// Resets is the most resets Run lives through, so that a card that resets for
+	// ever ends a test; 0: no limit.
+	Resets int
+	// Events, if not nil, is told what the board does, one after the other.
+	Events func(Event)
+
+	mu      sync.Mutex
+	process *os.Process // of the machine that runs
+	cut     bool
 }
 
 // Forward is a TCP port of the machine that this host answers on.
@@ -58,52 +75,7 @@ func NewDisk(ctx context.Context, image, disk string, prepare func(part string) 
 	return nil
 }
 
-// Run boots the machine and returns when ctx has ended, nil, or when the machine
-// ends by itself, with an error. Its end is a power cut to what runs inside.
-func (v VM) Run(ctx context.Context) error {
-	kernel := v.Disk + ".vmlinuz"
-	b, err := bootFile(ctx, v.Disk, "vmlinuz")
-	if err != nil {
-		return err
-	}
-	if err := os.WriteFile(kernel, b, 0o600); err != nil {
-		return fmt.Errorf("taking the kernel out of the image: %w", err)
-	}
-	cmdline, err := bootFile(ctx, v.Disk, "cmdline.txt")
-	if err != nil {
-		return err
-	}
-	qemu, err := tool("qemu-system-aarch64")
-	if err != nil {
-		return err
-	}
-	console, err := os.OpenFile(v.Console, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
-	if err != nil {
-		return fmt.Errorf("opening the console's file: %w", err)
-	}
-	defer console.Close()
-
-	var stderr bytes.Buffer
-	cmd := exec.CommandContext(ctx, qemu, v.args(kernel, onSerial(string(cmdline)))...)
-	cmd.Stdout, cmd.Stderr = console, &stderr
-	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
-	cmd.WaitDelay = 5 * time.Second
-	// Out of the terminal's group, so that Ctrl-C is ours; and gone with us. The
-	// kernel counts the thread that started it as its parent.
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
-	runtime.LockOSThread()
-	defer runtime.UnlockOSThread()
-	err = cmd.Run()
-	if ctx.Err() != nil {
-		return nil
-	}
-	if err == nil {
-		err = errors.New("it ended by itself")
-	}
-	return fmt.Errorf("running the virtual machine: %w: %s (its console is in %s)", err, strings.TrimSpace(stderr.String()), v.Console)
-}
-
-func (v VM) args(kernel, cmdline string) []string {
+func (v *VM) args(kernel, cmdline string) []string {
 	network := "user,id=lan"
 	for _, f := range v.Forward {
 		network += fmt.Sprintf(",hostfwd=tcp:%s-:%d", f.Host, f.Guest)
@@ -114,7 +86,11 @@ func (v VM) args(kernel, cmdline string) []string {
 		"-kernel", kernel, "-append", cmdline,
 		"-drive", "if=none,id=card,format=raw,file=" + escape(v.Disk), "-device", "virtio-blk-pci,drive=card",
 		"-netdev", network, "-device", "virtio-net-pci,netdev=lan,romfile=",
-		"-display", "none", "-monitor", "none", "-serial", "stdio",
+		// A reset, by the system or by the watchdog, ends the machine: the firmware
+		// chooses anew.
+		"-device", "i6300esb,addr=" + watchdogSlot, "-action", "watchdog=reset", "-no-reboot",
+		"-display", "none", "-serial", "stdio",
+		"-chardev", "socket,id=control,fd=3", "-mon", "chardev=control,mode=control",
 	}
 	if host, port, ok := strings.Cut(v.Dongle, ":"); ok {
 		args = append(args,
@@ -129,8 +105,8 @@ func escape(file string) string {
 	return strings.ReplaceAll(filepath.Clean(file), ",", ",,")
 }
 
-// onSerial is the image's kernel command line with its consoles, which are the
-// Pi's, replaced by the machine's.
+// onSerial is a kernel command line with its consoles, which are the Pi's,
+// replaced by the machine's.
 func onSerial(cmdline string) string {
 	words := []string{"console=ttyAMA0"}
 	for w := range strings.FieldsSeq(strings.TrimRight(cmdline, "\x00\n ")) {

@@ -114,7 +114,7 @@ func VM(ctx context.Context, o VMOptions) error {
 	defer func() { cancel(); <-guide }()
 	console := o.Env.Path("console.log")
 	fmt.Fprintf(o.Stdout, "booting, which takes from ten seconds to a minute; console: %s, programs: %s\n", relative(console), relative(journal.Name()))
-	return image.VM{
+	return (&image.VM{
 		Disk:    disk,
 		Console: console,
 		Dongle:  s.Addr().String(),
@@ -122,7 +122,7 @@ func VM(ctx context.Context, o VMOptions) error {
 			{Host: d.address(appliance.PortDashboard), Guest: guest.Number(appliance.PortDashboard)},
 			{Host: d.address(appliance.PortMQTT), Guest: guest.Number(appliance.PortMQTT)},
 		},
-	}.Run(ctx)
+	}).Run(ctx)
 }
 
 // identity tells one build of an image from another.
