@@ -56,13 +56,21 @@ const (
 	processors = "2"
 )
 
-// NewDisk copies an image to disk, whole or not at all. prepare, if not nil, has
-// the copy before it gets its name.
-func NewDisk(ctx context.Context, image, disk string, prepare func(part string) error) error {
+// NewDisk copies an image to a disk of size bytes, or of the image's size if that
+// is more, whole or not at all. prepare, if not nil, has the copy before it gets
+// its name.
+func NewDisk(ctx context.Context, image, disk string, size int64, prepare func(part string) error) error {
 	part := disk + ".part"
 	defer os.Remove(part) // gone already when all went well
 	if out, err := exec.CommandContext(ctx, "cp", "--sparse=always", "--reflink=auto", image, part).CombinedOutput(); err != nil {
 		return fmt.Errorf("copying the image: %w: %s", err, bytes.TrimSpace(out))
+	}
+	info, err := os.Stat(part)
+	if err == nil && info.Size() < size {
+		err = os.Truncate(part, size)
+	}
+	if err != nil {
+		return fmt.Errorf("copying the image: %w", err)
 	}
 	if prepare != nil {
 		if err := prepare(part); err != nil {

@@ -26,12 +26,18 @@ type VMOptions struct {
 	Env appliance.Env
 	// Image is the card's image; the machine runs on a copy.
 	Image string
+	// Words are added to the kernel's command line at each boot.
+	Words []string
 	// Stdout takes what is for the person, Log what the simulator says.
 	Stdout, Log io.Writer
 }
 
 // The ports inside the machine: the appliance's own defaults.
 var guest = appliance.Env{Card: true}
+
+// cardSize is the size of the machine's card in bytes: a small one, and larger
+// than the image, as every card is.
+const cardSize = 4 << 30
 
 // VM boots the image in a virtual machine with a simulated dongle and home, and
 // returns when ctx has ended and all of it is down, or with an error when the
@@ -112,6 +118,11 @@ func VM(ctx context.Context, o VMOptions) error {
 		}
 	}()
 	defer func() { cancel(); <-guide }()
+	happened, err := os.OpenFile(o.Env.Path("board.log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil {
+		return fmt.Errorf("opening the board's log: %w", err)
+	}
+	defer happened.Close()
 	console := o.Env.Path("console.log")
 	fmt.Fprintf(o.Stdout, "booting, which takes from ten seconds to a minute; console: %s, programs: %s\n", relative(console), relative(journal.Name()))
 	return (&image.VM{
@@ -121,6 +132,12 @@ func VM(ctx context.Context, o VMOptions) error {
 		Forward: []image.Forward{
 			{Host: d.address(appliance.PortDashboard), Guest: guest.Number(appliance.PortDashboard)},
 			{Host: d.address(appliance.PortMQTT), Guest: guest.Number(appliance.PortMQTT)},
+			{Host: d.address(appliance.PortUpdate), Guest: guest.Number(appliance.PortUpdate)},
+		},
+		Words: o.Words,
+		Events: func(e image.Event) {
+			fmt.Fprintf(happened, "%s %s\n", e.At.UTC().Format(time.RFC3339Nano), e)
+			fmt.Fprintf(o.Stdout, "the board %s\n", e)
 		},
 	}).Run(ctx)
 }
@@ -166,7 +183,7 @@ func (d *run) newCard(ctx context.Context, from, disk string) error {
 	if err := d.writeEnvFor(mqtt); err != nil {
 		return err
 	}
-	return image.NewDisk(ctx, from, disk, func(part string) error { return image.Seed(ctx, part, perm) })
+	return image.NewDisk(ctx, from, disk, cardSize, func(part string) error { return image.Seed(ctx, part, perm) })
 }
 
 // address is where this host answers for one of the machine's ports.

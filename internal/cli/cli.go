@@ -22,7 +22,7 @@ import (
 
 const usage = `usage: hems run [-dongle DEVICE] [-data DIR]
        hems image [-gok PROGRAM] [-o FILE]
-       hems vm [-image FILE] [-data DIR]
+       hems vm [-image FILE] [-data DIR] [-words WORDS]
        hems version
 
 hems run starts the whole appliance on this machine: the real programs beside
@@ -43,6 +43,7 @@ until Ctrl-C. The next start goes on with the same copy.
 
   -image    the image (default build/hems.img)
   -data     the directory of the copy (default $HEMS_DATA, then build/vm)
+  -words    further words for the kernel's command line
 
 HEMS_PORT_BASE=20000 moves the ports (dashboard 20000, MQTT 20004), so that
 several can run side by side. HEMS_LISTEN=0.0.0.0 lets other machines in; the

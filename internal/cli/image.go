@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"strings"
 
 	"github.com/smartcore-ireland/hems/appliance"
 	"github.com/smartcore-ireland/hems/appliance/development"
@@ -28,6 +29,7 @@ func (c *command) vm(ctx context.Context, args []string) error {
 	flags := c.flags("vm")
 	file := flags.String("image", cardImage, "")
 	data := flags.String("data", c.getenv("HEMS_DATA"), "")
+	words := flags.String("words", "", "")
 	if done, err := c.parse(flags, args); done {
 		return err
 	}
@@ -35,5 +37,5 @@ func (c *command) vm(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
-	return development.VM(ctx, development.VMOptions{Env: env, Image: *file, Stdout: c.stdout, Log: c.stderr})
+	return development.VM(ctx, development.VMOptions{Env: env, Image: *file, Words: strings.Fields(*words), Stdout: c.stdout, Log: c.stderr})
 }
