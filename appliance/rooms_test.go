@@ -62,6 +62,8 @@ var rules = []rule{
 	{room: "internal/update/bundle", only: []string{"internal/update/refusal", "internal/update/sign"},
 		reason: "what a release is, not where it is installed or how it came"},
 	{room: "internal/update/bootpart", only: nothing, reason: "a file system, not what a card boots from it"},
+	{room: "internal/update/gokproto", only: []string{"internal/update/refusal", "internal/update/bootpart"},
+		reason: "what gok sends, not how it is installed"},
 	{room: "internal/atomicfile", only: nothing, reason: "files, not what is in them"},
 	{room: "internal/supervise", only: nothing, reason: "processes, not what they do"},
 	{room: "internal/health", only: nothing, reason: "one sentence, not who says it"},
