@@ -34,6 +34,10 @@ type Env struct {
 	Listen   string // address the servers listen on; "" is every address
 	Dongle   string // replaces zigbee.serial.port of hems.yaml when not empty
 	Log      *slog.Logger
+
+	// What a process on a card has read and opened while it was root.
+	passwordOf, password string
+	socket               *os.File
 }
 
 // EnvFromOS reads HEMS_DATA (default CardData, on a card), HEMS_RUNTIME

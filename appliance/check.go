@@ -14,6 +14,7 @@ import (
 var (
 	nameRE   = regexp.MustCompile(`^[a-z0-9][a-z0-9_-]{0,31}$`)
 	labelRE  = regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?$`) // RFC 1123, 2.1
+	ownRE    = regexp.MustCompile(`^(mqtt|claim|tailnet|update|tls|ca)-`)          // the appliance's own secrets
 	secretRE = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$`)
 )
 
@@ -62,6 +63,8 @@ func (m Metrics) Check() error {
 			return fmt.Errorf("destinations[%d].bucket is missing: give the bucket (InfluxDB 1: the database)", i)
 		case d.Token != "" && !secretRE.MatchString(d.Token):
 			return fmt.Errorf("destinations[%d].token is not a file name: put the token in a file under secrets/ and give the file's name", i)
+		case ownRE.MatchString(d.Token):
+			return fmt.Errorf("destinations[%d].token is %q, which is a secret of the appliance itself: give the token's file another name", i, d.Token)
 		}
 		seen[d.Name] = true
 	}

@@ -131,6 +131,8 @@ func TestLoadConfigSaysWhatIsWrongAndWhere(t *testing.T) {
 			{Section: "metrics", Line: 1, Text: `metrics.destinations[1].name: "a" is there twice`}}},
 		{"TokenIsAPath", "metrics:\n  destinations:\n  - {name: a, bucket: b, url: 'http://h', token: ../x}\n", []Problem{
 			{Section: "metrics", Line: 1, Text: "metrics.destinations[0].token is not a file name: put the token in a file under secrets/ and give the file's name"}}},
+		{"TokenIsAPasswordOfOurs", "metrics:\n  destinations:\n  - {name: a, bucket: b, url: 'http://h', token: mqtt-gateway}\n", []Problem{
+			{Section: "metrics", Line: 1, Text: `metrics.destinations[0].token is "mqtt-gateway", which is a secret of the appliance itself: give the token's file another name`}}},
 		{"ListWhereAGroupIs", "zigbee: [1]\n", []Problem{
 			{Section: "zigbee", Line: 1, Text: `zigbee: give keys below it, such as "serial: …"`}}},
 		{"GroupWhereAListIs", "gateway:\n  listen: {a: 1}\n", []Problem{

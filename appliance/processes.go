@@ -19,6 +19,7 @@ type Process struct {
 	User     string   // its MQTT user; "" for the broker itself
 	Dir      string   // its directory under the data directory
 	Sections []string // of hems.yaml it needs
+	Socket   string   // its unix socket in the runtime directory, see Env.Socket
 }
 
 // Run is what a process does: put together by the packages below this one, so
@@ -30,7 +31,7 @@ type Run func(context.Context, Env, Config) error
 var Processes = []Process{
 	{Name: "hems-broker", Dir: "broker", Sections: []string{"mqtt"}},
 	{Name: "hems-zigbee", User: "zigbee", Dir: "zigbee", Sections: []string{"zigbee"}},
-	{Name: "hems-metrics", User: "metrics", Dir: "store", Sections: []string{"metrics"}},
+	{Name: "hems-metrics", User: "metrics", Dir: "store", Sections: []string{"metrics"}, Socket: "metrics.sock"},
 	{Name: "hems-gateway", User: "gateway", Dir: "gateway", Sections: []string{"home", "gateway"}},
 }
 
@@ -49,14 +50,15 @@ func Users() []string {
 	return users
 }
 
-// Main is the whole of a process's main: environment, signals, configuration,
-// run, exit status.
-func Main(name string, run Run) {
+// Main is the whole of a process's main: environment, signals, its user,
+// configuration, run, exit status. What is in asRoot is done on a card before
+// the process gives up being root, and elsewhere not at all.
+func Main(name string, run Run, asRoot ...func(Env) error) {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	env, err := EnvFromOS(os.Getenv)
 	if err == nil {
-		err = start(ctx, name, env, run)
+		err = start(ctx, name, env, run, asRoot)
 	}
 	if err != nil {
 		fmt.Fprintf(os.Stderr, "%s: error: %v\n", name, err)
@@ -66,17 +68,15 @@ func Main(name string, run Run) {
 
 // start runs the process of that name until ctx ends. It returns nil after a
 // clean stop.
-func start(ctx context.Context, name string, env Env, run Run) error {
+func start(ctx context.Context, name string, env Env, run Run, asRoot []func(Env) error) error {
 	i := slices.IndexFunc(Processes, func(p Process) bool { return p.Name == name })
 	if i < 0 {
 		return fmt.Errorf("no process of the appliance is called %q", name)
 	}
 	p := Processes[i]
-	if err := os.MkdirAll(env.Path(p.Dir), 0o700); err != nil {
-		return fmt.Errorf("making the data directory: %w", err)
-	}
-	if err := os.MkdirAll(env.Runtime, 0o755); err != nil {
-		return fmt.Errorf("making the runtime directory: %w", err)
+	ok, err := p.settle(ctx, &env, asRoot)
+	if !ok {
+		return err
 	}
 	env.Log.Info("starting", "version", Version, "data", env.Data)
 	return p.runAgain(ctx, env, run, lookEvery)
@@ -108,6 +108,9 @@ func (p Process) awaitConfig(ctx context.Context, env Env) (Config, error) {
 // starts for the first time.
 func (e Env) Password(user string) func() (string, error) {
 	return func() (string, error) {
+		if e.password != "" && user == e.passwordOf {
+			return e.password, nil
+		}
 		b, err := os.ReadFile(e.Secret("mqtt-" + user))
 		if errors.Is(err, fs.ErrNotExist) {
 			return "", fmt.Errorf("reading the MQTT password of %s: the broker has not made it yet: %w", user, err)

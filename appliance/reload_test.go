@@ -191,3 +191,5 @@ func TestEverySectionIsCompared(t *testing.T) {
 		p.sections(before) // each section exists
 	}
 }
+
+func newLog(l *testLog) *slog.Logger { return slog.New(slog.NewTextHandler(l, nil)) }

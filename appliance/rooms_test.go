@@ -66,6 +66,7 @@ var rules = []rule{
 	{room: "internal/update/bootpart", only: nothing, never: []string{"net"}, reason: "a file system, not what a card boots from it"},
 	{room: "internal/update/slot", only: []string{"internal/update/bootpart"}, never: []string{"net"}, reason: "slots, not where an update came from or who signed it"},
 	{room: "internal/atomicfile", only: nothing, reason: "files, not what is in them"},
+	{room: "internal/privilege", only: nothing, reason: "ids and capabilities, not who the users are"},
 	{room: "internal/supervise", only: nothing, reason: "processes, not what they do"},
 	{room: "internal/health", only: nothing, reason: "one sentence, not who says it"},
 }

@@ -3,10 +3,18 @@ package broker
 
 import (
 	"context"
+	"maps"
+	"slices"
 
 	"github.com/smartcore-ireland/hems/appliance"
 	"github.com/smartcore-ireland/hems/internal/broker"
 )
+
+// Prepare makes the MQTT passwords that are missing, where only root may write.
+func Prepare(env appliance.Env) error {
+	users := slices.Collect(maps.Keys(broker.DefaultUsers()))
+	return broker.EnsureCredentials(env.Path("secrets"), users...)
+}
 
 // Run is the broker until ctx ends.
 func Run(ctx context.Context, env appliance.Env, cfg appliance.Config) error {

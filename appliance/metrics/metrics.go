@@ -28,6 +28,7 @@ func Run(ctx context.Context, env appliance.Env, cfg appliance.Config) error {
 			return store.Open(env.Path("store", "hems.db"), store.Options{
 				CommitInterval: time.Duration(cfg.Metrics.CommitEvery),
 				Retention:      time.Duration(cfg.Metrics.KeepDays) * 24 * time.Hour,
+				Mode:           mode(env),
 				Log:            env.Log,
 			})
 		},
@@ -38,6 +39,15 @@ func Run(ctx context.Context, env appliance.Env, cfg appliance.Config) error {
 		return err
 	}
 	return w.Run(ctx)
+}
+
+// mode is that of the store's files: on a card the gateway, which is another
+// user of the same group, reads them.
+func mode(env appliance.Env) os.FileMode {
+	if env.Card {
+		return 0o660
+	}
+	return 0o600
 }
 
 func destinations(env appliance.Env, from []appliance.Destination) (to []metrics.Destination) {

@@ -6,4 +6,4 @@ import (
 	"github.com/smartcore-ireland/hems/appliance/broker"
 )
 
-func main() { appliance.Main("hems-broker", broker.Run) }
+func main() { appliance.Main("hems-broker", broker.Run, broker.Prepare) }

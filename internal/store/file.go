@@ -78,6 +78,9 @@ func (s *Store) load() (err error) {
 	if err != nil {
 		return err
 	}
+	if err := s.setModes(); err != nil {
+		return err
+	}
 	db, err := sql.Open("sqlite", name)
 	if err != nil {
 		return err
@@ -90,9 +93,6 @@ func (s *Store) load() (err error) {
 	}()
 	ctx := context.Background()
 	if err := persistWAL(ctx, db); err != nil {
-		return err
-	}
-	if err := os.Chmod(s.path, 0o600); err != nil {
 		return err
 	}
 	if err := migrate(ctx, db, s.o.Now()); err != nil {
@@ -114,6 +114,24 @@ func (s *Store) load() (err error) {
 	}
 	s.db, s.next = db, max(s.next, last+1)
 	s.learn(entries)
+	return nil
+}
+
+// setModes makes the file if it is missing, and gives it and those beside it
+// their mode. SQLite gives its own files that of the first.
+func (s *Store) setModes() error {
+	f, err := os.OpenFile(s.path, os.O_CREATE|os.O_RDWR, s.o.Mode)
+	if err != nil {
+		return err
+	}
+	if err := f.Close(); err != nil {
+		return err
+	}
+	for _, suffix := range []string{"", "-wal", "-shm"} {
+		if err := os.Chmod(s.path+suffix, s.o.Mode); err != nil && !errors.Is(err, os.ErrNotExist) {
+			return err
+		}
+	}
 	return nil
 }
 

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"golang.org/x/sys/unix"
 )
 
 func TestDamagedFileIsSetAside(t *testing.T) {
@@ -259,5 +260,34 @@ func writeUntilKilled(path string) {
 		fmt.Println("committed", n)
 		c.set(noon.Add(time.Duration(n) * time.Minute))
 		fail(s.sweep(context.Background()))
+	}
+}
+
+// TestModesAreThoseAskedFor: SQLite's files beside the store have its mode too,
+// those of an earlier run included, whatever the umask.
+func TestModesAreThoseAskedFor(t *testing.T) {
+	defer unix.Umask(unix.Umask(0o077))
+	path := filepath.Join(t.TempDir(), "hems.db")
+	for _, mode := range []os.FileMode{0, 0o660} {
+		s, err := Open(path, Options{Mode: mode})
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := mode
+		if mode == 0 {
+			want = 0o600
+		}
+		for _, suffix := range []string{"", "-wal", "-shm"} {
+			info, err := os.Stat(path + suffix)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := info.Mode(); got != want {
+				t.Errorf("hems.db%s has the mode %v, want %v", suffix, got, want)
+			}
+		}
+		if err := s.Close(); err != nil {
+			t.Fatal(err)
+		}
 	}
 }

@@ -61,6 +61,9 @@ type Options struct {
 	// MaxPending is how many readings may wait in memory while the file takes
 	// none (disk full). Default 100,000, about 5 MB.
 	MaxPending int
+	// Mode is that of the file and of those that SQLite keeps beside it.
+	// Default 0600. A reader needs to write too: into the index of the log.
+	Mode os.FileMode
 	// Log is where the store reports; default: nowhere.
 	Log *slog.Logger
 	// Now is the clock; default time.Now.
@@ -148,6 +151,9 @@ func Open(path string, o Options) (*Store, error) {
 	}
 	if o.MaxPending <= 0 {
 		o.MaxPending = 100_000
+	}
+	if o.Mode == 0 {
+		o.Mode = 0o600
 	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
