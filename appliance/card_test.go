@@ -52,7 +52,6 @@ func freePorts(t *testing.T) string {
 // programs are the four of the appliance, run as root in a card's root
 // directory until stop.
 type programs struct {
-	mu   sync.Mutex
 	pids map[string]int
 	logs map[string]*testLog
 	stop func()
