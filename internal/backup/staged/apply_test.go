@@ -152,7 +152,9 @@ func done(what string, f func() error) error {
 }
 
 // again is Apply after a power cut.
-func again(dir string) (Outcome, error) { return (&apply{dir: dir, write: os.WriteFile, do: power(1<<30, false)}).run() }
+func again(dir string) (Outcome, error) {
+	return (&apply{dir: dir, write: os.WriteFile, do: power(1<<30, false)}).run()
+}
 
 // count is how many changes f makes.
 func count(f func(do func(string, string, func() error) error)) (n int) {
@@ -182,7 +184,9 @@ func TestApplyPutsTheNewSetInPlace(t *testing.T) {
 
 func TestApplyCutOffAnywhereEndsInTheNewSet(t *testing.T) {
 	dir := waitingSet(t)
-	steps := count(func(do func(string, string, func() error) error) { (&apply{dir: dir, write: os.WriteFile, do: do}).run() })
+	steps := count(func(do func(string, string, func() error) error) {
+		(&apply{dir: dir, write: os.WriteFile, do: do}).run()
+	})
 	if steps < 3*len(items) {
 		t.Fatalf("%d changes to the disk are fewer than there must be", steps)
 	}
@@ -204,7 +208,9 @@ func TestApplyCutOffAnywhereEndsInTheNewSet(t *testing.T) {
 
 func TestApplyCutOffTwiceEndsInTheNewSet(t *testing.T) {
 	dir := waitingSet(t)
-	steps := count(func(do func(string, string, func() error) error) { (&apply{dir: dir, write: os.WriteFile, do: do}).run() })
+	steps := count(func(do func(string, string, func() error) error) {
+		(&apply{dir: dir, write: os.WriteFile, do: do}).run()
+	})
 	for first := range steps {
 		for second := first % 13; second < steps-first; second += 13 { // enough pairs
 			dir := waitingSet(t)
@@ -239,7 +245,9 @@ func refuse(at, cutAt int) func(string, string, func() error) error {
 // back, and being cut off on the way back still ends in one set or the other.
 func TestApplyOnADiskThatRefuses(t *testing.T) {
 	dir := waitingSet(t)
-	steps := count(func(do func(string, string, func() error) error) { (&apply{dir: dir, write: os.WriteFile, do: do}).run() })
+	steps := count(func(do func(string, string, func() error) error) {
+		(&apply{dir: dir, write: os.WriteFile, do: do}).run()
+	})
 	kept := 0
 	for at := range steps {
 		dir := waitingSet(t)
@@ -271,7 +279,9 @@ func TestApplyOnADiskThatRefuses(t *testing.T) {
 
 func TestApplyCutOffOnTheWayBack(t *testing.T) {
 	dir := waitingSet(t)
-	steps := count(func(do func(string, string, func() error) error) { (&apply{dir: dir, write: os.WriteFile, do: do}).run() })
+	steps := count(func(do func(string, string, func() error) error) {
+		(&apply{dir: dir, write: os.WriteFile, do: do}).run()
+	})
 	ends := map[Result]int{}
 	for at := range steps {
 		for cut := at + 1 + at%9; cut < at+steps/2; cut += 9 {
