@@ -20,6 +20,7 @@ type Process struct {
 	Dir      string   // its directory under the data directory
 	Sections []string // of hems.yaml it needs
 	Socket   string   // its unix socket in the runtime directory, see Env.Socket
+	Keeps    []Kept   // what a backup takes along of it
 }
 
 // Run is what a process does: put together by the packages below this one, so
@@ -29,10 +30,14 @@ type Run func(context.Context, Env, Config) error
 // Processes is the table of the programs that make up the appliance, in the
 // order in which data flows through them. They may start in any order.
 var Processes = []Process{
-	{Name: "hems-broker", Dir: "broker", Sections: []string{"mqtt"}},
-	{Name: "hems-zigbee", User: "zigbee", Dir: "zigbee", Sections: []string{"zigbee"}},
-	{Name: "hems-metrics", User: "metrics", Dir: "store", Sections: []string{"metrics"}, Socket: "metrics.sock"},
-	{Name: "hems-gateway", User: "gateway", Dir: "gateway", Sections: []string{"home", "gateway"}},
+	{Name: "hems-broker", Dir: "broker", Sections: []string{"mqtt"},
+		Keeps: []Kept{{Path: "broker", What: "retained messages"}, {Path: "secrets", What: "passwords and tokens"}}},
+	{Name: "hems-zigbee", User: "zigbee", Dir: "zigbee", Sections: []string{"zigbee"},
+		Keeps: []Kept{{Path: "zigbee", What: "the Zigbee network and its devices"}}},
+	{Name: "hems-metrics", User: "metrics", Dir: "store", Sections: []string{"metrics"}, Socket: "metrics.sock",
+		Keeps: []Kept{storeKept}},
+	{Name: "hems-gateway", User: "gateway", Dir: "gateway", Sections: []string{"home", "gateway"},
+		Keeps: []Kept{gatewayKept}},
 }
 
 // PersonUser is the MQTT user of the householder: mosquitto_sub, Home
