@@ -30,8 +30,9 @@ func makePerm(ctx context.Context, disk string) error {
 }
 
 // Seed writes the files below dir into /perm of a disk that is not in use: as
-// root's, mode 0600, in directories of mode 0700. It is for the disks of virtual
-// machines: what is in the image is on every card.
+// root's, mode 0600, in directories of mode 0700, and reads them back. It is for
+// one card, a virtual machine's or a person's: what is in the image is on every
+// card.
 func Seed(ctx context.Context, disk, dir string) error {
 	err := seed(ctx, disk, dir)
 	if err != nil {
@@ -40,23 +41,34 @@ func Seed(ctx context.Context, disk, dir string) error {
 	return nil
 }
 
-func seed(ctx context.Context, disk, dir string) error {
+// Seeded says whether /perm of a disk holds the files below dir.
+func Seeded(ctx context.Context, disk, dir string) error {
+	target, err := permTarget(disk)
+	if err == nil {
+		err = seeded(ctx, target, dir)
+	}
+	if err != nil {
+		return fmt.Errorf("seeding /perm: %w", err)
+	}
+	return nil
+}
+
+// permTarget is /perm of a disk as the tools of e2fsprogs are told.
+func permTarget(disk string) (string, error) {
 	parts, err := partitions(disk)
+	if err != nil {
+		return "", err
+	}
+	return fmt.Sprintf("%s?offset=%d", disk, parts[partPerm].offset), nil
+}
+
+func seed(ctx context.Context, disk, dir string) error {
+	target, err := permTarget(disk)
 	if err != nil {
 		return err
 	}
-	target := fmt.Sprintf("%s?offset=%d", disk, parts[partPerm].offset)
 	var script bytes.Buffer
-	files := map[string]string{} // source by path on the disk
-	err = filepath.WalkDir(dir, func(name string, d fs.DirEntry, err error) error {
-		if err != nil || name == dir {
-			return err
-		}
-		rel, err := filepath.Rel(dir, name)
-		if err != nil {
-			return err
-		}
-		to := path.Join("/", filepath.ToSlash(rel))
+	err = eachBelow(dir, func(name, to string, d fs.DirEntry) error {
 		if strings.ContainsAny(name, " \t\n\"\\") {
 			return fmt.Errorf("%q: debugfs takes no name with blanks, quotes or backslashes", name)
 		}
@@ -64,7 +76,6 @@ func seed(ctx context.Context, disk, dir string) error {
 		case d.IsDir():
 			fmt.Fprintf(&script, "mkdir %s\nsif %s mode 040700\n", to, to)
 		case d.Type().IsRegular():
-			files[to] = name
 			fmt.Fprintf(&script, "write %s %s\nsif %s mode 0100600\nsif %s uid 0\nsif %s gid 0\n", name, to, to, to, to)
 		default:
 			return fmt.Errorf("%s is neither a file nor a directory", name)
@@ -87,7 +98,14 @@ func seed(ctx context.Context, disk, dir string) error {
 		return err
 	}
 	// debugfs goes on after a command that failed, and still ends well.
-	for to, name := range files {
+	return seeded(ctx, target, dir)
+}
+
+func seeded(ctx context.Context, target, dir string) error {
+	return eachBelow(dir, func(name, to string, d fs.DirEntry) error {
+		if d.IsDir() {
+			return nil
+		}
 		want, err := os.ReadFile(name)
 		if err != nil {
 			return err
@@ -99,6 +117,20 @@ func seed(ctx context.Context, disk, dir string) error {
 		if !bytes.Equal(got, want) {
 			return fmt.Errorf("%s reads back differently: is the disk in use, or full?", to)
 		}
-	}
-	return nil
+		return nil
+	})
+}
+
+// eachBelow visits what is below dir, with its path on the disk.
+func eachBelow(dir string, visit func(name, to string, d fs.DirEntry) error) error {
+	return filepath.WalkDir(dir, func(name string, d fs.DirEntry, err error) error {
+		if err != nil || name == dir {
+			return err
+		}
+		rel, err := filepath.Rel(dir, name)
+		if err != nil {
+			return err
+		}
+		return visit(name, path.Join("/", filepath.ToSlash(rel)), d)
+	})
 }

@@ -22,6 +22,8 @@ import (
 
 const usage = `usage: hems run [-dongle DEVICE] [-data DIR]
        hems image [-gok PROGRAM] [-o FILE]
+       hems flash [-image FILE] [-force] [-yes] [-host-name NAME] [-time-zone ZONE]
+                  [-tailnet-key FILE] [-claim | -claim-code FILE] DISK
        hems vm [-image FILE] [-data DIR] [-words WORDS]
        hems version
 
@@ -37,6 +39,18 @@ the current directory ("make image" makes first what it needs).
 
   -gok      the program gok (default build/gok)
   -o        the image (default build/hems.img)
+
+hems flash writes that image to a card and reads all of it back. It refuses a disk
+that is in use, and one that is not removable.
+
+  -image        the image, as it is or as gzip (default build/hems.img)
+  -force        also a disk that is not removable, or a file
+  -yes          without asking once more
+  -host-name    what the appliance is called: hems answers as hems.local
+  -time-zone    where it is: Europe/Dublin
+  -tailnet-key  a file with the key to a tailnet
+  -claim        print a code that is asked for when the appliance is claimed
+  -claim-code   a file with such a code
 
 hems vm boots a copy of that image in QEMU, with a simulated dongle and home,
 until Ctrl-C. The next start goes on with the same copy.
@@ -56,7 +70,7 @@ var errUsage = errors.New("usage")
 // Main runs the command line args (without the program's name) and returns the
 // exit status: 0, 1 for what failed, 2 for what was typed wrong.
 func Main(ctx context.Context, args []string, getenv func(string) string, stdout, stderr io.Writer) int {
-	c := &command{getenv: getenv, stdout: stdout, stderr: stderr}
+	c := &command{getenv: getenv, stdin: os.Stdin, stdout: stdout, stderr: stderr}
 	err := c.dispatch(ctx, args)
 	switch {
 	case err == nil:
@@ -70,6 +84,7 @@ func Main(ctx context.Context, args []string, getenv func(string) string, stdout
 
 type command struct {
 	getenv         func(string) string
+	stdin          io.Reader
 	stdout, stderr io.Writer
 }
 
@@ -83,6 +98,8 @@ func (c *command) dispatch(ctx context.Context, args []string) error {
 		return c.run(ctx, args[1:])
 	case "image":
 		return c.image(ctx, args[1:])
+	case "flash":
+		return c.flash(ctx, args[1:])
 	case "vm":
 		return c.vm(ctx, args[1:])
 	case "version":
@@ -144,6 +161,24 @@ func (c *command) parse(flags *flag.FlagSet, args []string) (done bool, err erro
 		return true, errUsage
 	}
 	return false, nil
+}
+
+// parseOne reads flags and the one word that follows them, which is what; done is
+// as for parse.
+func (c *command) parseOne(flags *flag.FlagSet, args []string, what string) (word string, done bool, err error) {
+	switch err := flags.Parse(args); {
+	case errors.Is(err, flag.ErrHelp):
+		return "", true, nil
+	case err != nil:
+		return "", true, errUsage
+	case flags.NArg() == 0:
+		fmt.Fprintf(c.stderr, "error: name %s\nhint: hems help\n", what)
+		return "", true, errUsage
+	case flags.NArg() > 1:
+		fmt.Fprintf(c.stderr, "error: %q is one word too many\nhint: hems help\n", flags.Arg(1))
+		return "", true, errUsage
+	}
+	return flags.Arg(0), false, nil
 }
 
 // environment is an appliance on this machine: on the directory data, or

@@ -28,6 +28,8 @@ func TestCommandLine(t *testing.T) {
 		{"ImageWithAWordTooMany", []string{"image", "now"}, nil, result{2, "", `error: "now" is one word too many`}},
 		{"VMOfNoImage", []string{"vm", "-image", "/nowhere/hems.img", "-data", t.TempDir()}, nil,
 			result{1, "", "error: finding the image: stat /nowhere/hems.img: no such file or directory: build it with \"make image\""}},
+		{"FlashWithoutADisk", []string{"flash"}, nil, result{2, "", "error: name the disk: hems flash /dev/sdX"}},
+		{"FlashOfTwoDisks", []string{"flash", "/dev/sdx", "/dev/sdy"}, nil, result{2, "", `error: "/dev/sdy" is one word too many`}},
 		{"BadPortBase", []string{"run"}, map[string]string{"HEMS_PORT_BASE": "80"},
 			result{1, "", `error: HEMS_PORT_BASE is "80": give a number from 1024 to 65000`}},
 	} {
