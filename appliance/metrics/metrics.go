@@ -4,9 +4,11 @@ package metrics
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/smartcore-ireland/hems/appliance"
@@ -36,6 +38,17 @@ func Run(ctx context.Context, env appliance.Env, cfg appliance.Config) error {
 		Log:          env.Log,
 	})
 	if err != nil {
+		return err
+	}
+	var serving sync.WaitGroup
+	defer serving.Wait()
+	if l, err := env.Socket(); err == nil {
+		serving.Go(func() {
+			if err := w.Serve(ctx, l); err != nil {
+				env.Log.Error("the store can no longer be checked or copied", "err", err)
+			}
+		})
+	} else if !errors.Is(err, appliance.ErrNoSocket) {
 		return err
 	}
 	return w.Run(ctx)

@@ -278,6 +278,9 @@ func (s *Store) replace(cause error) error {
 func (s *Store) use(f func(db *sql.DB) error) error {
 	s.dbMu.Lock()
 	defer s.dbMu.Unlock()
+	if s.ended {
+		return os.ErrClosed
+	}
 	if s.db == nil {
 		if err := s.openFile(); err != nil {
 			return err

@@ -102,6 +102,8 @@ type Store struct {
 	o    Options
 	lock *os.File
 
+	copying sync.Mutex // held while there is a Snapshot
+
 	// db is guarded by dbMu, which is held through a commit. It is never
 	// taken while mu is held.
 	dbMu      sync.Mutex
@@ -110,6 +112,7 @@ type Store struct {
 	enc       encoder
 	inflight  map[string]int64 // by cursor: end of the batch handed out
 	lastSweep time.Time
+	ended     bool // Close has closed the file for good
 
 	mu       sync.Mutex
 	closed   bool
@@ -305,6 +308,7 @@ func (s *Store) Close() error {
 	err := s.Commit(context.Background())
 	s.dbMu.Lock()
 	defer s.dbMu.Unlock()
+	s.ended = true
 	if s.db != nil {
 		err = errors.Join(err, s.db.Close())
 		s.db = nil
