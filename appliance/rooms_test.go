@@ -22,7 +22,7 @@ type rule struct {
 var nothing = []string{"-"}
 
 var rules = []rule{
-	{room: "cmd/...", only: []string{"appliance/...", "internal/cli", "internal/simulator"},
+	{room: "cmd/...", only: []string{"appliance/...", "internal/boot", "internal/cli", "internal/simulator"},
 		reason: "a program is flags, signals and one call"},
 	{room: "appliance", never: []string{"internal/zigbee/...", "internal/store", "internal/gateway", "internal/broker", "modernc.org/sqlite"},
 		reason: "the plan is linked into every process; what one process needs is put together below it"},
@@ -57,6 +57,7 @@ var rules = []rule{
 		reason: "it speaks only the wire, so that it can be checked by other coordinators"},
 	{room: "image", only: []string{"image/firmware", "internal/update/bootpart", "internal/update/slot"}, reason: "a card and a machine that boots it, not what runs on them"},
 	{room: "image/flash", only: nothing, reason: "disks and bytes, not what the image holds"},
+	{room: "image", only: []string{"image/firmware", "internal/disk", "internal/update/bootpart", "internal/update/slot"}, reason: "a card and a machine that boots it, not what runs on them"},
 	{room: "image/firmware", only: nothing, reason: "the Raspberry Pi's documentation, not who wrote the files"},
 	{room: "internal/update/refusal", only: nothing, reason: "how to say no, not to what"},
 	{room: "internal/update/sign", only: []string{"internal/update/refusal"}, reason: "who signed, not what was signed"},
@@ -66,6 +67,11 @@ var rules = []rule{
 		reason: "what gok sends, not how it is installed"},
 	{room: "internal/update/bootpart", only: nothing, never: []string{"net"}, reason: "a file system, not what a card boots from it"},
 	{room: "internal/update/slot", only: []string{"internal/update/bootpart"}, never: []string{"net"}, reason: "slots, not where an update came from or who signed it"},
+	{room: "internal/disk", only: nothing, reason: "partitions, not what is in them"},
+	{room: "internal/boot", only: []string{"internal/boot/...", "internal/disk", "internal/update/slot", "internal/backup"},
+		never: []string{"appliance", "internal/mqttclient", "internal/store", "internal/gateway", "net/http"}, reason: "the first process knows no program that it starts"},
+	{room: "internal/boot/keeper", only: []string{"internal/boot/report"}, never: []string{"net/http"}, reason: "it kicks the watchdog, whatever else fails"},
+	{room: "internal/boot/report", only: []string{"internal/atomicfile"}, reason: "a file's form, for whoever reads it"},
 	{room: "internal/atomicfile", only: nothing, reason: "files, not what is in them"},
 	{room: "internal/backup", only: []string{"internal/backup/staged", "internal/reply"}, never: []string{"modernc.org/sqlite"},
 		reason: "an archive of files, not what is in them"},
