@@ -55,7 +55,6 @@ var rules = []rule{
 		reason: "pages see devices through MQTT and history through an interface"},
 	{room: "internal/simulator/...", never: []string{"internal/zigbee/...", "internal/mqttclient", "internal/discovery"},
 		reason: "it speaks only the wire, so that it can be checked by other coordinators"},
-	{room: "image", only: []string{"image/firmware", "internal/update/bootpart", "internal/update/slot"}, reason: "a card and a machine that boots it, not what runs on them"},
 	{room: "image/flash", only: nothing, reason: "disks and bytes, not what the image holds"},
 	{room: "image", only: []string{"image/firmware", "internal/disk", "internal/update/bootpart", "internal/update/slot"}, reason: "a card and a machine that boots it, not what runs on them"},
 	{room: "image/firmware", only: nothing, reason: "the Raspberry Pi's documentation, not who wrote the files"},
