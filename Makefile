@@ -15,7 +15,7 @@ IMAGE   := build/hems.img
 PROGRAMS := hems hems-broker hems-gateway hems-metrics hems-simulator hems-zigbee
 export CGO_ENABLED := 0
 
-.PHONY: help run build ui image vm test lint unit e2e vmtest interop bench fuzz clean
+.PHONY: help run build ui image vm test lint unit e2e vmtest interop bench torture fuzz clean
 
 help: ## show this
 	@grep -E '^[a-z0-9]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -87,6 +87,10 @@ interop: build ## the real Zigbee2MQTT on our simulated dongle (installs it from
 bench: build ## benchmarks, and the time from radio to MQTT subscriber
 	$(GO) test -run '^$$' -bench . -benchmem ./internal/...
 	HEMS_BIN=$(abspath $(BIN)) $(GO) test -tags e2e -count=1 -v -run TestRadioToSubscriber ./internal/e2e -args -bench-reports 1000
+
+TORTURE ?= 2000
+torture: ## the power cut at every write of updates, TORTURE times each (default 2000)
+	$(GO) test -count=1 -v -timeout 60m -run '^TestEveryCut$$' ./internal/update/slot -args -torture $(TORTURE)
 
 FUZZTIME ?= 30s
 fuzz: ## every fuzz target for FUZZTIME (default 30s)

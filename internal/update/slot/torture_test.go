@@ -14,7 +14,7 @@ import (
 	"github.com/smartcore-ireland/hems/internal/update/slot"
 )
 
-var torture = flag.Int("torture", 60, "states of the disk that TestEveryCut makes up for each time until a sync")
+var torture = flag.Int("torture", 30, "states of the disk that TestEveryCut makes up for each time until a sync")
 
 // state is a card whose writes are replayed one by one: what is on the disk for
 // certain, and what was written since the last sync of its part.
