@@ -12,7 +12,7 @@ UI      := internal/gateway/ui
 VERSION := $(shell git describe --always --dirty 2>/dev/null || echo unversioned)
 LDFLAGS := -s -w -X github.com/smartcore-ireland/hems/appliance.Version=$(VERSION)
 IMAGE   := build/hems.img
-PROGRAMS := hems hems-broker hems-gateway hems-metrics hems-simulator hems-zigbee
+PROGRAMS := hems hems-broker hems-gateway hems-manager hems-metrics hems-simulator hems-zigbee
 export CGO_ENABLED := 0
 
 .PHONY: help run build ui image vm test lint unit e2e vmtest interop bench torture fuzz clean

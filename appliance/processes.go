@@ -38,6 +38,9 @@ var Processes = []Process{
 		Keeps: []Kept{storeKept}},
 	{Name: "hems-gateway", User: "gateway", Dir: "gateway", Sections: []string{"home", "gateway"},
 		Keeps: []Kept{gatewayKept}},
+	// It reads hems.yaml for itself: it may neither wait for its correction, being
+	// what corrects it, nor begin anew in the middle of an update.
+	{Name: "hems-manager", User: "manager", Dir: "manager"},
 }
 
 // PersonUser is the MQTT user of the householder: mosquitto_sub, Home

@@ -93,8 +93,11 @@ func (p Process) awaitChange(ctx context.Context, env Env, cfg Config, every tim
 }
 
 // loadConfig loads hems.yaml; the error is what is wrong in the sections that
-// the process needs.
+// the process needs. One that needs none is told nothing of the file.
 func (p Process) loadConfig(env Env) (Config, error) {
+	if len(p.Sections) == 0 {
+		return DefaultConfig(), nil
+	}
 	cfg, problems, err := LoadConfig(env.Path(ConfigFile))
 	if err == nil {
 		err = problems.In(p.Sections...)

@@ -27,7 +27,8 @@ func DefaultUsers() map[string]Access {
 				"zigbee2mqtt/bridge/request/#", "zigbee2mqtt/+/set", "zigbee2mqtt/+/get", "hems/gateway/#",
 			},
 		},
-		"home": {Read: everything, Write: []string{"#"}, Deny: []string{"hems/#"}},
+		"manager": {Read: everything, Write: []string{"hems/manager/#"}},
+		"home":    {Read: everything, Write: []string{"#"}, Deny: []string{"hems/#"}},
 	}
 }
 

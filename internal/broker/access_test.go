@@ -34,6 +34,12 @@ func TestAccessLists(t *testing.T) {
 			noWrite: []string{"zigbee2mqtt/lamp", "zigbee2mqtt/bridge/state", "zigbee2mqtt/a/b/set", "homeassistant/status", "hems/zigbee/health"},
 		},
 		{
+			user:    "manager",
+			write:   []string{"hems/manager/health", "hems/manager/probe"},
+			read:    []string{"#", "hems/+/health", "zigbee2mqtt/#"},
+			noWrite: []string{"zigbee2mqtt/bridge/request/restart", "hems/zigbee/health", "homeassistant/status"},
+		},
+		{
 			user:    "home",
 			write:   []string{"homeassistant/status", "zigbee2mqtt/bridge/request/permit_join", "zigbee2mqtt/lamp/set", "shelly/x/status", "/"},
 			read:    []string{"#", "$SYS/#", "hems/+/health"},

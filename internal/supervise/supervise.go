@@ -1,5 +1,6 @@
-// Package supervise keeps child processes running the way gokrazy's init does:
-// started together, started again a second after they end, stopped together.
+// Package supervise keeps child processes running the way the appliance does:
+// started together, started again a second after they end, held back where they
+// keep ending, stopped together.
 // It is what "make run" has in init's place. It knows processes and signals and
 // must never know what a process does.
 package supervise
@@ -15,6 +16,8 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"github.com/smartcore-ireland/hems/internal/crashloop"
 )
 
 // Process is one child to keep running.
@@ -60,16 +63,23 @@ func (s *Supervisor) keep(ctx context.Context, p Process) {
 	if delay == 0 {
 		delay = time.Second
 	}
+	var loop crashloop.Loop
 	for {
 		err := s.once(ctx, p)
 		if ctx.Err() != nil {
 			return
 		}
-		s.Log.Warn("process ended, starting it again", "process", p.Name, "result", result(err), "in", delay)
+		wait := delay
+		if hold := loop.Restarted(time.Now()); hold > 0 {
+			wait = max(wait, hold)
+			s.Log.Error("process keeps ending and is held back", "process", p.Name, "result", result(err), "restarts", loop.Restarts(), "for", wait)
+		} else {
+			s.Log.Warn("process ended, starting it again", "process", p.Name, "result", result(err), "in", wait)
+		}
 		select {
 		case <-ctx.Done():
 			return
-		case <-time.After(delay):
+		case <-time.After(wait):
 		}
 	}
 }

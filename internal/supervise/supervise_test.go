@@ -112,6 +112,29 @@ func TestRestartsAfterAKill(t *testing.T) {
 	await(t, done, "Run to return")
 }
 
+func TestACrashLoopIsHeldBack(t *testing.T) {
+	pids := make(chan int, 8)
+	lines := make(chan string, 8)
+	stop, done := start(t, &Supervisor{
+		RestartDelay: time.Millisecond,
+		Started:      func(_ string, pid int) { pids <- pid },
+		Log:          slog.New(slog.NewTextHandler(logTo{lines}, &slog.HandlerOptions{Level: slog.LevelError})),
+	}, child(t, "end"))
+	for range 6 {
+		await(t, pids, "a start")
+	}
+	if line := await(t, lines, "the hold to be told"); !strings.Contains(line, "keeps ending") || !strings.Contains(line, "for=10s") {
+		t.Errorf("told %q, want that it is held back for 10 s", line)
+	}
+	select {
+	case <-pids:
+		t.Error("started while it is held back")
+	default:
+	}
+	stop()
+	await(t, done, "Run to return although a process is held back")
+}
+
 func TestKillsWhatDoesNotStop(t *testing.T) {
 	lines := make(chan string, 8)
 	stop, done := start(t, &Supervisor{

@@ -13,7 +13,7 @@ import (
 // and what to do.
 type Health struct {
 	OK      bool   `json:"ok"`
-	Part    string `json:"part,omitempty"`    // the first failing part: "broker", "zigbee", "metrics", "store", "meter"
+	Part    string `json:"part,omitempty"`    // the first failing part: "broker", "zigbee", "metrics", "manager", "store", "meter"
 	Message string `json:"message,omitempty"` // a sentence for a householder
 	Hint    string `json:"hint,omitempty"`    // what to do about it
 	Detail  string `json:"detail,omitempty"`  // the technical side of it, for who opens it
@@ -46,7 +46,7 @@ func (m *Model) Health() Health {
 }
 
 // Failing is the first part of the appliance that does not work at this moment,
-// for a monitor: "broker", "zigbee", "metrics", "store", or empty. A meter with
+// for a monitor: "broker", "zigbee", "metrics", "manager", "store", or empty. A meter with
 // a flat battery is not the appliance's fault.
 func (m *Model) Failing() string {
 	m.mu.Lock()
@@ -81,6 +81,11 @@ func (m *Model) wellbeing(now time.Time, patience time.Duration) Health {
 		case r.State != health.OK:
 			return Health{Part: p.name, Message: sentence(r.Message, "Something is wrong with "+p.name+"."), Hint: sentence(r.Hint, ""), Detail: sentence(r.Detail, "")}
 		}
+	}
+	// The manager says what no other process can: the card, programs that keep
+	// ending, an update that came back.
+	if r := m.reports["manager"]; r.State == health.Failing {
+		return Health{Part: "manager", Message: sentence(r.Message, "Something is wrong with the appliance."), Hint: sentence(r.Hint, ""), Detail: sentence(r.Detail, "")}
 	}
 	if m.storeErr != nil && now.Sub(m.storeBad) >= patience {
 		return Health{Part: "store", Message: "The stored readings cannot be read.",

@@ -47,6 +47,19 @@ func TestAHouseholderReadsNoJargon(t *testing.T) {
 			t.Errorf("the detail: got %q, want %q", got, want)
 		}
 	})
+	t.Run("Card", func(t *testing.T) {
+		b := newBench(t)
+		b.well()
+		b.hear("hems/manager/health", `{"state":"failing","message":"the card is nearly full","hint":"use a larger one","detail":"1 %"}`, false)
+		check(t, b.Health(), true)
+		if got := b.Failing(); got != "manager" {
+			t.Errorf("failing: %q, want the manager's own", got)
+		}
+		b.hear("hems/manager/health", `{"state":"offline"}`, false)
+		if h := b.Health(); h.Part == "manager" {
+			t.Errorf("a manager that is started again is told: %+v", h)
+		}
+	})
 	t.Run("Meter", func(t *testing.T) {
 		b := newBench(t)
 		b.announce("meter", "0x1")
