@@ -6,14 +6,9 @@ import (
 	"context"
 
 	"github.com/smartcore-ireland/hems/appliance"
+	"github.com/smartcore-ireland/hems/internal/boot/keeper"
 	"github.com/smartcore-ireland/hems/internal/manager"
 	"github.com/smartcore-ireland/hems/internal/mqttclient"
-)
-
-// The users of a card that the manager has to do with.
-const (
-	zigbeeUID  = 902
-	gatewayUID = 904
 )
 
 // Run manages until ctx ends.
@@ -41,7 +36,9 @@ func Run(ctx context.Context, env appliance.Env, _ appliance.Config) error {
 		}
 	}
 	if env.Card {
-		o.GatewayUID, o.ZigbeeUID = gatewayUID, zigbeeUID
+		o.GatewayUID = appliance.UserOf("hems-gateway").ID
+		o.ZigbeeUID = appliance.UserOf("hems-zigbee").ID
+		o.Tell = func(word string) error { return keeper.Tell(env.Runtime, word) }
 	}
 	m, err := manager.New(o)
 	if err != nil {

@@ -47,6 +47,11 @@ func (s *settings) config() appliance.Config {
 		s.env.Log.Warn("hems.yaml is not right", "err", err)
 	}
 	s.seen, s.read = info, true
+	if s.env.Card { // whoever wrote it may have left it to root, and a token too
+		if err := s.env.TakeOver(manager.Self, "hems-metrics"); err != nil {
+			s.env.Log.Error("not everything on the card has its right owner", "err", err)
+		}
+	}
 	return s.cfg
 }
 

@@ -6,17 +6,17 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+
+	"github.com/smartcore-ireland/hems/internal/reply"
 )
 
 // problem is an answer that says no.
 type problem struct {
-	status int
-	Code   string `json:"code"`  // a word for programs
-	Text   string `json:"error"` // a lower-case sentence for people
-	Hint   string `json:"hint,omitempty"`
+	status           int    // of HTTP
+	code, text, hint string // as reply.Refusal has them
 }
 
-func (p *problem) Error() string { return p.Text }
+func (p *problem) Error() string { return p.text }
 
 // fail answers with what is wrong. Only a problem says more than that something
 // went wrong, for what others say may hold what is nobody's business.
@@ -25,19 +25,7 @@ func fail(w http.ResponseWriter, err error) {
 	if !errors.As(err, &p) {
 		p = &problem{http.StatusInternalServerError, "internal", "something went wrong in the manager", "look at its last lines in the logs"}
 	}
-	answer(w, p.status, p)
-}
-
-// answer sends v as JSON. An error of sending is the asker's.
-func answer(w http.ResponseWriter, status int, v any) {
-	b, err := json.Marshal(v)
-	if err != nil { // what is answered always marshals
-		panic(err)
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("Cache-Control", "no-store")
-	w.WriteHeader(status)
-	_, _ = w.Write(append(b, '\n'))
+	reply.Refuse(w, p.status, reply.Refusal{Code: p.code, Error: p.text, Hint: p.hint})
 }
 
 // maxAsked bounds the JSON body of a request, in bytes.

@@ -2,8 +2,12 @@ package manager
 
 import (
 	"context"
+	"errors"
+	"io/fs"
 	"time"
 
+	"github.com/smartcore-ireland/hems/internal/boot/keeper"
+	"github.com/smartcore-ireland/hems/internal/boot/report"
 	"github.com/smartcore-ireland/hems/internal/health"
 	"github.com/smartcore-ireland/hems/internal/manager/board"
 	"github.com/smartcore-ireland/hems/internal/manager/tree"
@@ -64,7 +68,9 @@ func (m *Manager) look(now time.Time) facts {
 		f.metricsNote = r
 	}
 	var err error
-	if f.boot, f.booted, err = readBoot(m.o.Runtime); err != nil {
+	f.boot, err = report.Read(m.o.Runtime)
+	f.booted = err == nil
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		m.log.Debug("boot.json", "err", err)
 	}
 	if f.clock, err = readClock(m.o.Runtime); err != nil {
@@ -108,7 +114,7 @@ func (m *Manager) feed() {
 	if !m.o.Card || m.o.Tell == nil {
 		return
 	}
-	err := m.o.Tell("alive")
+	err := m.o.Tell(keeper.Alive)
 	if err != nil && m.keeper == nil {
 		m.log.Warn("the watchdog's keeper does not hear", "err", err)
 	}

@@ -3,6 +3,7 @@ package manager
 import (
 	"time"
 
+	"github.com/smartcore-ireland/hems/internal/boot/report"
 	"github.com/smartcore-ireland/hems/internal/health"
 	"github.com/smartcore-ireland/hems/internal/manager/board"
 	"github.com/smartcore-ireland/hems/internal/manager/services"
@@ -18,7 +19,7 @@ type facts struct {
 	metricsNote            health.Report // what hems-metrics says beside being well
 	reading                time.Time     // the last one; zero: none yet
 
-	boot      boot
+	boot      report.Boot
 	booted    bool // boot.json is there
 	space     board.Space
 	spaceErr  error

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/smartcore-ireland/hems/internal/boot/report"
 	"github.com/smartcore-ireland/hems/internal/health"
 	"github.com/smartcore-ireland/hems/internal/manager/tree"
 )
@@ -84,10 +85,10 @@ func (f facts) perm() *tree.Node {
 	if f.booted {
 		p := f.boot.Perm
 		switch p.State {
-		case "ok":
-		case "repaired":
+		case report.OK:
+		case report.Repaired:
 			n.State = tree.Note
-		default: // "memory", "readonly", "errors"
+		default: // it is not kept, or will not be
 			n.State = tree.Failing
 		}
 		if n.State != "" {

@@ -21,6 +21,7 @@ import (
 	"github.com/smartcore-ireland/hems/internal/manager/gokrazy/gokrazytest"
 	"github.com/smartcore-ireland/hems/internal/manager/tree"
 	"github.com/smartcore-ireland/hems/internal/mqttclient"
+	"github.com/smartcore-ireland/hems/internal/reply"
 )
 
 // bench is a manager among real neighbours: a broker, an init, a dashboard, a
@@ -259,8 +260,8 @@ func TestAmongItsNeighbours(t *testing.T) {
 			{"POST", "/v1/restart", `{"process":"ntp"}`, 404, "no_process"},
 		} {
 			status, text := b.ask(tt.method, tt.path, tt.body)
-			var p problem
-			if err := json.Unmarshal([]byte(text), &p); err != nil || status != tt.status || p.Code != tt.code || p.Text == "" {
+			var p reply.Refusal
+			if err := json.Unmarshal([]byte(text), &p); err != nil || status != tt.status || p.Code != tt.code || p.Error == "" {
 				t.Errorf("%s %s: %d %s, want %d %s", tt.method, tt.path, status, text, tt.status, tt.code)
 			}
 		}

@@ -2,7 +2,6 @@ package manager
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -11,10 +10,12 @@ import (
 	"strings"
 	"time"
 
+	"github.com/smartcore-ireland/hems/internal/boot/report"
 	"github.com/smartcore-ireland/hems/internal/manager/board"
 	"github.com/smartcore-ireland/hems/internal/manager/journal"
 	"github.com/smartcore-ireland/hems/internal/manager/services"
 	"github.com/smartcore-ireland/hems/internal/manager/tree"
+	"github.com/smartcore-ireland/hems/internal/reply"
 )
 
 // routes are the manager's own and those of Options.Handlers.
@@ -57,26 +58,26 @@ func (m *Manager) getHealth(w http.ResponseWriter, _ *http.Request) error {
 	if c == nil {
 		return errEarly
 	}
-	answer(w, http.StatusOK, tree.Tell(c.root, c.facts.now))
+	reply.JSON(w, http.StatusOK, tree.Tell(c.root, c.facts.now))
 	return nil
 }
 
 // system is the answer to GET /v1/system.
 type system struct {
-	Version   string          `json:"version"`
-	Built     time.Time       `json:"built,omitzero"`
-	Board     string          `json:"board"`
-	Model     string          `json:"model"`
-	Kind      string          `json:"kind"` // "card" or "development"
-	Slot      string          `json:"slot"`
-	Committed string          `json:"committed"`
-	Trial     bool            `json:"trial"`
-	Other     *otherSlot      `json:"other,omitempty"`
-	HostName  string          `json:"host_name"`
-	Boot      json.RawMessage `json:"boot,omitempty"`
-	Perm      systemPerm      `json:"perm"`
-	Clock     clock           `json:"clock"`
-	Developer bool            `json:"developer"`
+	Version   string       `json:"version"`
+	Built     time.Time    `json:"built,omitzero"`
+	Board     string       `json:"board"`
+	Model     string       `json:"model"`
+	Kind      string       `json:"kind"` // "card" or "development"
+	Slot      string       `json:"slot"`
+	Committed string       `json:"committed"`
+	Trial     bool         `json:"trial"`
+	Other     *otherSlot   `json:"other,omitempty"`
+	HostName  string       `json:"host_name"`
+	Boot      *report.Boot `json:"boot,omitempty"`
+	Perm      systemPerm   `json:"perm"`
+	Clock     clock        `json:"clock"`
+	Developer bool         `json:"developer"`
 }
 
 // otherSlot is the system that does not run.
@@ -87,9 +88,9 @@ type otherSlot struct {
 }
 
 type systemPerm struct {
-	State string `json:"state"`
-	Total int64  `json:"total_bytes"`
-	Free  int64  `json:"free_bytes"`
+	State report.State `json:"state"`
+	Total int64        `json:"total_bytes"`
+	Free  int64        `json:"free_bytes"`
 }
 
 func (m *Manager) getSystem(w http.ResponseWriter, _ *http.Request) error {
@@ -101,7 +102,7 @@ func (m *Manager) getSystem(w http.ResponseWriter, _ *http.Request) error {
 	s := system{
 		Version: m.o.Version, Built: f.built, Board: m.o.Board, Model: board.Model(m.o.Root), Kind: "development",
 		HostName:  board.HostName(),
-		Perm:      systemPerm{"ok", f.space.Total, f.space.Free},
+		Perm:      systemPerm{report.OK, f.space.Total, f.space.Free},
 		Clock:     f.clock,
 		Developer: f.developer,
 	}
@@ -110,9 +111,9 @@ func (m *Manager) getSystem(w http.ResponseWriter, _ *http.Request) error {
 	}
 	if f.booted {
 		s.Slot, s.Committed, s.Trial = f.boot.Slot, f.boot.Committed, f.boot.Trial
-		s.Boot, s.Perm.State = f.boot.text, f.boot.Perm.State
+		s.Boot, s.Perm.State = &f.boot, f.boot.Perm.State
 	}
-	answer(w, http.StatusOK, s)
+	reply.JSON(w, http.StatusOK, s)
 	return nil
 }
 
@@ -186,7 +187,7 @@ func (m *Manager) postRestart(w http.ResponseWriter, r *http.Request) error {
 	name := m.program(ask.Process)
 	switch {
 	case name == Self:
-		answer(w, http.StatusAccepted, struct{}{})
+		reply.JSON(w, http.StatusAccepted, struct{}{})
 		m.leave(errors.New("ending to be started again, as asked"))
 		return nil
 	case !slices.Contains(m.o.Programs, name):
@@ -203,7 +204,7 @@ func (m *Manager) postRestart(w http.ResponseWriter, r *http.Request) error {
 		}
 		return &problem{http.StatusBadGateway, "not_restarted", err.Error(), "restart the appliance"}
 	}
-	answer(w, http.StatusOK, struct{}{})
+	reply.JSON(w, http.StatusOK, struct{}{})
 	return nil
 }
 
@@ -211,7 +212,7 @@ func (m *Manager) postReboot(w http.ResponseWriter, _ *http.Request) error {
 	if !m.o.Card {
 		return errDevelopment(`end "hems run" and start it again`)
 	}
-	answer(w, http.StatusAccepted, struct{}{})
+	reply.JSON(w, http.StatusAccepted, struct{}{})
 	m.End("", "somebody asked for it")
 	return nil
 }

@@ -1,0 +1,44 @@
+package manager
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+)
+
+// maxClock bounds clock.json, in bytes.
+const maxClock = 64 << 10
+
+// clock is whether the time is a time server's since the start, as clock.json of
+// the runtime directory tells it.
+type clock struct {
+	Synchronised bool      `json:"synchronised"`
+	Source       string    `json:"source,omitempty"`
+	At           time.Time `json:"at,omitzero"`
+}
+
+// readClock reads clock.json, which is there only once the time is a server's.
+func readClock(runtime string) (c clock, err error) {
+	f, err := os.Open(filepath.Join(runtime, "clock.json"))
+	if errors.Is(err, fs.ErrNotExist) {
+		return clock{}, nil
+	}
+	var text []byte
+	if err == nil {
+		defer f.Close()
+		text, err = io.ReadAll(io.LimitReader(f, maxClock))
+	}
+	if err == nil {
+		err = json.Unmarshal(text, &c)
+	}
+	if err != nil {
+		return clock{}, fmt.Errorf("reading clock.json: %w", err)
+	}
+	c.Synchronised = true
+	return c, nil
+}
