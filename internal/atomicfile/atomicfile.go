@@ -4,9 +4,11 @@
 package atomicfile
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
+	"syscall"
 )
 
 // Write replaces the file at path with data and mode perm: a temporary file in
@@ -20,6 +22,36 @@ func Write(path string, data []byte, perm os.FileMode) error {
 		return fmt.Errorf("writing %s: %w", path, err)
 	}
 	if err := os.Rename(tmp, path); err != nil {
+		os.Remove(tmp)
+		return fmt.Errorf("writing %s: %w", path, err)
+	}
+	if err := syncDir(dir); err != nil {
+		return fmt.Errorf("writing %s: %w", path, err)
+	}
+	return nil
+}
+
+// Replace is Write for a file that may be somebody else's: one that is there
+// keeps its owner, group and mode; perm is for one that is not.
+func Replace(path string, data []byte, perm os.FileMode) error {
+	var like syscall.Stat_t
+	err := syscall.Lstat(path, &like)
+	if errors.Is(err, os.ErrNotExist) || err == nil && like.Mode&syscall.S_IFMT != syscall.S_IFREG {
+		return Write(path, data, perm)
+	}
+	if err != nil {
+		return fmt.Errorf("writing %s: %w", path, err)
+	}
+	dir := filepath.Dir(path)
+	tmp, err := writeTemp(dir, filepath.Base(path), data, os.FileMode(like.Mode&0o777))
+	if err != nil {
+		return fmt.Errorf("writing %s: %w", path, err)
+	}
+	err = os.Chown(tmp, int(like.Uid), int(like.Gid)) // to itself anybody may, to others root
+	if err == nil {
+		err = os.Rename(tmp, path)
+	}
+	if err != nil {
 		os.Remove(tmp)
 		return fmt.Errorf("writing %s: %w", path, err)
 	}

@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"syscall"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -44,6 +45,41 @@ func TestWriteKeepsTheOldContentWhenItFails(t *testing.T) {
 		t.Error("no error although the path is a directory that is not empty")
 	}
 	onlyFile(t, dir, "f")
+}
+
+func TestReplaceKeepsOwnerAndMode(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "f")
+	if err := Replace(path, []byte("first"), 0o640); err != nil {
+		t.Fatal(err)
+	}
+	uid, gid := os.Getuid(), os.Getgid()
+	if uid == 0 { // root gives it away
+		uid, gid = 901, 900
+		if err := os.Chown(path, uid, gid); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Chmod(path, 0o604); err != nil {
+		t.Fatal(err)
+	}
+	if err := Replace(path, []byte("second"), 0o640); err != nil {
+		t.Fatal(err)
+	}
+	fi, err := os.Stat(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	st := fi.Sys().(*syscall.Stat_t)
+	if got, want := fi.Mode().Perm(), os.FileMode(0o604); got != want {
+		t.Errorf("mode %v, want %v", got, want)
+	}
+	if int(st.Uid) != uid || int(st.Gid) != gid {
+		t.Errorf("owner %d:%d, want %d:%d", st.Uid, st.Gid, uid, gid)
+	}
+	if b, err := os.ReadFile(path); err != nil || string(b) != "second" {
+		t.Errorf("content %q, %v", b, err)
+	}
+	onlyFile(t, filepath.Dir(path), "f")
 }
 
 func TestCreateHasOneWinner(t *testing.T) {
