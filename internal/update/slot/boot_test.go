@@ -64,6 +64,58 @@ func TestASlotThatNeverGetsHealthyIsGivenUp(t *testing.T) {
 	}
 }
 
+// TestACutWhileASlotIsGivenUp ends the power after each of the sectors that giving
+// up writes: it is finished at the next start, and told.
+func TestACutWhileASlotIsGivenUp(t *testing.T) {
+	for sectors := range 6 {
+		t.Run(fmt.Sprintf("after %d sectors", sectors), func(t *testing.T) {
+			c := updated(t)
+			for range slot.ProbationBoots - 1 {
+				count(t, c, slot.B)
+			}
+			c.budget = sectors
+			if _, err := c.open(t, slot.B).CountBoot(context.Background()); err == nil {
+				t.Fatal("it was not cut")
+			}
+			c.budget = -1
+			in, _, err := start(&c.parts, firmware.Pi4, false)
+			must(t, err)
+			if in == slot.B { // not given up yet: now it is
+				if got := count(t, c, slot.B); !got.GaveUp {
+					t.Fatalf("the next start: %+v", got)
+				}
+				in, _, err = start(&c.parts, firmware.Pi4, false)
+				must(t, err)
+			}
+			if in != slot.A {
+				t.Fatalf("slot %s boots", in)
+			}
+			if got, want := count(t, c, slot.A), (slot.Boot{Committed: "a", Boots: 1, Returned: "b"}); got != want {
+				t.Errorf("the old slot starts: %+v, want %+v", got, want)
+			}
+		})
+	}
+}
+
+// TestACutWhileASlotIsCommitted: the old one boots, and nothing was given up.
+func TestACutWhileASlotIsCommitted(t *testing.T) {
+	ctx := context.Background()
+	c := newCard(t, newSystem("1.0.0", 9000))
+	k := c.open(t, slot.A)
+	must(t, k.Stage(ctx, slot.B, newSystem("2.0.0", 9000).content(), nil))
+	must(t, k.Arm(ctx, slot.B))
+	c.budget = 1 // the ledger, not config.txt
+	if err := c.open(t, slot.B).Commit(); err == nil {
+		t.Fatal("it was not cut")
+	}
+	c.budget = -1
+	for n := 1; n < 10; n++ {
+		if got, want := count(t, c, slot.A), (slot.Boot{Committed: "a", Boots: n}); got != want {
+			t.Errorf("start %d: %+v, want %+v", n, got, want)
+		}
+	}
+}
+
 func TestAHealthySlotIsNotGivenUp(t *testing.T) {
 	c := updated(t)
 	must(t, c.open(t, slot.B).EndProbation())

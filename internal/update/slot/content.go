@@ -62,13 +62,13 @@ func BootFiles(s Slot, c Content, root Digest) ([]bootpart.File, error) {
 	}
 	var files []bootpart.File
 	trees := 0
-	has := map[string]bool{}
+	has := map[string]bool{} // in lower case, as FAT does not tell A from a
 	for _, f := range c.Boot {
 		if strings.EqualFold(f.Name, CommandLineFile) || strings.EqualFold(f.Name, ManifestFile) {
 			continue
 		}
 		files = append(files, f)
-		has[f.Name] = true
+		has[strings.ToLower(f.Name)] = true
 		if isTree(f.Name) {
 			trees++
 		}
@@ -79,7 +79,7 @@ func BootFiles(s Slot, c Content, root Digest) ([]bootpart.File, error) {
 	if trees == 0 {
 		return nil, errors.New("there is no device tree, *.dtb")
 	}
-	if !has[OverlaysReadme] {
+	if !has[strings.ToLower(OverlaysReadme)] {
 		files = append(files, bootpart.File{Name: OverlaysReadme, Data: []byte("Overlays of this slot. Without this file the firmware does not look here.\n")})
 	}
 	files = append(files, bootpart.File{Name: CommandLineFile, Data: []byte(line)})
@@ -207,8 +207,12 @@ func (c *Card) check(ctx context.Context, s Slot) (Manifest, error) {
 	if err != nil {
 		return m, err
 	}
-	if fi, err := fsys.Stat(s.Dir() + ManifestFile); err != nil || fi.Size() > maxManifest {
-		return m, fmt.Errorf("there is no manifest, or one too long: %w", err)
+	fi, err := fsys.Stat(s.Dir() + ManifestFile)
+	if err != nil {
+		return m, err
+	}
+	if fi.Size() > maxManifest {
+		return m, fmt.Errorf("its manifest has %d bytes", fi.Size())
 	}
 	text, err := fsys.ReadFile(s.Dir() + ManifestFile)
 	if err == nil {
