@@ -9,13 +9,16 @@ MAKEFLAGS += --no-print-directory
 GO      ?= go
 BIN     := build/bin
 UI      := internal/gateway/ui
-VERSION := $(shell git describe --always --dirty 2>/dev/null || echo unversioned)
+# A version orders releases (semver.org): by the number of commits before a
+# release, and by VERSION=0.3.0 for one.
+VERSION := 0.3.0-dev.$(shell git rev-list --count HEAD 2>/dev/null || echo 0)+g$(shell git rev-parse --short=7 HEAD 2>/dev/null || echo 0)$(shell git diff --quiet HEAD 2>/dev/null || echo .dirty)
 LDFLAGS := -s -w -X github.com/smartcore-ireland/hems/appliance.Version=$(VERSION)
 IMAGE   := build/hems.img
+KEYS    := build/keys
 PROGRAMS := hems hems-broker hems-gateway hems-manager hems-metrics hems-simulator hems-zigbee
 export CGO_ENABLED := 0
 
-.PHONY: help run build ui image vm test lint unit e2e vmtest interop bench torture fuzz clean
+.PHONY: help run build ui hems keys image release vm test lint unit e2e vmtest interop bench torture fuzz clean
 
 help: ## show this
 	@grep -E '^[a-z0-9]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -27,11 +30,19 @@ build: ui ## build every program into build/bin
 	@mkdir -p $(BIN)
 	@.ci/progress build $(GO) build -v -trimpath -ldflags '$(LDFLAGS)' -o $(BIN)/ $(PROGRAMS:%=./cmd/%)
 
-image: ui build/gok ## build the SD card's image for the Raspberry Pi, build/hems.img
-	@PATH="$$PATH:/usr/sbin:/sbin" .ci/need mkfs.ext4=e2fsprogs
+hems: ui
 	@mkdir -p $(BIN)
-	@.ci/progress "image: this machine's side" $(GO) build -v -trimpath -ldflags '$(LDFLAGS)' -o $(BIN)/ ./cmd/hems
-	@$(BIN)/hems image -gok build/gok -o $(IMAGE)
+	@.ci/progress "this machine's side" $(GO) build -v -trimpath -ldflags '$(LDFLAGS)' -o $(BIN)/ ./cmd/hems
+
+keys: hems ## make the keys that sign releases, build/keys, unless they are there ("make clean" keeps them)
+	@test -e $(KEYS)/signing.pem || $(BIN)/hems keys new $(KEYS)
+
+image: hems keys build/gok ## build the SD card's image for the Raspberry Pi, build/hems.img
+	@PATH="$$PATH:/usr/sbin:/sbin" .ci/need mkfs.ext4=e2fsprogs
+	@$(BIN)/hems image -gok build/gok -keys $(KEYS) -o $(IMAGE)
+
+release: image ## build a signed release for cards in use, build/hems-VERSION.hems (VERSION=0.3.0 NOTES="what is new")
+	@$(BIN)/hems release -image $(IMAGE) -keys $(KEYS) -notes "$${NOTES:-}"
 
 build/gok: image/gok/go.mod image/gok/go.sum
 	@mkdir -p build
@@ -101,5 +112,7 @@ fuzz: ## every fuzz target for FUZZTIME (default 30s)
 		done; \
 	done
 
-clean: ## remove what was built (the data in ./run stays)
-	rm -rf build $(UI)/node_modules $(UI)/dist/*
+clean: ## remove what was built (the data in ./run and the keys in build/keys stay)
+	@mkdir -p build
+	find build -mindepth 1 -maxdepth 1 ! -path $(KEYS) -exec rm -rf {} +
+	rm -rf $(UI)/node_modules $(UI)/dist/*

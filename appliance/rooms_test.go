@@ -62,6 +62,8 @@ var rules = []rule{
 	{room: "internal/update/sign", only: []string{"internal/update/refusal"}, reason: "who signed, not what was signed"},
 	{room: "internal/update/bundle", only: []string{"internal/update/refusal", "internal/update/sign"},
 		reason: "what a release is, not where it is installed or how it came"},
+	{room: "internal/update/release", only: []string{"internal/update/bundle", "internal/update/sign", "internal/update/bootpart", "internal/disk", "internal/atomicfile"},
+		reason: "the maker's side: images and keys, never a running appliance"},
 	{room: "internal/update/gokproto", only: []string{"internal/update/refusal", "internal/update/bootpart"},
 		reason: "what gok sends, not how it is installed"},
 	{room: "internal/update/bootpart", only: nothing, never: []string{"net"}, reason: "a file system, not what a card boots from it"},

@@ -25,6 +25,7 @@ const usage = `usage: hems run [-dongle DEVICE] [-data DIR]
        hems flash [-image FILE] [-force] [-yes] [-host-name NAME] [-time-zone ZONE]
                   [-tailnet-key FILE] [-claim | -claim-code FILE] DISK
        hems vm [-image FILE] [-data DIR] [-words WORDS]
+       hems keys new|certify, hems release
        hems version
 
 hems run starts the whole appliance on this machine: the real programs beside
@@ -58,6 +59,9 @@ until Ctrl-C. The next start goes on with the same copy.
   -image    the image (default build/hems.img)
   -data     the directory of the copy (default $HEMS_DATA, then build/vm)
   -words    further words for the kernel's command line
+
+hems keys and hems release make signed releases for cards in use: see "hems
+release -h".
 
 HEMS_PORT_BASE=20000 moves the ports (dashboard 20000, MQTT 20004), so that
 several can run side by side. HEMS_LISTEN=0.0.0.0 lets other machines in; the
@@ -102,6 +106,10 @@ func (c *command) dispatch(ctx context.Context, args []string) error {
 		return c.flash(ctx, args[1:])
 	case "vm":
 		return c.vm(ctx, args[1:])
+	case "keys":
+		return c.keys(args[1:])
+	case "release":
+		return c.release(args[1:])
 	case "version":
 		fmt.Fprintln(c.stdout, appliance.Version)
 		return nil
