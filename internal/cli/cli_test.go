@@ -2,6 +2,7 @@ package cli
 
 import (
 	"bytes"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -45,6 +46,40 @@ func TestCommandLine(t *testing.T) {
 			got.Stdout, got.Stderr = begins(stdout, tt.want.Stdout), begins(stderr, tt.want.Stderr)
 			if diff := cmp.Diff(tt.want, got); diff != "" {
 				t.Errorf("result (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+// TestKeys goes the way of a team whose root key is kept elsewhere.
+func TestKeys(t *testing.T) {
+	ours, theirs := filepath.Join(t.TempDir(), "ours"), filepath.Join(t.TempDir(), "theirs")
+	for _, tt := range []struct {
+		name   string
+		args   []string
+		status int
+		said   string // part of what is printed
+	}{
+		{"NoVerb", []string{"keys"}, 2, "usage: hems keys new"},
+		{"OtherVerb", []string{"keys", "cut"}, 2, "usage: hems keys new"},
+		{"Help", []string{"keys", "new", "-h"}, 0, "usage: hems keys new"},
+		{"NoDirectory", []string{"keys", "new"}, 2, "error: name the directory"},
+		{"New", []string{"keys", "new", "-name", "us", ours}, 0, "keep " + ours + "/root.pem offline"},
+		{"NewAgain", []string{"keys", "new", ours}, 1, "is there already and is not replaced"},
+		{"Signing", []string{"keys", "new", "-signing", theirs}, 0, "next: give " + theirs + "/signing.pub.pem to the owner of a root key"},
+		{"NoRoot", []string{"keys", "certify", theirs + "/signing.pub.pem"}, 2, "error: the root key is missing"},
+		{"NoKey", []string{"keys", "certify", "-root", ours + "/root.pem"}, 2, "error: name the signing key's public half"},
+		{"WrongLevel", []string{"keys", "certify", "-root", ours + "/signing.pem", theirs + "/signing.pub.pem"}, 1, "a key is used at the wrong level"},
+		{"Certify", []string{"keys", "certify", "-root", ours + "/root.pem", "-name", "them", theirs + "/signing.pub.pem"}, 0, `as "them": ` + theirs + "/signing.cert.pem"},
+		{"ReleaseOfNoImage", []string{"release", "-image", "/nowhere/hems.img", "-keys", theirs}, 1, `build it with "make image"`},
+		{"ReleaseWithoutKeys", []string{"release", "-keys", "/nowhere"}, 1, `make one with "hems keys new /nowhere"`},
+		{"ReleaseWithAWordTooMany", []string{"release", "now"}, 2, `"now" is one word too many`},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			var out bytes.Buffer
+			status := Main(t.Context(), tt.args, func(string) string { return "" }, &out, &out)
+			if status != tt.status || !strings.Contains(out.String(), tt.said) {
+				t.Errorf("status %d, want %d; said %q, want %q", status, tt.status, out.String(), tt.said)
 			}
 		})
 	}
