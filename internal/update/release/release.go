@@ -156,6 +156,10 @@ func bootFiles(boot io.ReaderAt) ([]bundle.Source, string, error) {
 	if err != nil {
 		return nil, "", err
 	}
+	line, err := fs.ReadFile(slot, "cmdline.txt")
+	if err != nil {
+		return nil, "", fmt.Errorf("there is no system in slot a: %w", err)
+	}
 	var files []bundle.Source
 	err = fs.WalkDir(slot, ".", func(name string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() || own[name] {
@@ -168,10 +172,6 @@ func bootFiles(boot io.ReaderAt) ([]bundle.Source, string, error) {
 		files = append(files, bundle.Source{Name: "boot/" + name, Size: info.Size(), Open: func() (io.ReadCloser, error) { return slot.Open(name) }})
 		return nil
 	})
-	if err != nil {
-		return nil, "", err
-	}
-	line, err := fs.ReadFile(slot, "cmdline.txt")
 	if err != nil {
 		return nil, "", err
 	}

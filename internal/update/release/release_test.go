@@ -221,7 +221,7 @@ func TestAReleaseIsRefused(t *testing.T) {
 		{"NoRoot", Release{Image: card(t, slotFiles(), nil), Keys: good}, "the root partition has no SquashFS"},
 		{"RootLongerThanItsPartition", Release{Image: card(t, slotFiles(), squash(rootSize+1)), Keys: good}, "the root partition has no SquashFS"},
 		{"NoKernel", Release{Image: without("vmlinuz.gz"), Keys: good}, "it does not list a kernel"},
-		{"NoCommandLine", Release{Image: without("cmdline.txt"), Keys: good}, "cmdline.txt: file does not exist"},
+		{"NoCommandLine", Release{Image: without("cmdline.txt"), Keys: good}, "there is no system in slot a: open cmdline.txt: file does not exist"},
 		{"NoVersion", Release{Image: card(t, append(slotFiles()[:4], bootpart.File{Name: "cmdline.txt", Data: []byte("x")}), squash(9000)), Keys: good}, `the version "" is not one such as 1.2.3`},
 		{"OtherVersion", Release{Image: image, Version: "newest", Keys: good}, `the version "newest" is not one such as 1.2.3`},
 		{"NoKeys", Release{Image: image, Keys: "/nowhere/keys"}, `make one with "hems keys new /nowhere/keys"`},
