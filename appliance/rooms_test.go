@@ -82,6 +82,7 @@ var rules = []rule{
 		reason: "a text and its history, not what its keys mean or who asks"},
 	{room: "internal/hemsyaml/api", only: []string{"internal/hemsyaml", "internal/reply"}, reason: "requests about a text, not what it says"},
 	{room: "internal/reply", only: nothing, reason: "the form of an answer, not what it is about"},
+	{room: "internal/clock", only: []string{"internal/atomicfile"}, reason: "the time, whoever reads it"},
 	{room: "internal/privilege", only: nothing, reason: "ids and capabilities, not who the users are"},
 	{room: "internal/supervise", only: []string{"internal/crashloop"}, reason: "processes, not what they do"},
 	{room: "internal/crashloop", only: nothing, reason: "times, whatever ends at them"},
