@@ -56,7 +56,7 @@ var rules = []rule{
 	{room: "internal/simulator/...", never: []string{"internal/zigbee/...", "internal/mqttclient", "internal/discovery"},
 		reason: "it speaks only the wire, so that it can be checked by other coordinators"},
 	{room: "image/flash", only: nothing, reason: "disks and bytes, not what the image holds"},
-	{room: "image", only: []string{"image/firmware", "internal/disk", "internal/update/bootpart", "internal/update/slot"}, reason: "a card and a machine that boots it, not what runs on them"},
+	{room: "image", only: []string{"image/firmware", "internal/disk", "internal/update/bootpart", "internal/update/gokproto", "internal/update/slot"}, reason: "a card and a machine that boots it, not what runs on them"},
 	{room: "image/firmware", only: nothing, reason: "the Raspberry Pi's documentation, not who wrote the files"},
 	{room: "internal/update/refusal", only: nothing, reason: "how to say no, not to what"},
 	{room: "internal/update/sign", only: []string{"internal/update/refusal"}, reason: "who signed, not what was signed"},

@@ -1,6 +1,7 @@
 package image
 
 import (
+	"compress/gzip"
 	"context"
 	"encoding/json"
 	"errors"
@@ -15,8 +16,9 @@ import (
 )
 
 // cardSize is the size of the image in bytes: what any card of 2 GB or more
-// takes. /perm gets the rest of it, 944 MiB.
-const cardSize = 2 << 30
+// takes. /perm gets the rest of it, 224 MiB, and the rest of the card when it is
+// first booted.
+const cardSize = 1328 << 20
 
 // Build is what an image is made of.
 type Build struct {
@@ -80,6 +82,10 @@ func (b Build) Run(ctx context.Context) error {
 	if err := pack(ctx, gok, parent, checkout, part, out+".log", env); err != nil {
 		return err
 	}
+	fmt.Fprintln(b.Progress, "image: making the slots")
+	if err := makeSlots(ctx, part, b.Version); err != nil {
+		return err
+	}
 	fmt.Fprintln(b.Progress, "image: making /perm")
 	if err := makePerm(ctx, part); err != nil {
 		return err
@@ -94,8 +100,51 @@ func (b Build) Run(ctx context.Context) error {
 	if err := os.Rename(part, out); err != nil {
 		return fmt.Errorf("finishing the image: %w", err)
 	}
-	fmt.Fprintf(b.Progress, "image: %s is ready after %.0f s\n", b.Output, time.Since(began).Seconds())
+	packed, err := packedSize(ctx, out)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(b.Progress, "image: %s is ready after %.0f s: %.0f MB on the card, %.0f MB packed (gzip -1)\n",
+		b.Output, time.Since(began).Seconds(), cardSize/1e6, float64(packed)/1e6)
 	return nil
+}
+
+// packedSize is how long an image is that is sent somewhere, in bytes.
+func packedSize(ctx context.Context, file string) (int64, error) {
+	f, err := os.Open(file)
+	if err != nil {
+		return 0, fmt.Errorf("measuring the image: %w", err)
+	}
+	defer f.Close()
+	var n counter
+	z, err := gzip.NewWriterLevel(&n, gzip.BestSpeed)
+	if err == nil {
+		_, err = io.Copy(z, &while{ctx, f})
+	}
+	if err == nil {
+		err = z.Close()
+	}
+	if err != nil {
+		return 0, fmt.Errorf("measuring the image: %w", err)
+	}
+	return int64(n), nil
+}
+
+type counter int64
+
+func (c *counter) Write(b []byte) (int, error) { *c += counter(len(b)); return len(b), nil }
+
+// while reads as long as a context lasts.
+type while struct {
+	ctx context.Context
+	r   io.Reader
+}
+
+func (w *while) Read(b []byte) (int, error) {
+	if err := w.ctx.Err(); err != nil {
+		return 0, err
+	}
+	return w.r.Read(b)
 }
 
 // environ is what the Go tool and gok run with: config.json's variables, flags

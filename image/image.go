@@ -3,10 +3,12 @@
 // QEMU's command line. It must never know what the appliance's processes do, nor
 // what their files hold.
 //
-// The card has gokrazy's layout, under a GPT: a boot partition (FAT: firmware,
-// kernel, cmdline.txt), two root partitions (SquashFS, one in use), and /perm
-// (ext4), which alone is ever written by the running appliance. Nothing in the
-// image is secret or a password: whatever must be, the first boot makes.
+// The card has gokrazy's partitions, under a GPT: a boot partition with two slots
+// (FAT: firmware, and in each slot a kernel, device trees and a command line),
+// two root partitions (SquashFS, one of each slot), and /perm (ext4), which alone
+// is written by the running appliance but for an update. The image has a system in
+// slot a; slot b is empty. Nothing in it is secret or a password: whatever must
+// be, the first boot makes.
 //
 // Everything is done on ordinary files by an ordinary user: no loop device, no
 // mount.
@@ -16,7 +18,6 @@ import (
 	"bytes"
 	"context"
 	"fmt"
-	"io"
 	"os"
 	"os/exec"
 	"strings"
@@ -26,8 +27,10 @@ import (
 
 // The partitions of the card, by their place in the table.
 const (
-	partBoot = 0
-	partPerm = 3
+	partBoot  = 0
+	partRootA = 1
+	partRootB = 2
+	partPerm  = 3
 )
 
 // packages names the Debian package of each tool.
@@ -71,8 +74,7 @@ func bootFS(disk *os.File) (*bootpart.FS, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := parts[partBoot]
-	files, err := bootpart.Open(io.NewSectionReader(disk, p.offset, p.size))
+	files, err := bootpart.Open(stretch{disk, parts[partBoot]})
 	if err != nil {
 		return nil, fmt.Errorf("reading the boot partition of %s: %w", disk.Name(), err)
 	}

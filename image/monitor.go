@@ -31,13 +31,16 @@ type monitor struct {
 	events map[string]string // event to its reason or action
 }
 
-// newMonitor begins to follow a machine; it ends with the connection.
+// newMonitor begins to follow a machine that waits for it (-S), and lets it go; it
+// ends with the connection.
 func newMonitor(conn io.ReadWriter) *monitor {
 	m := &monitor{conn: conn, answers: make(chan string, 1), done: make(chan struct{}), events: map[string]string{}}
 	go m.follow()
-	// Nothing is told before this. The answer is the first one.
-	if m.send("qmp_capabilities", nil) == nil {
-		m.answer()
+	// Nothing is told before the first of these.
+	for _, command := range []string{"qmp_capabilities", "cont"} {
+		if m.send(command, nil) == nil {
+			m.answer()
+		}
 	}
 	return m
 }
@@ -75,6 +78,10 @@ func (m *monitor) follow() {
 }
 
 func (m *monitor) send(command string, arguments map[string]string) error {
+	select {
+	case <-m.answers: // one that came too late
+	default:
+	}
 	b, err := json.Marshal(struct {
 		Execute   string            `json:"execute"`
 		Arguments map[string]string `json:"arguments,omitempty"`

@@ -12,6 +12,27 @@ import (
 	"strings"
 )
 
+// What the file system of /perm is made with, because it is small in the image and
+// grows to whatever card it is written to, while it is mounted.
+var permOptions = []string{
+	// Not this machine's defaults, which are others for a small file system and
+	// may be others tomorrow.
+	"-b", "4096", "-I", "256",
+	"-O", "none,has_journal,ext_attr,resize_inode,dir_index,filetype,extent,64bit,flex_bg,sparse_super,large_file,huge_file,dir_nlink,extra_isize,metadata_csum",
+	// An inode for 128 KiB: 1792 of them as it is in the image, a quarter of a
+	// million on 32 GB. There are few files, and all tables are written when it
+	// grows.
+	"-i", "131072",
+	// A journal does not grow along. 32 MiB is what a file system of some GB has.
+	"-J", "size=32",
+	// Kept for root, so that the update and the repair of a full card find room.
+	"-m", "2",
+}
+
+// permBlocks is how many blocks of 4 KiB /perm may grow to: those of 2 TB, the
+// largest card there is (SDXC). Room for their descriptors is kept.
+const permBlocks = 2e12 / 4096
+
 // makePerm makes an empty file system for /perm in a disk.
 func makePerm(ctx context.Context, disk string) error {
 	parts, err := partitions(disk)
@@ -19,11 +40,12 @@ func makePerm(ctx context.Context, disk string) error {
 		return err
 	}
 	perm := parts[partPerm]
-	// All tables are written now, not by the kernel of the first boot.
-	_, err = output(ctx, "mkfs.ext4", "-q", "-F", "-L", "perm",
-		"-E", fmt.Sprintf("offset=%d,root_owner=0:0,lazy_itable_init=0,lazy_journal_init=0", perm.offset),
+	args := append([]string{"-q", "-F", "-t", "ext4", "-L", "perm"}, permOptions...)
+	args = append(args,
+		// All tables are written now, not by the kernel of the first boot.
+		"-E", fmt.Sprintf("offset=%d,root_owner=0:0,lazy_itable_init=0,lazy_journal_init=0,resize=%d", perm.offset, int64(permBlocks)),
 		disk, fmt.Sprintf("%dk", perm.size/1024))
-	if err != nil {
+	if _, err = output(ctx, "mkfs.ext4", args...); err != nil {
 		return fmt.Errorf("making the file system of /perm: %w", err)
 	}
 	return nil

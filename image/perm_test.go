@@ -10,13 +10,13 @@ import (
 	"testing"
 )
 
-// TestPermOfASmallDisk makes and seeds a file system in a disk of 20 MiB: the
+// TestPermOfASmallDisk makes and seeds a file system in a disk of 84 MiB: the
 // tools of e2fsprogs do it, as for an image.
 func TestPermOfASmallDisk(t *testing.T) {
 	ctx := t.Context()
 	disk := filepath.Join(t.TempDir(), "disk,one.img")
 	one := [2]uint64{34, 40}
-	const first, end = 8192, 40960
+	const first, end = 8192, 8192 + 80<<20/sector
 	if err := os.WriteFile(disk, table(one, one, one, [2]uint64{first, end - 34}), 0o600); err != nil {
 		t.Fatal(err)
 	}

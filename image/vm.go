@@ -98,7 +98,7 @@ func (v *VM) args(kernel, cmdline string) []string {
 		// chooses anew.
 		"-device", "i6300esb,addr=" + watchdogSlot, "-action", "watchdog=reset", "-no-reboot",
 		"-display", "none", "-serial", "stdio",
-		"-chardev", "socket,id=control,fd=3", "-mon", "chardev=control,mode=control",
+		"-chardev", "socket,id=control,fd=3", "-mon", "chardev=control,mode=control", "-S",
 	}
 	if host, port, ok := strings.Cut(v.Dongle, ":"); ok {
 		args = append(args,
