@@ -92,17 +92,25 @@ func (a *accounts) verify(ctx context.Context, user, password string) (bool, err
 	if len(password) > MaxPassword {
 		password, known = password[:MaxPassword], false
 	}
+	if err := a.await(ctx); err != nil {
+		return false, err
+	}
+	defer func() { <-a.turn }()
+	return h.matches(password) && known, nil
+}
+
+// await takes the turn, for as long as patience lasts.
+func (a *accounts) await(ctx context.Context) error {
 	timeout := time.NewTimer(patience)
 	defer timeout.Stop()
 	select {
 	case a.turn <- struct{}{}:
-		defer func() { <-a.turn }()
+		return nil
 	case <-timeout.C:
-		return false, ErrBusy
+		return ErrBusy
 	case <-ctx.Done():
-		return false, ctx.Err()
+		return ctx.Err()
 	}
-	return h.matches(password) && known, nil
 }
 
 // set makes the account or resets its password, on disk before it returns.
@@ -125,8 +133,29 @@ func (a *accounts) set(user, password string) (changed bool, err error) {
 	if !known && n >= maxAccounts {
 		return false, fmt.Errorf("there are %d accounts already", n)
 	}
-	h := newHash(password, a.params)
+	return !same, a.put(user, newHash(password, a.params))
+}
 
+// first makes the owner's account, on disk before it returns. The error is
+// ErrClaimed when there is an account already: of two who claim at once, one
+// wins.
+func (a *accounts) first(ctx context.Context, user, password string) error {
+	user = CleanUser(user)
+	if err := CheckCredentials(user, password); err != nil {
+		return err
+	}
+	if err := a.await(ctx); err != nil {
+		return err
+	}
+	defer func() { <-a.turn }()
+	if a.count() > 0 {
+		return ErrClaimed
+	}
+	return a.put(user, newHash(password, a.params))
+}
+
+// put stores an account. Its caller has the turn.
+func (a *accounts) put(user string, h hash) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	f := accountsFile{Accounts: []accountEntry{{user, h}}}
@@ -137,13 +166,13 @@ func (a *accounts) set(user, password string) (changed bool, err error) {
 	}
 	data, err := json.MarshalIndent(f, "", "  ")
 	if err != nil {
-		return false, fmt.Errorf("writing accounts: %w", err)
+		return fmt.Errorf("writing accounts: %w", err)
 	}
 	if err := atomicfile.Write(a.path, append(data, '\n'), 0o600); err != nil {
-		return false, err
+		return err
 	}
 	a.byName[user] = h
-	return !same, nil
+	return nil
 }
 
 // CleanUser is the form in which names are kept and compared: without spaces

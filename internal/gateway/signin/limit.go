@@ -18,10 +18,19 @@ const (
 
 type limiter struct {
 	now func() time.Time
+	one rate // of each address
+	any rate // of everybody together
 
 	mu     sync.Mutex
 	all    bucket
 	byAddr map[netip.Prefix]*bucket
+}
+
+// A rate is how many attempts may fail at once, and how long one takes to be
+// forgiven.
+type rate struct {
+	burst  float64
+	refill time.Duration
 }
 
 // A bucket is a debt of attempts that falls with time.
@@ -38,7 +47,8 @@ func (b *bucket) settle(now time.Time, refill time.Duration) {
 }
 
 func newLimiter(now func() time.Time) *limiter {
-	return &limiter{now: now, byAddr: map[netip.Prefix]*bucket{}}
+	return &limiter{now: now, byAddr: map[netip.Prefix]*bucket{},
+		one: rate{addressBurst, addressRefill}, any: rate{globalBurst, globalRefill}}
 }
 
 // network is what counts as one visitor: an IPv4 address, or an IPv6 /64 (one
@@ -68,13 +78,13 @@ func (l *limiter) take(addr netip.Addr) (wait time.Duration) {
 		b = &bucket{at: now}
 		l.byAddr[key] = b
 	}
-	b.settle(now, addressRefill)
-	l.all.settle(now, globalRefill)
-	if over := b.debt + 1 - addressBurst; over > 0 {
-		wait = time.Duration(over * float64(addressRefill))
+	b.settle(now, l.one.refill)
+	l.all.settle(now, l.any.refill)
+	if over := b.debt + 1 - l.one.burst; over > 0 {
+		wait = time.Duration(over * float64(l.one.refill))
 	}
-	if over := l.all.debt + 1 - globalBurst; over > 0 {
-		wait = max(wait, time.Duration(over*float64(globalRefill)))
+	if over := l.all.debt + 1 - l.any.burst; over > 0 {
+		wait = max(wait, time.Duration(over*float64(l.any.refill)))
 	}
 	if wait > 0 {
 		return wait
@@ -101,7 +111,7 @@ func (l *limiter) makeRoom(now time.Time) {
 		return
 	}
 	for k, b := range l.byAddr {
-		if b.settle(now, addressRefill); b.debt == 0 {
+		if b.settle(now, l.one.refill); b.debt == 0 {
 			delete(l.byAddr, k)
 		}
 	}

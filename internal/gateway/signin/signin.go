@@ -7,6 +7,8 @@
 //	accounts.json   names and argon2id hashes
 //	sessions.json   SHA-256 of each session's token, never the token
 //	seed.json       {"user","password"}: consumed once, then deleted
+//
+// The claim code, when there is one, is a file elsewhere (Claims.CodeFile).
 package signin
 
 import (
@@ -48,6 +50,7 @@ type Options struct {
 	Log    *slog.Logger     // required
 	Clock  func() time.Time // nil: time.Now
 	Params Params           // zero: DefaultParams
+	Claims Claims           // how an appliance without an owner gets one
 }
 
 // A Door checks names, passwords and sessions. Its methods may be called from
@@ -59,6 +62,8 @@ type Door struct {
 	sessions *sessions
 	limit    *limiter
 	proofs   *proofs
+	claims   Claims
+	codes    *limiter // wrong claim codes
 }
 
 // Open reads the files in o.Dir. A file that is damaged is an error: to go on
@@ -81,7 +86,9 @@ func Open(o Options) (*Door, error) {
 	if err != nil {
 		return nil, err
 	}
-	d := &Door{log: o.Log, dir: o.Dir, accounts: a, sessions: s, limit: newLimiter(o.Clock), proofs: newProofs(o.Clock)}
+	d := &Door{log: o.Log, dir: o.Dir, accounts: a, sessions: s, limit: newLimiter(o.Clock), proofs: newProofs(o.Clock),
+		claims: o.Claims, codes: newLimiter(o.Clock)}
+	d.codes.one = rate{codeBurst, codeRefill}
 	if err := d.TakeSeed(); err != nil {
 		return nil, err
 	}

@@ -54,7 +54,10 @@ func seeded(t *testing.T) (*Door, string, *clock) {
 	return open(t, dir, c), dir, c
 }
 
-var home = netip.MustParseAddr("192.168.1.20")
+var (
+	home    = netip.MustParseAddr("192.168.1.20")
+	discard = slog.New(slog.DiscardHandler)
+)
 
 func TestSeedMakesTheOwnerOnce(t *testing.T) {
 	dir, c := t.TempDir(), newClock()

@@ -1,0 +1,194 @@
+// Package client asks an appliance about itself: its health, its system, its
+// updates, backups, logs and configuration. It knows the questions of the system
+// interface and how an answer or a refusal reads, whether it comes from the
+// manager's unix socket or through the dashboard. It must never know who asks,
+// nor how the appliance does what it is asked for.
+package client
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"mime"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+)
+
+// A Client asks one appliance. Its methods may be called from any goroutine.
+type Client struct {
+	base           string // before the question's path, without a slash at its end
+	http           *http.Client
+	user, password string // Basic authentication when user is set
+}
+
+// maxAnswer bounds an answer that is held in memory.
+const maxAnswer = 8 << 20
+
+// answerTime is how long an answer may be in coming where nothing is uploaded.
+const answerTime = 30 * time.Second
+
+// Remote asks through the dashboard at address, such as "http://hems.local:8080",
+// with the name and password of an account.
+func Remote(address, user, password string) (*Client, error) {
+	u, err := url.Parse(address)
+	if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" {
+		return nil, fmt.Errorf("%q is not an appliance's address: write it as http://hems.local:8080", address)
+	}
+	return &Client{
+		base: u.Scheme + "://" + u.Host + "/api/v1/system",
+		http: &http.Client{Transport: transport(nil)}, user: user, password: password,
+	}, nil
+}
+
+// Local asks the manager on its unix socket.
+func Local(socket string) *Client {
+	return &Client{base: "http://manager/v1", http: &http.Client{Transport: SocketTransport(socket)}}
+}
+
+// SocketTransport carries requests to the unix socket, whatever their host.
+func SocketTransport(socket string) *http.Transport {
+	return transport(func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return (&net.Dialer{Timeout: 5 * time.Second}).DialContext(ctx, "unix", socket)
+	})
+}
+
+func transport(dial func(context.Context, string, string) (net.Conn, error)) *http.Transport {
+	if dial == nil {
+		dial = (&net.Dialer{Timeout: 10 * time.Second}).DialContext
+	}
+	return &http.Transport{
+		DialContext: dial, DisableCompression: true, MaxIdleConnsPerHost: 4,
+		IdleConnTimeout: 30 * time.Second, ExpectContinueTimeout: 2 * time.Second,
+	}
+}
+
+// An Error is a refusal in the appliance's own words.
+type Error struct {
+	Status  int    `json:"-"`              // of HTTP
+	Code    string `json:"code,omitempty"` // for programs: "signature", "older", "busy", …
+	Message string `json:"error"`          // a lower-case sentence
+	Hint    string `json:"hint,omitempty"` // what to do about it
+}
+
+func (e *Error) Error() string { return e.Message }
+
+// Refusal returns the appliance's refusal in err, or nil when err is something
+// else: no connection, a broken answer.
+func Refusal(err error) *Error {
+	var e *Error
+	if errors.As(err, &e) {
+		return e
+	}
+	return nil
+}
+
+// question is what goes to the appliance.
+type question struct {
+	method, path string
+	query        url.Values
+	json         any       // the body, when not nil
+	body         io.Reader // or this, streamed
+	kind         string    // media type of body
+	size         int64     // of body; 0: unknown
+}
+
+// send returns the answer with its body still to be read, or an *Error.
+func (c *Client) send(ctx context.Context, q question) (*http.Response, error) {
+	body := q.body
+	if q.json != nil {
+		b, err := json.Marshal(q.json)
+		if err != nil {
+			return nil, fmt.Errorf("writing the question: %w", err)
+		}
+		body, q.kind, q.size = bytes.NewReader(b), "application/json", int64(len(b))
+	}
+	to := c.base + q.path
+	if len(q.query) > 0 {
+		to += "?" + q.query.Encode()
+	}
+	r, err := http.NewRequestWithContext(ctx, q.method, to, body)
+	if err != nil {
+		return nil, fmt.Errorf("writing the question: %w", err)
+	}
+	if q.kind != "" {
+		r.Header.Set("Content-Type", q.kind)
+	}
+	if q.size > 0 {
+		r.ContentLength = q.size
+	}
+	if q.body != nil {
+		r.Header.Set("Expect", "100-continue") // a refusal that needs no byte of it comes first
+	}
+	if c.user != "" {
+		r.SetBasicAuth(c.user, c.password)
+	}
+	res, err := c.http.Do(r)
+	if err != nil {
+		var u *url.Error
+		if errors.As(err, &u) {
+			err = u.Err // the address says nothing new
+		}
+		return nil, fmt.Errorf("asking the appliance: %w", err)
+	}
+	if res.StatusCode/100 == 2 {
+		return res, nil
+	}
+	defer res.Body.Close()
+	return nil, readRefusal(res)
+}
+
+// readRefusal reads an answer that is not a success.
+func readRefusal(res *http.Response) *Error {
+	e := &Error{}
+	b, _ := io.ReadAll(io.LimitReader(res.Body, 64<<10))
+	if kind, _, _ := mime.ParseMediaType(res.Header.Get("Content-Type")); kind != "application/json" || json.Unmarshal(b, e) != nil || e.Message == "" {
+		*e = Error{Message: "the appliance answered " + strings.ToLower(res.Status)}
+		if res.StatusCode == http.StatusNotFound {
+			e.Hint = "is this the appliance's own address, and does it run this version or a newer one?"
+		}
+	}
+	e.Status = res.StatusCode
+	return e
+}
+
+// ask reads an answer into v, which may be nil.
+func (c *Client) ask(ctx context.Context, q question, v any) error {
+	if q.body == nil {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, answerTime)
+		defer cancel()
+	}
+	res, err := c.send(ctx, q)
+	if err != nil {
+		return err
+	}
+	defer res.Body.Close()
+	b, err := io.ReadAll(io.LimitReader(res.Body, maxAnswer+1))
+	switch {
+	case err != nil:
+		return fmt.Errorf("reading the appliance's answer: %w", err)
+	case len(b) > maxAnswer:
+		return fmt.Errorf("reading the appliance's answer: it is longer than %d bytes", maxAnswer)
+	case v == nil:
+		return nil
+	}
+	if err := json.Unmarshal(b, v); err != nil {
+		return fmt.Errorf("reading the appliance's answer: %w", err)
+	}
+	return nil
+}
+
+// stream returns the body of an answer; the caller closes it.
+func (c *Client) stream(ctx context.Context, q question) (io.ReadCloser, error) {
+	res, err := c.send(ctx, q)
+	if err != nil {
+		return nil, err
+	}
+	return res.Body, nil
+}
