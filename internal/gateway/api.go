@@ -104,7 +104,12 @@ func writeJSON(w http.ResponseWriter, r *http.Request, v any) {
 
 // writeError answers a program: {"error": "…"}.
 func writeError(w http.ResponseWriter, status int, text string) {
-	body, _ := json.Marshal(map[string]string{"error": text}) // strings always marshal
+	writeJSONStatus(w, status, map[string]string{"error": text})
+}
+
+// writeJSONStatus answers with strings, which always marshal.
+func writeJSONStatus(w http.ResponseWriter, status int, v any) {
+	body, _ := json.Marshal(v)
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
 	_, _ = w.Write(append(body, '\n'))

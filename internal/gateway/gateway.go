@@ -13,9 +13,11 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/http/httputil"
 	"sync"
 	"time"
 
+	"github.com/smartcore-ireland/hems/internal/client"
 	"github.com/smartcore-ireland/hems/internal/gateway/live"
 	"github.com/smartcore-ireland/hems/internal/gateway/signin"
 	"github.com/smartcore-ireland/hems/internal/mqttclient"
@@ -41,6 +43,9 @@ type Options struct {
 	DiscoveryPrefix string           // empty: "homeassistant"
 	BaseTopic       string           // empty: "zigbee2mqtt"
 	Version         string           // shown under More
+	Manager         string           // the manager's unix socket; empty: there is none
+	Processes       []string         // names of the programs, for their logs
+	Claims          signin.Claims    // how an appliance without an owner gets one
 	Log             *slog.Logger     // required
 	Clock           func() time.Time // nil: time.Now
 	Password        signin.Params    // cost of new password hashes; zero: signin.DefaultParams
@@ -54,6 +59,9 @@ type Gateway struct {
 	model   *live.Model
 	pages   *template.Template
 	files   *files
+	manager *client.Client
+	proxy   *httputil.ReverseProxy
+	watch   watch
 	handler http.Handler
 	limits  limits
 	retry   time.Duration // between attempts to get a taken port
@@ -82,11 +90,11 @@ func New(o Options) (*Gateway, error) {
 	if o.Home.Name == "" {
 		o.Home.Name = "Home"
 	}
-	door, err := signin.Open(signin.Options{Dir: o.Dir, Log: o.Log, Clock: o.Clock, Params: o.Password})
+	door, err := signin.Open(signin.Options{Dir: o.Dir, Log: o.Log, Clock: o.Clock, Params: o.Password, Claims: o.Claims})
 	if err != nil {
 		return nil, err
 	}
-	g := &Gateway{o: o, log: o.Log, door: door, limits: defaultLimits, retry: 5 * time.Second, beat: 15 * time.Second}
+	g := &Gateway{o: o, log: o.Log, door: door, manager: client.Local(o.Manager), limits: defaultLimits, retry: 5 * time.Second, beat: 15 * time.Second}
 	if g.files, err = openFiles(); err != nil {
 		return nil, err
 	}
@@ -100,6 +108,7 @@ func New(o Options) (*Gateway, error) {
 		History: o.History, Meter: o.Home.Meter, TimeZone: o.Home.TimeZone,
 		BaseTopic: o.BaseTopic, DiscoveryPrefix: o.DiscoveryPrefix, Log: o.Log, Clock: o.Clock,
 	})
+	g.proxy = g.newProxy(o.Manager)
 	g.handler = g.build()
 	return g, nil
 }
@@ -134,6 +143,9 @@ func (g *Gateway) Run(ctx context.Context) error {
 
 	var wg sync.WaitGroup
 	wg.Go(func() { g.watchSeed(ctx) })
+	if g.o.Manager != "" {
+		wg.Go(func() { g.watchManager(ctx) })
+	}
 	wg.Go(func() {
 		if err := g.model.Run(ctx, client); err != nil {
 			g.log.Error("following the house", "err", err)

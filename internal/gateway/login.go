@@ -8,10 +8,9 @@ import (
 
 // loginBody is the sign-in form, with what went wrong and what was typed.
 type loginBody struct {
-	Claimed bool
-	Next    string
-	Name    string
-	Error   string
+	Next  string
+	Name  string
+	Error string
 }
 
 func (g *Gateway) loginPage(w http.ResponseWriter, r *http.Request) {
@@ -21,11 +20,14 @@ func (g *Gateway) loginPage(w http.ResponseWriter, r *http.Request) {
 		http.Redirect(w, r, next, http.StatusSeeOther)
 		return
 	}
+	if !g.door.Claimed() {
+		http.Redirect(w, r, "/claim", http.StatusSeeOther)
+		return
+	}
 	g.showLogin(w, r, http.StatusOK, loginBody{Next: next})
 }
 
 func (g *Gateway) showLogin(w http.ResponseWriter, r *http.Request, status int, b loginBody) {
-	b.Claimed = g.door.Claimed()
 	g.show(w, r, status, "login.html", g.page(r, "", "Sign in", b))
 }
 

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"html/template"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -19,7 +20,7 @@ var templates embed.FS
 func parsePages() (*template.Template, error) {
 	t, err := template.New("").Funcs(template.FuncMap{
 		"power": formatPower, "kwh": formatKWh, "whole": formatWhole,
-		"link": linkWord, "bars": linkBars, "fill": batteryFill, "low": batteryLow,
+		"sentence": sentence, "link": linkWord, "bars": linkBars, "fill": batteryFill, "low": batteryLow,
 	}).ParseFS(templates, "ui/templates/*.html")
 	if err != nil {
 		return nil, fmt.Errorf("the dashboard's pages: %w", err)
@@ -30,7 +31,7 @@ func parsePages() (*template.Template, error) {
 // A page is what every template gets.
 type page struct {
 	Title     string
-	Here      string // the navigation's entry: "now", "devices", "more"; empty: no navigation
+	Here      string // which page: "now", "devices", …; empty: one before sign-in, without navigation
 	Home      string
 	User      string
 	Theme     string // "light", "dark", or empty: as the system
@@ -39,18 +40,26 @@ type page struct {
 	BundleCSS string
 	Script    string
 	Icon      string
+	Door      string // the script of the page before there is an owner
 	Health    live.Health
+	Verdict   *verdictNotice // what became of the last update, until it was read
 	Body      any
+}
+
+// UnderMore reports whether the page is one behind More.
+func (p page) UnderMore() bool {
+	return slices.Contains([]string{"system", "update", "backup", "logs", "config", "wait"}, p.Here)
 }
 
 func (g *Gateway) page(r *http.Request, here, title string, body any) page {
 	p := page{
 		Title: title, Here: here, Home: g.o.Home.Name, User: visitorOf(r).user, Theme: theme(r),
-		Style: g.files.staticURL("style.css"), Icon: g.files.staticURL("icon.svg"), Body: body,
+		Style: g.files.staticURL("style.css"), Icon: g.files.staticURL("icon.svg"), Door: g.files.staticURL("door.js"), Body: body,
 	}
 	if here != "" {
 		p.BundleCSS, p.Script = g.files.scriptURL("main.css"), g.files.scriptURL("main.js")
 		p.Health = g.model.Health()
+		p.Verdict = g.verdictNotice(r)
 	}
 	if z := g.o.Home.TimeZone.String(); z != "Local" {
 		p.Zone = z
@@ -67,6 +76,17 @@ func (g *Gateway) show(w http.ResponseWriter, r *http.Request, status int, name 
 	}
 	private(w)
 	writeCompressed(w, r, status, "text/html; charset=utf-8", buf.Bytes())
+}
+
+// showPart answers with a piece of a page.
+func (g *Gateway) showPart(w http.ResponseWriter, r *http.Request, name string, body any) {
+	var buf bytes.Buffer
+	if err := g.pages.ExecuteTemplate(&buf, name, body); err != nil {
+		g.log.Error("making a part of a page", "part", name, "err", err)
+		http.Error(w, "internal error", http.StatusInternalServerError)
+		return
+	}
+	writeCompressed(w, r, http.StatusOK, "text/html; charset=utf-8", buf.Bytes())
 }
 
 // nowBody is what the first page shows.
@@ -130,11 +150,22 @@ func (g *Gateway) devicesPage(w http.ResponseWriter, r *http.Request) {
 	g.show(w, r, http.StatusOK, "devices.html", g.page(r, "devices", "Devices", g.devicesBody()))
 }
 
-// moreBody is the account, the looks and the small print.
-type moreBody struct{ Version string }
+// moreBody is the system, the account, the looks and the small print.
+type moreBody struct {
+	Version string
+	State   string // "well", or what is not, in two words
+}
 
 func (g *Gateway) morePage(w http.ResponseWriter, r *http.Request) {
-	g.show(w, r, http.StatusOK, "more.html", g.page(r, "more", "More", moreBody{Version: g.o.Version}))
+	g.show(w, r, http.StatusOK, "more.html", g.page(r, "more", "More", moreBody{Version: g.o.Version, State: g.stateWord()}))
+}
+
+// stateWord is how everything is, as it stands beside the way to the details.
+func (g *Gateway) stateWord() string {
+	if g.model.Health().OK {
+		return "well"
+	}
+	return "not well"
 }
 
 func (g *Gateway) unknown(w http.ResponseWriter, r *http.Request) {

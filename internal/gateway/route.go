@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"context"
 	"net/http"
 	"strings"
 )
@@ -23,55 +24,127 @@ type route struct {
 	pattern string // of net/http's ServeMux: method and path
 	access  access
 	handle  http.HandlerFunc
+	load    load
 }
+
+// load is what a request may take of the appliance.
+type load struct {
+	body int64 // bytes
+	slow bool  // as long as something moves, instead of the server's time limits
+}
+
+// small is a question, or a form of these pages.
+var small = load{body: 8 << 10}
+
+type loadKey struct{}
+
+func withLoad(ctx context.Context, l load) context.Context {
+	return context.WithValue(ctx, loadKey{}, l)
+}
+
+// loadOf is what the table allows a request of a visitor who is known.
+func loadOf(r *http.Request) load {
+	l, _ := r.Context().Value(loadKey{}).(load)
+	return l
+}
+
+// The manager's larger ones.
+var (
+	unhurried = load{body: small.body, slow: true} // an answer that takes its time
+	document  = load{body: 1 << 20}
+	bundle    = load{body: 512 << 20, slow: true}
+	archive   = load{body: 2 << 30, slow: true}
+)
 
 // routes is every answer this server gives. What is not here is unknown, and a
 // stranger cannot tell an unknown path from one that needs sign-in.
 func (g *Gateway) routes() []route {
 	return []route{
-		{"GET /login", forEveryone, g.loginPage},
-		{"POST /login", forEveryone, g.login},
-		{"GET /static/{name}", forEveryone, g.files.serveStatic}, // styles and icons
-		{"GET /healthz", forEveryone, g.healthz},
+		{"GET /login", forEveryone, g.loginPage, small},
+		{"POST /login", forEveryone, g.login, small},
+		{"GET /claim", forEveryone, g.claimPage, small}, // until there is an owner
+		{"POST /claim", forEveryone, g.claim, small},
+		{"GET /static/{name}", forEveryone, g.files.serveStatic, small}, // styles and icons
+		{"GET /healthz", forEveryone, g.healthz, small},
 
-		{"GET /{$}", forSignedIn, g.nowPage},
-		{"GET /devices", forSignedIn, g.devicesPage},
-		{"GET /pair", forSignedIn, g.pairPage},
-		{"POST /pair", forSignedIn, g.permit},
-		{"GET /more", forSignedIn, g.morePage},
-		{"POST /theme", forSignedIn, g.setTheme},
-		{"POST /logout", forSignedIn, g.logout},
-		{"GET /script/{name}", forSignedIn, g.files.serveScript},
+		{"GET /{$}", forSignedIn, g.nowPage, small},
+		{"GET /devices", forSignedIn, g.devicesPage, small},
+		{"GET /pair", forSignedIn, g.pairPage, small},
+		{"POST /pair", forSignedIn, g.permit, small},
+		{"GET /more", forSignedIn, g.morePage, small},
+		{"POST /theme", forSignedIn, g.setTheme, small},
+		{"POST /logout", forSignedIn, g.logout, small},
+		{"GET /script/{name}", forSignedIn, g.files.serveScript, small},
 
-		{"GET /events", forPrograms, g.events},
-		{"GET /api/v1/now", forPrograms, g.apiNow},
-		{"GET /api/v1/power", forPrograms, g.apiPower},
-		{"GET /api/v1/devices", forPrograms, g.apiDevices},
+		{"GET /system", forSignedIn, g.systemPage, small},
+		{"GET /system/update", forSignedIn, g.updatePage, small},
+		{"POST /system/update", forSignedIn, g.sendUpdate, bundle},
+		{"POST /system/update/seen", forSignedIn, g.seenVerdict, small},
+		{"POST /system/update/check", forSignedIn, g.checkFeed, unhurried},
+		{"POST /system/update/install", forSignedIn, g.installAvailable, unhurried},
+		{"POST /system/update/back", forSignedIn, g.goBack, unhurried},
+		{"POST /system/update/feed", forSignedIn, g.setFeed, small},
+		{"POST /system/update/developer", forSignedIn, g.setDeveloper, small},
+		{"POST /system/update/password", forSignedIn, g.updatePassword, small},
+		{"GET /system/backup", forSignedIn, g.backupPage, small},
+		{"POST /system/backup", forSignedIn, g.makeBackup, unhurried},
+		{"POST /system/restore", forSignedIn, g.restore, archive},
+		{"GET /system/logs", forSignedIn, g.logsPage, small},
+		{"GET /system/diagnostics", forSignedIn, g.diagnostics, unhurried},
+		{"GET /system/config", forSignedIn, g.configPage, small},
+		{"POST /system/config/restore", forSignedIn, g.restoreConfig, small},
+		{"POST /system/restart", forSignedIn, g.restart, small},
+
+		{"GET /events", forPrograms, g.events, small},
+		{"GET /api/v1/now", forPrograms, g.apiNow, small},
+		{"GET /api/v1/power", forPrograms, g.apiPower, small},
+		{"GET /api/v1/devices", forPrograms, g.apiDevices, small},
+
+		// The manager's interface, for those who may. What it keeps for the
+		// gateway alone (that the appliance was claimed) is not here.
+		{"GET /api/v1/system/health", forPrograms, g.passOn, small},
+		{"GET /api/v1/system/metrics", forPrograms, g.passOn, small},
+		{"GET /api/v1/system/system", forPrograms, g.passOn, small},
+		{"GET /api/v1/system/update", forPrograms, g.passOn, small},
+		{"POST /api/v1/system/update", forPrograms, g.passOn, bundle},
+		{"POST /api/v1/system/update/seen", forPrograms, g.passOn, small},
+		{"POST /api/v1/system/update/check", forPrograms, g.passOn, unhurried},
+		{"POST /api/v1/system/update/install", forPrograms, g.passOn, unhurried},
+		{"GET /api/v1/system/update/password", forPrograms, g.passOn, small},
+		{"POST /api/v1/system/rollback", forPrograms, g.passOn, unhurried},
+		{"POST /api/v1/system/backup", forPrograms, g.passOn, unhurried},
+		{"POST /api/v1/system/restore", forPrograms, g.passOn, archive},
+		{"GET /api/v1/system/config", forPrograms, g.passOn, small},
+		{"PUT /api/v1/system/config", forPrograms, g.passOn, document},
+		{"POST /api/v1/system/config/set", forPrograms, g.passOn, document},
+		{"POST /api/v1/system/config/restore", forPrograms, g.passOn, small},
+		{"GET /api/v1/system/logs", forPrograms, g.passOn, unhurried},
+		{"GET /api/v1/system/diagnostics", forPrograms, g.passOn, unhurried},
+		{"GET /api/v1/system/ca", forPrograms, g.passOn, small},
+		{"POST /api/v1/system/restart", forPrograms, g.passOn, small},
+		{"POST /api/v1/system/reboot", forPrograms, g.passOn, small},
 	}
 }
-
-// maxBody is more than any form of these pages needs.
-const maxBody = 8 << 10
 
 // build puts the table behind the guards.
 func (g *Gateway) build() http.Handler {
 	mux := http.NewServeMux()
-	byPattern := map[string]access{}
-	for _, r := range g.routes() {
+	byPattern := map[string]route{}
+	for _, r := range append(g.routes(), route{"/", forSignedIn, g.unknown, small}) {
 		mux.Handle(r.pattern, r.handle)
-		byPattern[r.pattern] = r.access
+		byPattern[r.pattern] = r
 	}
-	mux.HandleFunc("/", g.unknown)
-	byPattern["/"] = forSignedIn
 
 	inner := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		// The mux answers for a wrong method and an unclean path itself, with an
 		// empty pattern: those need a session like everything unknown.
 		_, pattern := mux.Handler(r)
-		who, known := byPattern[pattern]
+		row, known := byPattern[pattern]
 		if !known {
-			who = forSignedIn
+			row = route{access: forSignedIn, load: small}
 		}
+		who := row.access
+		r.Body = http.MaxBytesReader(w, r.Body, row.load.body)
 		if strings.HasPrefix(r.URL.Path, "/api/") && who == forSignedIn {
 			who = forPrograms // an unknown one answers like a known one
 		}
@@ -84,7 +157,11 @@ func (g *Gateway) build() http.Handler {
 			return
 		}
 		private(w)
-		mux.ServeHTTP(w, r.WithContext(withVisitor(r.Context(), v)))
+		r = r.WithContext(withLoad(withVisitor(r.Context(), v), row.load))
+		if row.load.slow {
+			w, r = patient(w, r)
+		}
+		mux.ServeHTTP(w, r)
 	})
 
 	crossOrigin := http.NewCrossOriginProtection()
@@ -94,7 +171,6 @@ func (g *Gateway) build() http.Handler {
 	guarded := crossOrigin.Handler(inner)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		secure(w.Header())
-		r.Body = http.MaxBytesReader(w, r.Body, maxBody)
 		guarded.ServeHTTP(w, r)
 	})
 }

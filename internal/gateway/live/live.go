@@ -63,6 +63,7 @@ type Model struct {
 	meterKey string // device whose gaps these are
 	today    today
 	lasts    map[string]time.Time // time of the last stored reading, by entity; zero: none
+	system   *Health              // what the manager finds wrong; nil: nothing
 	storeErr error
 	storeBad time.Time // since when storeErr is so
 	dropped  int       // messages beyond the bounds

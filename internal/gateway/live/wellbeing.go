@@ -13,7 +13,7 @@ import (
 // and what to do.
 type Health struct {
 	OK      bool   `json:"ok"`
-	Part    string `json:"part,omitempty"`    // the first failing part: "broker", "zigbee", "metrics", "manager", "store", "meter"
+	Part    string `json:"part,omitempty"`    // the first failing part: "broker", "zigbee", "metrics", "manager", "store", one that the manager found, "meter"
 	Message string `json:"message,omitempty"` // a sentence for a householder
 	Hint    string `json:"hint,omitempty"`    // what to do about it
 	Detail  string `json:"detail,omitempty"`  // the technical side of it, for who opens it
@@ -45,16 +45,32 @@ func (m *Model) Health() Health {
 	return m.wellbeing(m.o.Clock(), grace)
 }
 
+// SetSystem says what the manager finds wrong with the system, beyond what is
+// learnt from MQTT; nil is nothing. The sentences are lower case, as in a report.
+func (m *Model) SetSystem(h *Health) {
+	if h != nil {
+		h = &Health{Part: h.Part, Message: sentence(h.Message, "Something is wrong with the system."), Hint: sentence(h.Hint, ""), Detail: sentence(h.Detail, "")}
+	}
+	m.mu.Lock()
+	m.system = h
+	m.mu.Unlock()
+	m.changed()
+}
+
 // Failing is the first part of the appliance that does not work at this moment,
 // for a monitor: "broker", "zigbee", "metrics", "manager", "store", or empty. A meter with
 // a flat battery is not the appliance's fault.
 func (m *Model) Failing() string {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if part := m.wellbeing(m.o.Clock(), 0).Part; part != "meter" {
-		return part
+	// What the manager found is for people and for its own monitors: it may be
+	// asking here in order to find it.
+	switch h := m.wellbeing(m.o.Clock(), 0); {
+	case h.Part == "meter", m.system != nil && h == *m.system:
+		return ""
+	default:
+		return h.Part
 	}
-	return ""
 }
 
 // wellbeing looks at the parts in the order in which a reading passes them:
@@ -90,6 +106,9 @@ func (m *Model) wellbeing(now time.Time, patience time.Duration) Health {
 	if m.storeErr != nil && now.Sub(m.storeBad) >= patience {
 		return Health{Part: "store", Message: "The stored readings cannot be read.",
 			Hint: "If this stays, restart the appliance and check that its card is not full."}
+	}
+	if m.system != nil {
+		return *m.system
 	}
 	power, _ := m.meter()
 	if power != nil && power.availability(m.avail) == "offline" {

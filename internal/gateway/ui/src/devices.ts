@@ -4,7 +4,10 @@
 export function showList(html: string): void {
   const list = document.getElementById('list');
   if (!list || list.innerHTML === html) return;
-  const id = (el: Element | null) => el?.closest<HTMLElement>('[data-device]')?.dataset['device'];
+  const id = (el: Element | null) => {
+    const row = el?.closest<HTMLElement>('[data-device], [data-key]');
+    return row?.dataset['device'] ?? row?.dataset['key'];
+  };
   const open = new Set([...list.querySelectorAll('details[open]')].map(id));
   const active = list.contains(document.activeElement) ? document.activeElement : null;
   const focused = id(active);

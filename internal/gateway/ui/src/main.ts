@@ -5,6 +5,7 @@ import { NowPage, type Now } from './now.ts';
 import { showList } from './devices.ts';
 import { tickCountdown } from './pair.ts';
 import { follow, type Handlers } from './stream.ts';
+import { awaitReturn, backupPage, followState, logsPage, updatePage } from './system.ts';
 
 const page = document.body.dataset['page'];
 const handlers: Handlers = { health: (h) => showHealth(h as Health) };
@@ -28,4 +29,9 @@ if (page === 'pair') {
   handlers['list'] = (html) => showList(html as string);
   window.setInterval(tickCountdown, 250);
 }
+if (page === 'system') void followState();
+if (page === 'update') updatePage();
+if (page === 'backup') backupPage();
+if (page === 'logs') void logsPage();
+if (page === 'wait') void awaitReturn();
 follow(url, handlers, showLost);

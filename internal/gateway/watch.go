@@ -1,0 +1,126 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/smartcore-ireland/hems/internal/client"
+	"github.com/smartcore-ireland/hems/internal/gateway/live"
+)
+
+const (
+	watchPause  = 3 * time.Second  // between looks at the manager
+	watchTime   = 5 * time.Second  // for its answer
+	awayAfter   = 12 * time.Second // it may be silent for this long: a restart is a pause
+	claimsPause = 30 * time.Second // between attempts to tell it that there is an owner
+)
+
+// watch knows what the manager said last.
+type watch struct {
+	mu     sync.Mutex
+	health client.Health
+	update client.Update
+	since  time.Time // it is silent since then; zero: it answers
+	met    bool      // it answered, or should have
+}
+
+// verdict is what became of the last update, until somebody has read it.
+func (w *watch) verdict() *client.Verdict {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if v := w.update.Verdict; v != nil && !v.Seen && !w.update.Busy() {
+		return v
+	}
+	return nil
+}
+
+// watchManager asks the manager how everything is, for the line at the top of
+// every page, and tells it once that the appliance has an owner.
+func (g *Gateway) watchManager(ctx context.Context) {
+	told := false
+	var tried time.Time
+	for {
+		answers := g.look(ctx)
+		if now := g.o.Clock(); answers && !told && g.door.Claimed() && now.Sub(tried) >= claimsPause {
+			tried = now
+			told = g.tellClaimed(ctx)
+		}
+		if !wait(ctx, watchPause) {
+			return
+		}
+	}
+}
+
+// look asks once, and reports whether there was an answer.
+func (g *Gateway) look(ctx context.Context) bool {
+	ctx, cancel := context.WithTimeout(ctx, watchTime)
+	defer cancel()
+	h, err := g.manager.Health(ctx)
+	var u client.Update
+	if err == nil {
+		u, err = g.manager.Update(ctx)
+	}
+	now := g.o.Clock()
+	g.watch.mu.Lock()
+	defer g.watch.mu.Unlock()
+	if err == nil {
+		g.watch.health, g.watch.update, g.watch.since, g.watch.met = h, u, time.Time{}, true
+		g.model.SetSystem(firstWrong(h))
+		return true
+	}
+	if ctx.Err() != nil && errors.Is(ctx.Err(), context.Canceled) {
+		return false // stopping
+	}
+	if g.watch.since.IsZero() {
+		g.watch.since = now
+		g.log.Debug("the manager does not answer", "err", err)
+	}
+	// An appliance in development may be without one: then there is no socket.
+	g.watch.met = g.watch.met || !errors.Is(err, os.ErrNotExist)
+	if g.watch.met && now.Sub(g.watch.since) >= awayAfter {
+		g.model.SetSystem(&live.Health{Part: "manager", Message: "the part that looks after the appliance is not running",
+			Hint: "it is started again by itself; if this stays, restart the appliance", Detail: "hems-manager does not answer on its socket"})
+	}
+	return false
+}
+
+// firstWrong is the first failing part, in a page's words; nil when all is well.
+// That this server does not answer is no news to who reads its pages.
+func firstWrong(h client.Health) *live.Health {
+	if h.State != client.Failing || h.First == nil || h.First.Name == "gateway" {
+		return nil
+	}
+	n := h.First
+	message := n.Message
+	if message == "" {
+		message = n.Title + " is not well"
+	}
+	return &live.Health{Part: n.Name, Message: message, Hint: n.Hint, Detail: n.Detail}
+}
+
+// tellClaimed lets the manager make what an owner needs. The same call at the
+// next start changes nothing.
+func (g *Gateway) tellClaimed(ctx context.Context) bool {
+	ctx, cancel := context.WithTimeout(ctx, watchTime)
+	defer cancel()
+	if err := g.manager.Claimed(ctx); err != nil {
+		g.log.Warn("the manager could not be told that the appliance has an owner; it is tried again", "err", err)
+		return false
+	}
+	return true
+}
+
+// wait sleeps for d, and reports false when ctx ended first.
+func wait(ctx context.Context, d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-t.C:
+		return true
+	}
+}
