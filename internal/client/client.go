@@ -70,10 +70,17 @@ func transport(dial func(context.Context, string, string) (net.Conn, error)) *ht
 
 // An Error is a refusal in the appliance's own words.
 type Error struct {
-	Status  int    `json:"-"`              // of HTTP
-	Code    string `json:"code,omitempty"` // for programs: "signature", "older", "busy", …
-	Message string `json:"error"`          // a lower-case sentence
-	Hint    string `json:"hint,omitempty"` // what to do about it
+	Status  int    `json:"-"`               // of HTTP
+	Code    string `json:"code,omitempty"`  // for programs: "signature", "older", "busy", …
+	Message string `json:"error"`           // a lower-case sentence
+	Hint    string `json:"hint,omitempty"`  // what to do about it
+	Lines   []Line `json:"lines,omitempty"` // of a text that was refused
+}
+
+// A Line is one of several things wrong in a text.
+type Line struct {
+	Line int    `json:"line"` // 1 and up; 0: none in particular
+	Text string `json:"text"`
 }
 
 func (e *Error) Error() string { return e.Message }

@@ -43,9 +43,19 @@ func (c *Client) RestoreConfig(ctx context.Context, id string) error {
 // Backup returns the archive as it is made, encrypted with the passphrase. An
 // archive that ends early is no archive: age says so when it is read. The caller
 // closes it.
-func (c *Client) Backup(ctx context.Context, passphrase string) (io.ReadCloser, error) {
-	return c.stream(ctx, question{method: http.MethodPost, path: "/backup", json: map[string]string{"passphrase": passphrase}})
+//
+// missing names what could not be taken, for people; empty: nothing.
+func (c *Client) Backup(ctx context.Context, passphrase string) (archive io.ReadCloser, missing string, err error) {
+	res, err := c.send(ctx, question{method: http.MethodPost, path: "/backup", json: map[string]string{"passphrase": passphrase}})
+	if err != nil {
+		return nil, "", err
+	}
+	return res.Body, res.Header.Get(MissingHeader), nil
 }
+
+// MissingHeader is in the answer to a backup when something could not be taken:
+// what, for people, such as "readings".
+const MissingHeader = "Hems-Backup-Missing"
 
 // Restore uploads an archive. When it returns nil the archive was right for the
 // passphrase and complete, and the appliance restarts to take it in.

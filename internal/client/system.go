@@ -36,14 +36,14 @@ type Health struct {
 
 // System is what the appliance runs and on what.
 type System struct {
-	Version   string `json:"version"`
-	Build     string `json:"build,omitempty"`
-	Board     string `json:"board,omitempty"`
-	Model     string `json:"model,omitempty"`
-	Kind      string `json:"kind"` // "card", or "development": no slots, no updates
-	Slot      string `json:"slot,omitempty"`
-	Committed string `json:"committed,omitempty"` // the slot that a power cycle boots
-	Trial     bool   `json:"trial"`
+	Version   string    `json:"version"`
+	Built     time.Time `json:"built,omitzero"` // zero: not known
+	Board     string    `json:"board,omitempty"`
+	Model     string    `json:"model,omitempty"`
+	Kind      string    `json:"kind"` // "card", or "development": no slots, no updates
+	Slot      string    `json:"slot,omitempty"`
+	Committed string    `json:"committed,omitempty"` // the slot that a power cycle boots
+	Trial     bool      `json:"trial"`
 	Other     *struct {
 		Slot    string `json:"slot"`
 		Version string `json:"version"`

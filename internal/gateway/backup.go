@@ -15,7 +15,7 @@ import (
 
 // minPassphrase is how short a passphrase may be, in characters: a backup is
 // kept where others may find it, and can be guessed at for ever.
-const minPassphrase = 10
+const minPassphrase = 12
 
 // maxPassphrase bounds one, in bytes.
 const maxPassphrase = 1024
@@ -42,7 +42,7 @@ func (g *Gateway) makeBackup(w http.ResponseWriter, r *http.Request) {
 	var wrong *problem
 	switch {
 	case utf8.RuneCountInString(passphrase) < minPassphrase:
-		wrong = &problem{"The passphrase is short.", "Take ten characters or more: four words that have nothing to do with each other are good and easy to keep."}
+		wrong = &problem{"The passphrase is short.", "Take twelve characters or more: four words that have nothing to do with each other are good and easy to keep."}
 	case len(passphrase) > maxPassphrase:
 		wrong = &problem{"The passphrase is too long.", ""}
 	case passphrase != r.PostFormValue("again"):
@@ -54,14 +54,19 @@ func (g *Gateway) makeBackup(w http.ResponseWriter, r *http.Request) {
 	}
 	ctx, stop := g.whileSignedIn(r)
 	defer stop()
-	body, err := g.manager.Backup(ctx, passphrase)
+	body, missing, err := g.manager.Backup(ctx, passphrase)
 	if err != nil {
 		status, p := g.problem(err)
 		g.showBackup(w, r, status, backupBody{Make: p})
 		return
 	}
 	defer body.Close()
-	g.download(w, body, "application/octet-stream", "hems-"+fileWord(g.o.Home.Name)+"-"+g.today()+".age")
+	name := "hems-" + fileWord(g.o.Home.Name, "home") + "-" + g.today()
+	if missing != "" { // a download has no other place to say so
+		g.log.Warn("a backup lacks something", "missing", missing)
+		name += "-without-" + fileWord(missing, "something")
+	}
+	g.download(w, body, "application/octet-stream", name+".age")
 }
 
 // download streams a file. One that ends early is broken off, so that the
@@ -78,8 +83,8 @@ func (g *Gateway) download(w http.ResponseWriter, body io.Reader, kind, name str
 
 func (g *Gateway) today() string { return g.o.Clock().In(g.o.Home.TimeZone).Format(time.DateOnly) }
 
-// fileWord is a home's name as part of a file's.
-func fileWord(name string) string {
+// fileWord is a name as part of a file's.
+func fileWord(name, otherwise string) string {
 	name = strings.Map(func(r rune) rune {
 		if unicode.IsLetter(r) || unicode.IsDigit(r) {
 			return unicode.ToLower(r)
@@ -90,7 +95,7 @@ func fileWord(name string) string {
 		name = strings.ReplaceAll(name, "--", "-")
 	}
 	if name = strings.Trim(name, "-"); name == "" {
-		return "home"
+		return otherwise
 	}
 	return name
 }

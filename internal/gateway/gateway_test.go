@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/smartcore-ireland/hems/internal/broker"
+	"github.com/smartcore-ireland/hems/internal/client/clienttest"
 	"github.com/smartcore-ireland/hems/internal/gateway/signin"
 	"github.com/smartcore-ireland/hems/internal/history"
 	"github.com/smartcore-ireland/hems/internal/mqttclient"
@@ -36,6 +37,7 @@ type house struct {
 	test       *mqttclient.Client // the test's own
 	stopBroker func()
 	past       *past
+	manager    *clienttest.Manager
 	url        string
 	log        *logbook
 }
@@ -46,6 +48,7 @@ type setting func(*Options)
 func newHouse(t *testing.T, settings ...setting) *house {
 	t.Helper()
 	h := &house{t: t, data: t.TempDir(), past: &past{}, log: &logbook{}}
+	h.manager = clienttest.Start(t)
 	h.startBroker()
 	client, err := mqttclient.Open(context.Background(), h.mqtt("test"))
 	if err != nil {
@@ -59,13 +62,15 @@ func newHouse(t *testing.T, settings ...setting) *house {
 	})
 	log := slog.New(slog.NewTextHandler(h.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	o := Options{
-		Dir:      filepath.Join(h.data, "gateway"),
-		MQTT:     h.mqtt("gateway"),
-		History:  h.past,
-		Home:     Home{TimeZone: time.UTC},
-		Version:  "1.2.3",
-		Log:      log,
-		Password: signin.Params{Memory: 64, Time: 1, Threads: 1},
+		Dir:       filepath.Join(h.data, "gateway"),
+		MQTT:      h.mqtt("gateway"),
+		History:   h.past,
+		Home:      Home{TimeZone: time.UTC},
+		Version:   "1.2.3",
+		Manager:   h.manager.Socket,
+		Processes: []string{"hems-broker", "hems-gateway"},
+		Log:       log,
+		Password:  signin.Params{Memory: 64, Time: 1, Threads: 1},
 	}
 	for _, s := range settings {
 		s(&o)

@@ -12,44 +12,6 @@ import (
 	"time"
 )
 
-func TestUnclaimedApplianceSaysHowToClaimIt(t *testing.T) {
-	empty := newUnclaimed(t)
-	status, body := empty.get(empty.visitor(), "/login")
-	if status != http.StatusOK || !strings.Contains(body, "no owner yet") || strings.Contains(body, `name="password"`) {
-		t.Errorf("the sign-in page: got %d %q, want how to claim and no form", status, body)
-	}
-	if res := empty.post(empty.visitor(), "/login", url.Values{"user": {""}, "password": {""}}); res.StatusCode != http.StatusUnauthorized {
-		t.Errorf("signing in: got %s, want 401", res.Status)
-	}
-	// A seed that appears later claims it.
-	if err := Seed(empty.o.Dir, "aoife", "a pot of coffee"); err != nil {
-		t.Fatal(err)
-	}
-	empty.await(empty.visitor(), "/login", `name="password"`)
-	if res := empty.post(empty.visitor(), "/login", url.Values{"user": {"aoife"}, "password": {"a pot of coffee"}}); res.StatusCode != http.StatusSeeOther {
-		t.Errorf("signing in after the claim: got %s, want 303", res.Status)
-	}
-}
-
-// newUnclaimed is a house without an owner.
-func newUnclaimed(t *testing.T) *house {
-	h := newHouse(t)
-	dir := t.TempDir()
-	o := h.o
-	o.Dir = dir
-	g, err := New(o)
-	if err != nil {
-		t.Fatal(err)
-	}
-	done := make(chan struct{})
-	ctx := t.Context()
-	go func() { defer close(done); g.watchSeed(ctx) }()
-	t.Cleanup(func() { <-done })
-	srv := httptest.NewServer(g)
-	t.Cleanup(srv.Close)
-	return &house{Gateway: g, t: t, url: srv.URL, log: h.log}
-}
-
 func TestSignInLeadsBack(t *testing.T) {
 	h := newHouse(t)
 	c := h.visitor()

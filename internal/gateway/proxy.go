@@ -37,9 +37,8 @@ func (g *Gateway) newProxy(socket string) *httputil.ReverseProxy {
 			if kind != "" {
 				p.Out.Header.Set("Content-Type", kind)
 			}
-			if p.Out.Body != nil && p.Out.ContentLength != 0 {
-				p.Out.Header.Set("Expect", "100-continue") // a refusal that needs no byte of it comes first
-			}
+			// Nothing here may ask for a 1xx answer: passing one on takes every
+			// header off the answer that follows, those of secure too.
 			p.Out.URL = &url.URL{Scheme: "http", Host: "manager", Path: "/v1/" + strings.TrimPrefix(p.In.URL.Path, systemPrefix), RawQuery: p.In.URL.RawQuery}
 			p.Out.Host = "manager"
 		},
@@ -55,7 +54,7 @@ func (g *Gateway) newProxy(socket string) *httputil.ReverseProxy {
 }
 
 // passed are the headers of the manager's answers that go on to the visitor.
-var passed = []string{"Content-Type", "Content-Length", "Content-Disposition", "Retry-After"}
+var passed = []string{"Content-Type", "Content-Length", "Content-Disposition", "Retry-After", client.MissingHeader}
 
 func (g *Gateway) takeAnswer(res *http.Response) error {
 	for name := range res.Header {

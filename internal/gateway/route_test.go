@@ -1,8 +1,10 @@
 package gateway
 
 import (
+	"bytes"
 	"encoding/base64"
 	"io"
+	"mime/multipart"
 	"net/http"
 	"net/url"
 	"strings"
@@ -12,30 +14,76 @@ import (
 // example is a request for a route, and what a signed-in visitor gets.
 var examples = map[string]struct {
 	form url.Values
+	file string // of a form with a file: the name of its field
+	body string // otherwise: the body
 	path string // where the pattern's has a wildcard; %s is the name of a file
 	want int
 }{
-	"GET /login":             {want: http.StatusSeeOther},
-	"POST /login":            {form: url.Values{"user": {owner}, "password": {password}}, want: http.StatusSeeOther},
-	"GET /static/{name}":     {path: "/static/%s", want: http.StatusOK},
-	"GET /healthz":           {want: http.StatusOK},
-	"GET /{$}":               {path: "/", want: http.StatusOK},
-	"GET /devices":           {want: http.StatusOK},
-	"GET /pair":              {want: http.StatusOK},
-	"POST /pair":             {form: url.Values{"do": {"start"}}, want: http.StatusSeeOther},
-	"GET /more":              {want: http.StatusOK},
-	"POST /theme":            {form: url.Values{"theme": {"dark"}}, want: http.StatusSeeOther},
-	"POST /logout":           {form: url.Values{}, want: http.StatusSeeOther},
-	"GET /script/{name}":     {path: "/script/none.js", want: http.StatusNotFound},
-	"GET /events":            {want: http.StatusOK},
-	"GET /api/v1/now":        {want: http.StatusOK},
-	"GET /api/v1/power":      {want: http.StatusOK},
-	"GET /api/v1/devices":    {want: http.StatusOK},
-	"GET /no/such/page":      {want: http.StatusNotFound},
-	"GET /api/v1/no":         {want: http.StatusNotFound},
-	"DELETE /devices":        {want: http.StatusMethodNotAllowed},
-	"PUT /api/v1/now":        {want: http.StatusMethodNotAllowed},
-	"GET /static/../devices": {path: "/static/%2e%2e/devices", want: http.StatusNotFound},
+	"GET /claim":                         {want: http.StatusSeeOther}, // it is claimed
+	"POST /claim":                        {form: url.Values{"user": {"eve"}, "password": {"a cup of poison"}}, want: http.StatusSeeOther},
+	"GET /system":                        {want: http.StatusOK},
+	"GET /system/update":                 {want: http.StatusOK},
+	"POST /system/update":                {file: "bundle", want: http.StatusSeeOther},
+	"POST /system/update/seen":           {form: url.Values{"next": {"/devices"}}, want: http.StatusSeeOther},
+	"POST /system/update/check":          {form: url.Values{}, want: http.StatusSeeOther},
+	"POST /system/update/install":        {form: url.Values{}, want: http.StatusSeeOther},
+	"POST /system/update/back":           {form: url.Values{}, want: http.StatusSeeOther},
+	"POST /system/update/feed":           {form: url.Values{"feed": {"https://example.com/hems"}}, want: http.StatusSeeOther},
+	"POST /system/update/developer":      {form: url.Values{"developer": {"on"}}, want: http.StatusSeeOther},
+	"POST /system/update/password":       {form: url.Values{}, want: http.StatusOK},
+	"GET /system/backup":                 {want: http.StatusOK},
+	"POST /system/backup":                {form: url.Values{"passphrase": {"four words of mine"}, "again": {"four words of mine"}}, want: http.StatusOK},
+	"POST /system/restore":               {form: url.Values{"passphrase": {"four words of mine"}, "sure": {"1"}}, file: "file", want: http.StatusOK},
+	"GET /system/logs":                   {want: http.StatusOK},
+	"GET /system/diagnostics":            {want: http.StatusOK},
+	"GET /system/config":                 {want: http.StatusOK},
+	"POST /system/config/restore":        {form: url.Values{"id": {"2"}}, want: http.StatusSeeOther},
+	"POST /system/restart":               {form: url.Values{}, want: http.StatusOK},
+	"GET /api/v1/system/health":          {want: http.StatusOK},
+	"GET /api/v1/system/metrics":         {want: http.StatusOK},
+	"GET /api/v1/system/system":          {want: http.StatusOK},
+	"GET /api/v1/system/update":          {want: http.StatusOK},
+	"POST /api/v1/system/update":         {body: "a bundle", want: http.StatusAccepted},
+	"POST /api/v1/system/update/seen":    {want: http.StatusOK},
+	"POST /api/v1/system/update/check":   {want: http.StatusOK},
+	"POST /api/v1/system/update/install": {want: http.StatusOK},
+	"GET /api/v1/system/update/password": {want: http.StatusOK},
+	"POST /api/v1/system/rollback":       {want: http.StatusOK},
+	"POST /api/v1/system/backup":         {body: `{"passphrase":"four words of mine"}`, want: http.StatusOK},
+	"POST /api/v1/system/restore":        {form: url.Values{"passphrase": {"four words of mine"}}, file: "file", want: http.StatusOK},
+	"GET /api/v1/system/config":          {want: http.StatusOK},
+	"PUT /api/v1/system/config":          {body: "home:\n  name: Home\n", want: http.StatusOK},
+	"POST /api/v1/system/config/set":     {body: `{"path":"home.name","value":"Home"}`, want: http.StatusOK},
+	"POST /api/v1/system/config/restore": {body: `{"id":"2"}`, want: http.StatusOK},
+	"GET /api/v1/system/logs":            {want: http.StatusOK},
+	"GET /api/v1/system/diagnostics":     {want: http.StatusOK},
+	"GET /api/v1/system/ca":              {want: http.StatusOK},
+	"POST /api/v1/system/restart":        {body: `{"process":"hems-zigbee"}`, want: http.StatusOK},
+	"POST /api/v1/system/reboot":         {want: http.StatusOK},
+	"POST /api/v1/system/claimed":        {want: http.StatusMethodNotAllowed}, // the gateway's own
+	"GET /api/v1/system/no":              {want: http.StatusNotFound},
+	"DELETE /api/v1/system/config":       {want: http.StatusMethodNotAllowed},
+	"GET /login":                         {want: http.StatusSeeOther},
+	"POST /login":                        {form: url.Values{"user": {owner}, "password": {password}}, want: http.StatusSeeOther},
+	"GET /static/{name}":                 {path: "/static/%s", want: http.StatusOK},
+	"GET /healthz":                       {want: http.StatusOK},
+	"GET /{$}":                           {path: "/", want: http.StatusOK},
+	"GET /devices":                       {want: http.StatusOK},
+	"GET /pair":                          {want: http.StatusOK},
+	"POST /pair":                         {form: url.Values{"do": {"start"}}, want: http.StatusSeeOther},
+	"GET /more":                          {want: http.StatusOK},
+	"POST /theme":                        {form: url.Values{"theme": {"dark"}}, want: http.StatusSeeOther},
+	"POST /logout":                       {form: url.Values{}, want: http.StatusSeeOther},
+	"GET /script/{name}":                 {path: "/script/none.js", want: http.StatusNotFound},
+	"GET /events":                        {want: http.StatusOK},
+	"GET /api/v1/now":                    {want: http.StatusOK},
+	"GET /api/v1/power":                  {want: http.StatusOK},
+	"GET /api/v1/devices":                {want: http.StatusOK},
+	"GET /no/such/page":                  {want: http.StatusNotFound},
+	"GET /api/v1/no":                     {want: http.StatusNotFound},
+	"DELETE /devices":                    {want: http.StatusMethodNotAllowed},
+	"PUT /api/v1/now":                    {want: http.StatusMethodNotAllowed},
+	"GET /static/../devices":             {path: "/static/%2e%2e/devices", want: http.StatusNotFound},
 }
 
 // walk makes a row of the table into a request.
@@ -49,16 +97,38 @@ func (h *house) walk(pattern string) *http.Request {
 	if e.path != "" {
 		path = strings.Replace(e.path, "%s", h.files.names["style.css"], 1)
 	}
-	var body io.Reader
-	if e.form != nil {
-		body = strings.NewReader(e.form.Encode())
+	body, kind := io.Reader(strings.NewReader(e.body)), "application/octet-stream"
+	switch {
+	case e.file != "":
+		var buf bytes.Buffer
+		form := multipart.NewWriter(&buf)
+		for name, v := range e.form {
+			if err := form.WriteField(name, v[0]); err != nil {
+				h.t.Fatal(err)
+			}
+		}
+		part, err := form.CreateFormFile(e.file, "a file")
+		if err == nil {
+			_, err = part.Write([]byte("what is in it"))
+		}
+		if err == nil {
+			err = form.Close()
+		}
+		if err != nil {
+			h.t.Fatal(err)
+		}
+		body, kind = &buf, form.FormDataContentType()
+	case e.form != nil:
+		body, kind = strings.NewReader(e.form.Encode()), "application/x-www-form-urlencoded"
+	case e.body == "":
+		body = nil
 	}
 	r, err := http.NewRequest(method, h.url+path, body)
 	if err != nil {
 		h.t.Fatal(err)
 	}
-	if e.form != nil {
-		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	if body != nil {
+		r.Header.Set("Content-Type", kind)
 	}
 	return r
 }
@@ -83,6 +153,9 @@ func (h *house) everyRoute() map[string]access {
 	all["DELETE /devices"] = forSignedIn
 	all["GET /static/../devices"] = forSignedIn
 	all["GET /api/v1/no"] = forPrograms
+	all["POST /api/v1/system/claimed"] = forPrograms
+	all["GET /api/v1/system/no"] = forPrograms
+	all["DELETE /api/v1/system/config"] = forPrograms
 	all["PUT /api/v1/now"] = forPrograms
 	return all
 }
@@ -109,7 +182,7 @@ func TestEveryRouteSignedOut(t *testing.T) {
 				if pattern == "GET /login" {
 					want = http.StatusOK
 				}
-				if res.StatusCode != want || strings.HasPrefix(to, "/login") {
+				if res.StatusCode != want || strings.HasPrefix(to, "/login") != strings.HasSuffix(pattern, " /claim") {
 					t.Errorf("got %s to %q, want %d", res.Status, to, want)
 				}
 			}
@@ -180,7 +253,7 @@ func checkHeaders(t *testing.T, res *http.Response, cached bool) {
 func TestOtherSitesCannotPost(t *testing.T) {
 	h := newHouse(t)
 	for _, header := range [][2]string{{"Sec-Fetch-Site", "cross-site"}, {"Origin", "https://elsewhere.example"}} {
-		for _, pattern := range []string{"POST /login", "POST /logout", "POST /theme"} {
+		for _, pattern := range []string{"POST /login", "POST /logout", "POST /theme", "POST /claim", "POST /system/update", "POST /api/v1/system/update", "POST /api/v1/system/reboot"} {
 			r := h.walk(pattern)
 			r.Header.Set(header[0], header[1])
 			if res := h.do(h.signedIn(), r); res.StatusCode != http.StatusForbidden {
@@ -207,7 +280,7 @@ func TestForwardingHeadersAreNotBelieved(t *testing.T) {
 
 func TestBigRequestsAreRefused(t *testing.T) {
 	h := newHouse(t)
-	form := url.Values{"user": {owner}, "password": {strings.Repeat("x", 2*maxBody)}}
+	form := url.Values{"user": {owner}, "password": {strings.Repeat("x", int(2*small.body))}}
 	if res := h.post(h.visitor(), "/login", form); res.StatusCode != http.StatusBadRequest {
 		t.Errorf("a large form: got %s, want 400", res.Status)
 	}

@@ -18,6 +18,7 @@ import (
 // asks for while one is under way.
 type updateBody struct {
 	Problem   *problem
+	Away      bool // nothing of the rest is known
 	System    client.System
 	Update    client.Update
 	Steps     []pairRow // while one is under way
@@ -48,9 +49,10 @@ func (g *Gateway) updateBody(ctx context.Context) (int, updateBody) {
 	}
 	if err != nil {
 		status, p := g.problem(err)
-		b.Problem = p
+		b.Problem, b.Away = p, true
 		return status, b
 	}
+	g.watch.note(b.Update) // the notice on the page is of the same moment
 	b.OnCard = b.System.OnCard()
 	if o := b.System.Other; o != nil && o.Whole && !b.System.Trial {
 		b.Before = o.Version

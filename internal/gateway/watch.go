@@ -37,6 +37,13 @@ func (w *watch) verdict() *client.Verdict {
 	return nil
 }
 
+// note takes how an update goes.
+func (w *watch) note(u client.Update) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.update = u
+}
+
 // watchManager asks the manager how everything is, for the line at the top of
 // every page, and tells it once that the appliance has an owner.
 func (g *Gateway) watchManager(ctx context.Context) {

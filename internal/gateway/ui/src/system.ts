@@ -51,7 +51,7 @@ export function updatePage(): void {
       () => location.reload(),
     );
   }
-  if (list?.querySelector('[data-busy]')) void followUpdate(list);
+  if (list?.querySelector('[data-busy], [data-away]')) void followUpdate(list);
 }
 
 async function followUpdate(list: HTMLElement): Promise<void> {
@@ -59,7 +59,7 @@ async function followUpdate(list: HTMLElement): Promise<void> {
   for (;;) {
     await sleep(1000);
     const html = await part('update-part');
-    if (html === undefined) continue; // restarting
+    if (html === undefined || html.includes('data-away')) continue; // restarting
     showList(html);
     if (!list.querySelector('[data-busy]')) break;
   }
@@ -78,7 +78,12 @@ export function backupPage(): void {
   if (!(form instanceof HTMLFormElement)) return;
   enhanceUpload(
     form,
-    (f) => ({ url: f.dataset['url'] ?? '', data: new FormData(f) }),
+    (f, file) => {
+      const data = new FormData(); // the passphrase first: the archive is opened as it arrives
+      data.append('passphrase', f.querySelector<HTMLInputElement>('[name=passphrase]')?.value ?? '');
+      data.append('file', file);
+      return { url: f.dataset['url'] ?? '', data };
+    },
     () => {
       const what = document.querySelector('#sending [data-what]');
       if (what) what.textContent = form.dataset['wait'] ?? '';
