@@ -33,7 +33,10 @@ type Env struct {
 	PortBase int    // 0: the default ports
 	Listen   string // address the servers listen on; "" is every address
 	Dongle   string // replaces zigbee.serial.port of hems.yaml when not empty
-	Log      *slog.Logger
+	// ClaimHere lets programs on this machine claim an appliance without an
+	// owner, as if they came from the home's network: for development.
+	ClaimHere bool
+	Log       *slog.Logger
 
 	// What a process on a card has read and opened while it was root.
 	passwordOf, password string
@@ -43,14 +46,16 @@ type Env struct {
 // EnvFromOS reads HEMS_DATA (default CardData, on a card), HEMS_RUNTIME
 // (default CardRuntime on a card, else the directory runtime under the data
 // directory), HEMS_PORT_BASE (1024 to 65000, default none), HEMS_LISTEN
-// (default every address) and HEMS_DONGLE.
+// (default every address), HEMS_DONGLE and HEMS_CLAIM_HERE ("1": yes).
 func EnvFromOS(getenv func(string) string) (Env, error) {
 	e := Env{
 		Data:    getenv("HEMS_DATA"),
 		Runtime: getenv("HEMS_RUNTIME"),
 		Listen:  getenv("HEMS_LISTEN"),
 		Dongle:  getenv("HEMS_DONGLE"),
-		Log:     slog.New(slog.NewTextHandler(os.Stderr, nil)),
+
+		ClaimHere: getenv("HEMS_CLAIM_HERE") == "1",
+		Log:       slog.New(slog.NewTextHandler(os.Stderr, nil)),
 	}
 	if e.Data == "" {
 		e.Data, e.Card = CardData, true

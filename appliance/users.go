@@ -73,6 +73,7 @@ var Places = []Place{
 	{Path: ConfigFile, Mode: 0o640, Group: groupHems},
 	{Path: "secrets", Mode: os.ModeDir | 0o710, Group: groupHems},
 	{Path: "secrets/mqtt-*", Mode: 0o600, Owner: userBroker, Group: userBroker, Process: "hems-broker"},
+	{Path: "secrets/claim-code", Mode: 0o600, Owner: userGateway, Group: userGateway, Process: "hems-gateway"},
 	{Path: tokenFiles, Mode: 0o600, Owner: userMetrics, Group: userMetrics, Process: "hems-metrics"},
 	// What is made in it is of its group: the socket is for all.
 	{Path: "broker", Mode: os.ModeDir | os.ModeSetgid | 0o710, Owner: userBroker, Group: groupHems, Process: "hems-broker", Tree: true},

@@ -1,15 +1,27 @@
 // Package gateway puts hems-gateway together: the dashboard on its ports, live
-// from MQTT, with its history from the store.
+// from MQTT, with its history from the store and the manager behind it, and the
+// appliance's name on the home's network.
 package gateway
 
 import (
 	"context"
+	"net"
+	"net/netip"
+	"sync"
+	"time"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/smartcore-ireland/hems/appliance"
 	"github.com/smartcore-ireland/hems/internal/gateway"
+	"github.com/smartcore-ireland/hems/internal/gateway/signin"
 	"github.com/smartcore-ireland/hems/internal/history"
 	"github.com/smartcore-ireland/hems/internal/mqttclient"
+	"github.com/smartcore-ireland/hems/internal/remote/mdns"
 )
+
+// sockets outlive a run: another follows when hems.yaml has changed.
+var sockets gateway.Sockets
 
 // Run serves the dashboard until ctx ends.
 func Run(ctx context.Context, env appliance.Env, cfg appliance.Config) error {
@@ -19,9 +31,14 @@ func Run(ctx context.Context, env appliance.Env, cfg appliance.Config) error {
 	}
 	h := history.Open(env.Path("store", "hems.db"))
 	defer h.Close()
+	var programs []string
+	for _, p := range appliance.Processes {
+		programs = append(programs, p.Name)
+	}
 	g, err := gateway.New(gateway.Options{
-		Listen: listen,
-		Dir:    env.Path("gateway"),
+		Listen:  listen,
+		Sockets: &sockets,
+		Dir:     env.Path("gateway"),
 		MQTT: mqttclient.Options{
 			Server:   "unix://" + env.MQTTSocket(),
 			ClientID: "hems-gateway",
@@ -29,13 +46,51 @@ func Run(ctx context.Context, env appliance.Env, cfg appliance.Config) error {
 			Password: env.Password("gateway"),
 			Log:      env.Log,
 		},
-		History: h,
-		Home:    gateway.Home{Name: cfg.Home.Name, Meter: cfg.Home.Meter, TimeZone: cfg.Home.TimeZone.Location},
-		Version: appliance.Version,
-		Log:     env.Log,
+		History:   h,
+		Home:      gateway.Home{Name: cfg.Home.Name, Meter: cfg.Home.Meter, TimeZone: cfg.Home.TimeZone.Location},
+		Version:   appliance.Version,
+		Manager:   env.Run("manager.sock"),
+		Processes: programs,
+		Claims: signin.Claims{
+			CodeFile:  env.Secret("claim-code"),
+			Pending:   env.Path("seed.json"), // of the card: the manager takes it in
+			SinceBoot: sinceBoot,
+			Loopback:  env.ClaimHere,
+			Networks:  networks,
+		},
+		Log: env.Log,
 	})
 	if err != nil {
 		return err
 	}
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	if env.Card { // a workstation has a name of its own
+		wg.Go(func() { mdns.Run(ctx, mdns.Options{Host: cfg.Home.HostName, Log: env.Log}) })
+	}
 	return g.Run(ctx)
+}
+
+// sinceBoot is the time since power-up, however the clock was set meanwhile.
+func sinceBoot() time.Duration {
+	var ts unix.Timespec
+	if unix.ClockGettime(unix.CLOCK_BOOTTIME, &ts) != nil {
+		return signin.ClaimTime // no kernel of ours lacks it; without it nothing is open
+	}
+	return time.Duration(ts.Nano())
+}
+
+// networks are those this machine is in.
+func networks() []netip.Prefix {
+	addrs, err := net.InterfaceAddrs()
+	if err != nil {
+		return nil
+	}
+	var all []netip.Prefix
+	for _, a := range addrs {
+		if p, err := netip.ParsePrefix(a.String()); err == nil {
+			all = append(all, p)
+		}
+	}
+	return all
 }

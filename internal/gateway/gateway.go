@@ -36,6 +36,7 @@ type Home struct {
 // Options are what a Gateway needs.
 type Options struct {
 	Listen          []string           // TCP addresses, host:port
+	Sockets         *Sockets           // outlives a run; nil: a run that ends closes its sockets
 	Dir             string             // accounts and sessions; made when missing
 	MQTT            mqttclient.Options // how to reach the broker
 	History         History            // required
@@ -151,6 +152,7 @@ func (g *Gateway) Run(ctx context.Context) error {
 			g.log.Error("following the house", "err", err)
 		}
 	})
+	g.o.Sockets.keep(g.o.Listen)
 	for _, addr := range g.o.Listen {
 		wg.Go(func() { g.listen(ctx, addr) })
 	}
@@ -183,8 +185,7 @@ func (g *Gateway) watchSeed(ctx context.Context) {
 func (g *Gateway) listen(ctx context.Context, addr string) {
 	said := ""
 	for ctx.Err() == nil {
-		var lc net.ListenConfig
-		l, err := lc.Listen(ctx, "tcp", addr)
+		l, err := g.o.Sockets.listen(ctx, addr)
 		if err == nil {
 			g.log.Info("the dashboard is at", "address", l.Addr())
 			err = g.serve(ctx, l)

@@ -1,9 +1,12 @@
 package gateway
 
 import (
+	"context"
 	"errors"
 	"net"
 	"net/netip"
+	"os"
+	"slices"
 	"sync"
 	"syscall"
 )
@@ -19,6 +22,55 @@ func listenHint(err error) string {
 		return "this machine has no such address: correct the dashboard's address"
 	}
 	return "correct the dashboard's address"
+}
+
+// Sockets are the listening sockets of a process that serves one run after the
+// other: between two of them a visitor waits instead of being turned away.
+type Sockets struct {
+	mu   sync.Mutex
+	held map[string]*os.File
+}
+
+// listen takes the socket for addr, which is held for the next run too.
+func (s *Sockets) listen(ctx context.Context, addr string) (net.Listener, error) {
+	var lc net.ListenConfig
+	if s == nil {
+		return lc.Listen(ctx, "tcp", addr)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if f := s.held[addr]; f != nil {
+		return net.FileListener(f)
+	}
+	l, err := lc.Listen(ctx, "tcp", addr)
+	if err != nil {
+		return nil, err
+	}
+	f, err := l.(*net.TCPListener).File()
+	if err != nil {
+		l.Close()
+		return nil, err
+	}
+	if s.held == nil {
+		s.held = map[string]*os.File{}
+	}
+	s.held[addr] = f
+	return l, nil
+}
+
+// keep closes the sockets for all other addresses.
+func (s *Sockets) keep(addrs []string) {
+	if s == nil {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for addr, f := range s.held {
+		if !slices.Contains(addrs, addr) {
+			f.Close()
+			delete(s.held, addr)
+		}
+	}
 }
 
 // limitConns accepts at most n connections at a time; the next ones wait in the

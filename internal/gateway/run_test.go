@@ -71,6 +71,67 @@ func TestTakenPortIsSaidOnceAndTriedAgain(t *testing.T) {
 	}
 }
 
+func TestVisitorsWaitBetweenTwoRuns(t *testing.T) {
+	free, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	addr := free.Addr().String()
+	free.Close()
+	sockets := &Sockets{}
+	run := func(listen string) (stop func()) {
+		t.Helper()
+		log := &logbook{}
+		g, err := New(Options{
+			Listen: []string{listen}, Sockets: sockets, Dir: t.TempDir(), History: &past{}, Log: slog.New(slog.NewTextHandler(log, nil)),
+			MQTT:     mqttclient.Options{Server: "mqtt://127.0.0.1:1", ClientID: "hems-gateway", Log: slog.New(slog.DiscardHandler)},
+			Password: signin.Params{Memory: 64, Time: 1, Threads: 1},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		ran := make(chan error, 1)
+		go func() { ran <- g.Run(ctx) }()
+		for deadline := time.Now().Add(10 * time.Second); !strings.Contains(log.String(), "the dashboard is at"); time.Sleep(10 * time.Millisecond) {
+			if time.Now().After(deadline) {
+				t.Fatalf("it never listened; the log has\n%s", log)
+			}
+		}
+		return func() {
+			cancel()
+			if err := <-ran; err != nil {
+				t.Errorf("Run: %v", err)
+			}
+		}
+	}
+	run(addr)()
+	answered := make(chan error, 1)
+	go func() { // between two runs
+		res, err := http.Get("http://" + addr + "/healthz")
+		if err == nil {
+			res.Body.Close()
+		}
+		answered <- err
+	}()
+	select {
+	case err := <-answered:
+		t.Fatalf("between two runs: got %v at once, want to wait", err)
+	case <-time.After(100 * time.Millisecond):
+	}
+	stop := run(addr)
+	if err := <-answered; err != nil {
+		t.Errorf("who came between two runs: %v", err)
+	}
+	stop()
+	run("127.0.0.1:0")() // another address: the old one is free again
+	if again, err := net.Listen("tcp", addr); err != nil {
+		t.Errorf("an address that is used no more: %v", err)
+	} else {
+		again.Close()
+	}
+}
+
 func TestSlowAndManyConnectionsAreLetGo(t *testing.T) {
 	h := newHouse(t)
 	h.limits = limits{header: 200 * time.Millisecond, read: 300 * time.Millisecond, write: time.Second, idle: 200 * time.Millisecond, conns: 4, each: 4}
