@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"github.com/smartcore-ireland/hems/internal/client"
-	"github.com/smartcore-ireland/hems/internal/gateway/live"
+	"github.com/smartcore-ireland/hems/internal/health"
 )
 
 const (
@@ -75,7 +75,7 @@ func (g *Gateway) look(ctx context.Context) bool {
 	defer g.watch.mu.Unlock()
 	if err == nil {
 		g.watch.health, g.watch.update, g.watch.since, g.watch.met = h, u, time.Time{}, true
-		g.model.SetSystem(firstWrong(h))
+		g.model.SetManager(report(h.Tree))
 		return true
 	}
 	if ctx.Err() != nil && errors.Is(ctx.Err(), context.Canceled) {
@@ -88,24 +88,44 @@ func (g *Gateway) look(ctx context.Context) bool {
 	// An appliance in development may be without one: then there is no socket.
 	g.watch.met = g.watch.met || !errors.Is(err, os.ErrNotExist)
 	if g.watch.met && now.Sub(g.watch.since) >= awayAfter {
-		g.model.SetSystem(&live.Health{Part: "manager", Message: "the part that looks after the appliance is not running",
+		g.model.SetManager(health.Report{State: health.Failing, Message: "the part that looks after the appliance is not running",
 			Hint: "it is started again by itself; if this stays, restart the appliance", Detail: "hems-manager does not answer on its socket"})
 	}
 	return false
 }
 
-// firstWrong is the first failing part, in a page's words; nil when all is well.
-// That this server does not answer is no news to who reads its pages.
-func firstWrong(h client.Health) *live.Health {
-	if h.State != client.Failing || h.First == nil || h.First.Name == "gateway" {
+// report is what the manager says, for the line at the top of every page: the
+// first failing part. That this server does not answer is no news to who reads
+// its pages, and what became of an update stands in a notice of its own.
+func report(n client.Node) health.Report {
+	f := firstFailing(n)
+	if f == nil {
+		return health.Report{State: health.OK}
+	}
+	message := f.Message
+	if message == "" {
+		message = f.Title + " is not well"
+	}
+	return health.Report{State: health.Failing, Message: message, Hint: f.Hint, Detail: f.Detail}
+}
+
+// firstFailing is the first failing node in reading order that has no failing one
+// below it.
+func firstFailing(n client.Node) *client.Node {
+	if n.State != client.Failing || n.Name == "gateway" || n.Name == "update" {
 		return nil
 	}
-	n := h.First
-	message := n.Message
-	if message == "" {
-		message = n.Title + " is not well"
+	below := false
+	for _, c := range n.Children {
+		if f := firstFailing(c); f != nil {
+			return f
+		}
+		below = below || c.State == client.Failing
 	}
-	return &live.Health{Part: n.Name, Message: message, Hint: n.Hint, Detail: n.Detail}
+	if below && n.Message == "" {
+		return nil // it fails only because of what was passed over
+	}
+	return &n
 }
 
 // tellClaimed lets the manager make what an owner needs. The same call at the

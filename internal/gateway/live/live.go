@@ -12,6 +12,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/smartcore-ireland/hems/internal/health"
 	"github.com/smartcore-ireland/hems/internal/mqttclient"
 )
 
@@ -63,7 +64,7 @@ type Model struct {
 	meterKey string // device whose gaps these are
 	today    today
 	lasts    map[string]time.Time // time of the last stored reading, by entity; zero: none
-	system   *Health              // what the manager finds wrong; nil: nothing
+	manager  *health.Report       // in place of the manager’s in reports; nil: that one
 	storeErr error
 	storeBad time.Time // since when storeErr is so
 	dropped  int       // messages beyond the bounds

@@ -13,7 +13,7 @@ import (
 // and what to do.
 type Health struct {
 	OK      bool   `json:"ok"`
-	Part    string `json:"part,omitempty"`    // the first failing part: "broker", "zigbee", "metrics", "manager", "store", one that the manager found, "meter"
+	Part    string `json:"part,omitempty"`    // the first failing part: "broker", "zigbee", "metrics", "manager", "store", "meter"
 	Message string `json:"message,omitempty"` // a sentence for a householder
 	Hint    string `json:"hint,omitempty"`    // what to do about it
 	Detail  string `json:"detail,omitempty"`  // the technical side of it, for who opens it
@@ -45,14 +45,11 @@ func (m *Model) Health() Health {
 	return m.wellbeing(m.o.Clock(), grace)
 }
 
-// SetSystem says what the manager finds wrong with the system, beyond what is
-// learnt from MQTT; nil is nothing. The sentences are lower case, as in a report.
-func (m *Model) SetSystem(h *Health) {
-	if h != nil {
-		h = &Health{Part: h.Part, Message: sentence(h.Message, "Something is wrong with the system."), Hint: sentence(h.Hint, ""), Detail: sentence(h.Detail, "")}
-	}
+// SetManager puts what the manager was heard to say elsewhere in the place of
+// its report on MQTT.
+func (m *Model) SetManager(r health.Report) {
 	m.mu.Lock()
-	m.system = h
+	m.manager = &r
 	m.mu.Unlock()
 	m.changed()
 }
@@ -63,14 +60,10 @@ func (m *Model) SetSystem(h *Health) {
 func (m *Model) Failing() string {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	// What the manager found is for people and for its own monitors: it may be
-	// asking here in order to find it.
-	switch h := m.wellbeing(m.o.Clock(), 0); {
-	case h.Part == "meter", m.system != nil && h == *m.system:
-		return ""
-	default:
-		return h.Part
+	if part := m.wellbeing(m.o.Clock(), 0).Part; part != "meter" {
+		return part
 	}
+	return ""
 }
 
 // wellbeing looks at the parts in the order in which a reading passes them:
@@ -100,15 +93,16 @@ func (m *Model) wellbeing(now time.Time, patience time.Duration) Health {
 	}
 	// The manager says what no other process can: the card, programs that keep
 	// ending, an update that came back.
-	if r := m.reports["manager"]; r.State == health.Failing {
+	r := m.reports["manager"].Report
+	if m.manager != nil {
+		r = *m.manager
+	}
+	if r.State == health.Failing {
 		return Health{Part: "manager", Message: sentence(r.Message, "Something is wrong with the appliance."), Hint: sentence(r.Hint, ""), Detail: sentence(r.Detail, "")}
 	}
 	if m.storeErr != nil && now.Sub(m.storeBad) >= patience {
 		return Health{Part: "store", Message: "The stored readings cannot be read.",
 			Hint: "If this stays, restart the appliance and check that its card is not full."}
-	}
-	if m.system != nil {
-		return *m.system
 	}
 	power, _ := m.meter()
 	if power != nil && power.availability(m.avail) == "offline" {

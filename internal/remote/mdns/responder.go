@@ -64,7 +64,7 @@ func (r *responder) close() { _ = r.conn.Close() }
 // strangers, so none of it is worth more than debug.
 type factory struct{ log *slog.Logger }
 
-func (f factory) NewLogger(string) logging.LeveledLogger { return leveled{f.log} }
+func (f factory) NewLogger(string) logging.LeveledLogger { return leveled(f) }
 
 type leveled struct{ log *slog.Logger }
 
