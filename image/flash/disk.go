@@ -2,6 +2,7 @@ package flash
 
 import (
 	"bufio"
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -28,11 +29,7 @@ func (d Disk) String() string {
 	if !d.Block {
 		return d.Path + " (a file)"
 	}
-	model := d.Model
-	if model == "" {
-		model = "of unknown make"
-	}
-	return fmt.Sprintf("%s (%s, %s)", d.Path, model, Size(d.Bytes))
+	return fmt.Sprintf("%s (%s, %s)", d.Path, cmp.Or(d.Model, "of unknown make"), Size(d.Bytes))
 }
 
 // Why a disk is refused. Force gets past ErrNotRemovable and ErrFile alone.
@@ -117,7 +114,7 @@ func judgeBlock(root, path, number string, need int64, force bool) (Disk, error)
 	case disk.attribute("ro") == "1":
 		return Disk{}, fmt.Errorf("%w: move the card's slide, or try another card", ErrReadOnly)
 	case !force && !disk.removable():
-		return Disk{}, fmt.Errorf("%w (%s, %s): look again whether it is the card (lsblk), then -force writes to it", ErrNotRemovable, disk.model(), Size(out.Bytes))
+		return Disk{}, fmt.Errorf("%w (%s, %s): look again whether it is the card (lsblk), then -force writes to it", ErrNotRemovable, cmp.Or(disk.model(), "of unknown make"), Size(out.Bytes))
 	case out.Bytes < need:
 		return Disk{}, fmt.Errorf("%w: it has %s, the image needs %s: take a larger card", ErrTooSmall, Size(out.Bytes), Size(need))
 	}
