@@ -18,7 +18,7 @@ KEYS    := build/keys
 PROGRAMS := hems hems-broker hems-gateway hems-manager hems-metrics hems-simulator hems-zigbee
 export CGO_ENABLED := 0
 
-.PHONY: help run build ui hems keys image release vm test lint unit e2e vmtest interop bench torture fuzz clean
+.PHONY: help run build ui hems keys image pins flash release vm test lint unit e2e vmtest interop bench torture fuzz clean
 
 help: ## show this
 	@grep -E '^[a-z0-9]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -51,8 +51,16 @@ build/gok: image/gok/go.mod image/gok/go.sum
 $(IMAGE):
 	@$(MAKE) image
 
+pins: hems keys ## after a change to go.mod: write the sums of what goes on the card into builddir
+	@$(BIN)/hems image -pin -keys $(KEYS)
+
+flash: hems | $(IMAGE) ## write the image to a card: DISK=/dev/sdX (FLASH="-host-name energy -claim", and what else hems help shows)
+	@test -n "$(DISK)" || { echo "error: name the disk: make flash DISK=/dev/sdX"; echo "hint: lsblk lists them"; exit 1; }
+	@PATH="$$PATH:/usr/sbin:/sbin" .ci/need debugfs=e2fsprogs
+	@sudo=; test -w "$(DISK)" || sudo=sudo; exec $$sudo $(BIN)/hems flash -image $(IMAGE) $(FLASH) $(DISK)
+
 vm: build | $(IMAGE) ## boot the image in QEMU with a simulated dongle and home
-	@PATH="$$PATH:/usr/sbin:/sbin" .ci/need qemu-system-aarch64=qemu-system-arm mcopy=mtools debugfs=e2fsprogs
+	@PATH="$$PATH:/usr/sbin:/sbin" .ci/need qemu-system-aarch64=qemu-system-arm debugfs=e2fsprogs
 	@exec $(BIN)/hems vm -image $(IMAGE)
 
 ui: $(UI)/dist/main.js ## bundle the dashboard

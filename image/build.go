@@ -27,6 +27,9 @@ type Build struct {
 	Output   string // the image; replaced only by a whole one
 	Version  string // what the programs say they are
 	Progress io.Writer
+	// Pin only: what a change to this module's dependencies adds to builddir's
+	// go.sum is written there; no image is built.
+	Pin bool
 }
 
 // instance is what is read of config.json. The rest is gok's.
@@ -69,7 +72,7 @@ func (b Build) Run(ctx context.Context) error {
 		return err
 	}
 
-	if err := b.compile(ctx, checkout, env, config); err != nil {
+	if err := b.compile(ctx, checkout, env, config); err != nil || b.Pin {
 		return err
 	}
 	pins, err := readPins(checkout)
@@ -156,6 +159,9 @@ func (b Build) environ(ctx context.Context, home string, config instance) ([]str
 		return nil, fmt.Errorf("asking Go for its settings: %w", err)
 	}
 	flags := fmt.Sprintf("-trimpath -buildvcs=false '-ldflags=-s -w -X github.com/smartcore-ireland/hems/appliance.Version=%s'", b.Version)
+	if b.Pin {
+		flags += " -mod=mod"
+	}
 	if strings.ContainsAny(b.Version, " '\"") {
 		return nil, fmt.Errorf("the version %q has blanks or quotes", b.Version)
 	}
@@ -173,7 +179,7 @@ func (b Build) compile(ctx context.Context, checkout string, env []string, confi
 	cmd.Env = env
 	cmd.Stdout, cmd.Stderr = b.Progress, b.Progress
 	if err := cmd.Run(); err != nil {
-		return fmt.Errorf("compiling for the Raspberry Pi: %w", err)
+		return fmt.Errorf("compiling for the Raspberry Pi: %w (if it lacks entries of builddir/go.sum: \"make pins\", and commit builddir)", err)
 	}
 	return nil
 }

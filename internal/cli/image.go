@@ -28,6 +28,7 @@ func (c *command) image(ctx context.Context, args []string) error {
 	b := image.Build{Checkout: ".", Version: appliance.Version, Progress: c.stderr}
 	flags.StringVar(&b.Gok, "gok", "build/gok", "")
 	flags.StringVar(&b.Output, "o", cardImage, "")
+	flags.BoolVar(&b.Pin, "pin", false, "") // for "make pins"
 	keys := flags.String("keys", keysDir, "")
 	if done, err := c.parse(flags, args); done {
 		return err
