@@ -18,6 +18,7 @@ import (
 
 	"github.com/smartcore-ireland/hems/appliance"
 	"github.com/smartcore-ireland/hems/appliance/development"
+	"github.com/smartcore-ireland/hems/internal/update/refusal"
 )
 
 const usage = `usage: hems run [-dongle DEVICE] [-data DIR]
@@ -83,6 +84,9 @@ func Main(ctx context.Context, args []string, getenv func(string) string, stdout
 		return 2
 	}
 	fmt.Fprintf(stderr, "error: %v\n", err)
+	if r := refusal.Of(err); r != nil {
+		fmt.Fprintf(stderr, "hint: %s\n", r.Hint)
+	}
 	return 1
 }
 

@@ -69,7 +69,7 @@ func TestKeys(t *testing.T) {
 		{"Signing", []string{"keys", "new", "-signing", theirs}, 0, "next: give " + theirs + "/signing.pub.pem to the owner of a root key"},
 		{"NoRoot", []string{"keys", "certify", theirs + "/signing.pub.pem"}, 2, "error: the root key is missing"},
 		{"NoKey", []string{"keys", "certify", "-root", ours + "/root.pem"}, 2, "error: name the signing key's public half"},
-		{"WrongLevel", []string{"keys", "certify", "-root", ours + "/signing.pem", theirs + "/signing.pub.pem"}, 1, "a key is used at the wrong level"},
+		{"WrongLevel", []string{"keys", "certify", "-root", ours + "/signing.pem", theirs + "/signing.pub.pem"}, 1, "\nhint: sign releases with a signing key that a root key has certified"},
 		{"Certify", []string{"keys", "certify", "-root", ours + "/root.pem", "-name", "them", theirs + "/signing.pub.pem"}, 0, `as "them": ` + theirs + "/signing.cert.pem"},
 		{"ReleaseOfNoImage", []string{"release", "-image", "/nowhere/hems.img", "-keys", theirs}, 1, `build it with "make image"`},
 		{"ReleaseWithoutKeys", []string{"release", "-keys", "/nowhere"}, 1, `make one with "hems keys new /nowhere"`},

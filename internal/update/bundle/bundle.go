@@ -43,7 +43,7 @@ var (
 	ErrBoard = refusal.New("other_board", "the update is for another board",
 		"get the release for this board")
 	ErrOlder = refusal.New("older_version", "the update is older than what runs",
-		"an older version is installed only when asked for: \"hems update -older\", or the box for it on the page")
+		"an older version is installed only when that is asked for")
 )
 
 // Bounds of what a stranger may send.

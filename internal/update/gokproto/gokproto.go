@@ -110,7 +110,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) { h.mux.Serv
 // The reasons to refuse a request.
 var (
 	errSignIn = refusal.New("sign_in", "wrong user or password",
-		"the user is "+User+"; the appliance's owner finds the password under System, Updates")
+		"the user is "+User+"; the appliance shows its owner the password")
 	errTooMany = refusal.New("too_many", "there were too many wrong passwords",
 		"try again in a minute")
 	errUnknown = refusal.New("unknown", "this port knows gok update only",
@@ -136,7 +136,7 @@ var (
 // ErrDeveloperOff is what Options.Allowed gives while updates over this port are
 // switched off.
 var ErrDeveloperOff = refusal.New("developer_off", "unsigned updates are off on this appliance",
-	"switch the developer setting on (page System, Updates, or \"hems config set update.developer true\"), or install a signed release")
+	"switch update.developer on in the appliance's settings, or install a signed release")
 
 // answer writes a reason on one line: gok shows it in quotes.
 func answer(w http.ResponseWriter, status int, err error) {

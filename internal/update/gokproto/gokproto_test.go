@@ -398,7 +398,7 @@ func TestDeveloperOff(t *testing.T) {
 	d := newDevice(t)
 	d.allowed = ErrDeveloperOff
 	_, err := d.target(t, password)
-	want := `got 403, want 200 (body "unsigned updates are off on this appliance (hint: switch the developer setting on`
+	want := `got 403, want 200 (body "unsigned updates are off on this appliance (hint: switch update.developer on`
 	if err == nil || !strings.Contains(err.Error(), want) {
 		t.Errorf("got %v, want %q", err, want)
 	}
