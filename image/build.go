@@ -75,6 +75,9 @@ func (b Build) Run(ctx context.Context) error {
 	if err := b.compile(ctx, checkout, env, config); err != nil || b.Pin {
 		return err
 	}
+	if err := bringE2fsck(ctx, filepath.Join(checkout, "build", "e2fsck")); err != nil {
+		return err
+	}
 	pins, err := readPins(checkout)
 	if err != nil {
 		return err

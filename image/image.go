@@ -38,6 +38,8 @@ var packages = map[string]string{
 	"mkfs.ext4":           "e2fsprogs",
 	"debugfs":             "e2fsprogs",
 	"e2fsck":              "e2fsprogs",
+	"apt-get":             "apt",
+	"dpkg-deb":            "dpkg",
 	"qemu-system-aarch64": "qemu-system-arm",
 }
 
