@@ -72,7 +72,7 @@ var rules = []rule{
 	{room: "internal/update/bootpart", only: nothing, never: []string{"net"}, reason: "a file system, not what a card boots from it"},
 	{room: "internal/update/slot", only: []string{"internal/update/bootpart"}, never: []string{"net"}, reason: "slots, not where an update came from or who signed it"},
 	{room: "internal/disk", only: nothing, reason: "partitions, not what is in them"},
-	{room: "internal/boot", only: []string{"internal/boot/...", "internal/disk", "internal/update/slot", "internal/backup"},
+	{room: "internal/boot", only: []string{"internal/boot/...", "internal/disk", "internal/update/slot", "internal/backup/staged"},
 		never: []string{"appliance", "internal/mqttclient", "internal/store", "internal/gateway", "net/http"}, reason: "the first process knows no program that it starts"},
 	{room: "internal/boot/keeper", only: []string{"internal/boot/report"}, never: []string{"net/http"}, reason: "it kicks the watchdog, whatever else fails"},
 	{room: "internal/boot/report", only: []string{"internal/atomicfile"}, reason: "a file's form, for whoever reads it"},

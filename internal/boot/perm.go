@@ -71,6 +71,8 @@ func (b *start) bringUpPerm() (err error) {
 		note("%v", err)
 	case v != clean:
 		note("e2fsck: %s", words)
+	default:
+		b.log.printf("/perm: e2fsck: %s", words)
 	}
 	if v == corrected {
 		state = report.Repaired

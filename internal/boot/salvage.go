@@ -8,6 +8,8 @@ import (
 	"os"
 	"path/filepath"
 	"syscall"
+
+	"github.com/smartcore-ireland/hems/internal/backup/staged"
 )
 
 // maxSalvaged is the size of the largest file that is salvaged, in bytes:
@@ -35,7 +37,7 @@ func salvage(from, to string, room int64) (files int, err error) {
 			lost = append(lost, err)
 			return nil
 		}
-		if rel == ".restore" { // which is all or nothing
+		if rel == staged.Dir { // it is all or nothing
 			return fs.SkipDir
 		}
 		name := filepath.Join(to, rel)
