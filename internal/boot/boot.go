@@ -33,7 +33,7 @@ const next = "/gokrazy/init"
 func Main() {
 	switch first := os.Getpid() == 1; {
 	case !first && len(os.Args) == 2 && os.Args[1] == "keeper":
-		log := openLog()
+		log := openLog("/dev/kmsg")
 		k := &keeper.Keeper{Device: "/dev/watchdog", Runtime: report.Runtime, Proc: "/proc", Sys: "/sys", Perm: "/perm",
 			Log: log.printf, Handover: keeper.Line()}
 		if err := k.Run(context.Background()); err != nil {
@@ -45,7 +45,8 @@ func Main() {
 		fmt.Fprintln(os.Stderr, "hint: the kernel starts it, by init=/user/hems-boot on its command line")
 		os.Exit(125) // gokrazy does not start it again
 	default:
-		b := &start{log: openLog(), proc: "/proc", sys: "/sys", dev: "/dev", perm: "/perm", fsck: "/usr/sbin/e2fsck"}
+		b := &start{log: openLog("/dev/kmsg"), proc: "/proc", sys: "/sys", dev: "/dev", perm: "/perm", fsck: "/usr/sbin/e2fsck",
+			mount: unix.Mount, reboot: func() error { return unix.Reboot(unix.LINUX_REBOOT_CMD_RESTART) }}
 		b.run()
 		err := syscall.Exec(next, []string{next}, os.Environ())
 		b.log.printf("starting gokrazy: %v: the kernel restarts the board", err)
@@ -59,6 +60,9 @@ type start struct {
 	log                  *logger
 	proc, sys, dev, perm string // mount points
 	fsck                 string // the program e2fsck
+	// mount and reboot are the kernel's, but not in a test, whose machine is in use.
+	mount  func(source, target, fstype string, flags uintptr, data string) error
+	reboot func() error
 
 	cmdline string
 	keeper  *keeper.Process
@@ -98,7 +102,7 @@ func (b *start) step(do func() error) (err error) {
 // mountKernel mounts the kernel's own file systems, where the kernel has not.
 func (b *start) mountKernel() error {
 	for _, m := range []struct{ fs, at string }{{"devtmpfs", b.dev}, {"proc", b.proc}, {"sysfs", b.sys}} {
-		if err := unix.Mount(m.fs, m.at, m.fs, 0, ""); err != nil && err != unix.EBUSY {
+		if err := b.mount(m.fs, m.at, m.fs, 0, ""); err != nil && err != unix.EBUSY {
 			b.log.printf("mounting %s: %v", m.at, err)
 		}
 	}

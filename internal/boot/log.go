@@ -9,23 +9,30 @@ import (
 
 // A logger writes to the kernel's log, which is on every console and in the
 // diagnostics; to standard error, the console, as long as there is none.
-type logger struct{ kmsg *os.File }
+type logger struct {
+	device string
+	kmsg   *os.File
+}
 
-func openLog() *logger {
-	f, err := os.OpenFile("/dev/kmsg", os.O_WRONLY, 0)
-	if err != nil {
-		return &logger{}
+func openLog(device string) *logger {
+	l := &logger{device: device}
+	l.open()
+	return l
+}
+
+func (l *logger) open() {
+	if f, err := os.OpenFile(l.device, os.O_WRONLY|os.O_APPEND, 0); err == nil {
+		l.kmsg = f
 	}
-	return &logger{kmsg: f}
 }
 
 // everything asks the kernel to drop no line of ours for being one of many.
 func (l *logger) everything(proc string) {
+	if l.kmsg == nil {
+		l.open()
+	}
 	if err := os.WriteFile(filepath.Join(proc, "sys/kernel/printk_devkmsg"), []byte("on\n"), 0); err != nil {
 		l.printf("asking for the whole log: %v", err)
-	}
-	if l.kmsg == nil {
-		*l = *openLog()
 	}
 }
 

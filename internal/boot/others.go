@@ -65,8 +65,7 @@ func count(ctx context.Context, running slot.Slot, boot, rootA, rootB string) (s
 // restart restarts the board plainly: what config.txt names is booted.
 func (b *start) restart() {
 	unix.Sync()
-	err := unix.Reboot(unix.LINUX_REBOOT_CMD_RESTART)
-	b.log.printf("restarting: %v", err)
+	b.log.printf("restarting: %v", b.reboot())
 }
 
 // applyRestore puts a restore that waits in place of what is there, before any

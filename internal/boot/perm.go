@@ -123,11 +123,11 @@ func (b *start) permNode() (string, error) {
 // mountPerm mounts the card's file system. One that refuses our options is better
 // than none.
 func (b *start) mountPerm(node string, note func(string, ...any)) error {
-	err := unix.Mount(node, b.perm, "ext4", permFlags, permOptions)
+	err := b.mount(node, b.perm, "ext4", permFlags, permOptions)
 	if err == nil {
 		return nil
 	}
-	if plain := unix.Mount(node, b.perm, "ext4", unix.MS_NOSUID|unix.MS_NODEV, ""); plain != nil {
+	if plain := b.mount(node, b.perm, "ext4", unix.MS_NOSUID|unix.MS_NODEV, ""); plain != nil {
 		return fmt.Errorf("mounting %s: %w", node, plain)
 	}
 	note("mounting %s with %s: %v: mounted without", node, permOptions, err)
@@ -141,7 +141,7 @@ func (b *start) mountPerm(node string, note func(string, ...any)) error {
 func (b *start) inMemory(note func(string, ...any)) error {
 	p := &b.hand.Report.Perm
 	p.State, p.Message = report.Memory, saidMemory
-	if err := unix.Mount("tmpfs", b.perm, "tmpfs", permFlags, memoryOptions); err != nil {
+	if err := b.mount("tmpfs", b.perm, "tmpfs", permFlags, memoryOptions); err != nil {
 		return fmt.Errorf("making /perm in memory: %w", err)
 	}
 	note("runs in memory")
@@ -154,7 +154,7 @@ func (b *start) inMemory(note func(string, ...any)) error {
 	}
 	b.hand.Hold = node
 	const at = "/mnt"
-	if err := unix.Mount(node, at, "ext4", permFlags|unix.MS_RDONLY, "noload"); err != nil {
+	if err := b.mount(node, at, "ext4", permFlags|unix.MS_RDONLY, "noload"); err != nil {
 		note("reading the card: %v", err)
 		return nil
 	}

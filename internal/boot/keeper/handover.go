@@ -28,7 +28,10 @@ type Handover struct {
 const maxHandover = 64 << 10
 
 // A Process is the keeper as the first process sees it.
-type Process struct{ line *os.File }
+type Process struct {
+	line *os.File
+	cmd  *exec.Cmd
+}
 
 // Start starts the keeper: this program again, with the argument "keeper" and
 // its end of a line to us as descriptor 3.
@@ -52,7 +55,7 @@ func Start(program string) (*Process, error) {
 	if err := cmd.Start(); err != nil {
 		return nil, errors.Join(fmt.Errorf("starting the watchdog's keeper: %w", err), ours.Close())
 	}
-	return &Process{line: ours}, nil
+	return &Process{line: ours, cmd: cmd}, nil
 }
 
 // Hand hands over and waits for the answer, for at most d: from then on what was
