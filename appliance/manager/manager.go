@@ -4,6 +4,7 @@ package manager
 
 import (
 	"context"
+	"sync"
 
 	"github.com/smartcore-ireland/hems/appliance"
 	"github.com/smartcore-ireland/hems/internal/boot/keeper"
@@ -13,6 +14,7 @@ import (
 
 // Run manages until ctx ends.
 func Run(ctx context.Context, env appliance.Env, _ appliance.Config) error {
+	hems := newSettings(env)
 	o := manager.Options{
 		Card:    env.Card,
 		Version: appliance.Version,
@@ -27,7 +29,7 @@ func Run(ctx context.Context, env appliance.Env, _ appliance.Config) error {
 			Log:      env.Log,
 		},
 		Metrics:  env.Run("metrics.sock"),
-		Settings: newSettings(env).now,
+		Settings: hems.now,
 		Log:      env.Log,
 	}
 	for _, p := range appliance.Processes {
@@ -44,5 +46,13 @@ func Run(ctx context.Context, env appliance.Env, _ appliance.Config) error {
 	if err != nil {
 		return err
 	}
+	if !env.Card {
+		return m.Run(ctx)
+	}
+	timing, stop := context.WithCancel(ctx)
+	var group sync.WaitGroup
+	group.Go(func() { keepTime(timing, env, hems) })
+	defer group.Wait() // the time is kept for the next start
+	defer stop()
 	return m.Run(ctx)
 }

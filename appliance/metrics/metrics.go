@@ -35,6 +35,7 @@ func Run(ctx context.Context, env appliance.Env, cfg appliance.Config) error {
 			})
 		},
 		Destinations: destinations(env, cfg.Metrics.Destinations),
+		Clock:        clock(env),
 		Log:          env.Log,
 	})
 	if err != nil {

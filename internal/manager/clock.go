@@ -23,7 +23,7 @@ type clock struct {
 }
 
 // readClock reads clock.json, which is there only once the time is a server's.
-func readClock(runtime string) (c clock, err error) {
+func readClock(runtime string) (clock, error) {
 	f, err := os.Open(filepath.Join(runtime, "clock.json"))
 	if errors.Is(err, fs.ErrNotExist) {
 		return clock{}, nil
@@ -33,12 +33,15 @@ func readClock(runtime string) (c clock, err error) {
 		defer f.Close()
 		text, err = io.ReadAll(io.LimitReader(f, maxClock))
 	}
+	var told struct {
+		At     time.Time `json:"synchronised_at"`
+		Source string    `json:"source"`
+	}
 	if err == nil {
-		err = json.Unmarshal(text, &c)
+		err = json.Unmarshal(text, &told)
 	}
 	if err != nil {
 		return clock{}, fmt.Errorf("reading clock.json: %w", err)
 	}
-	c.Synchronised = true
-	return c, nil
+	return clock{Synchronised: true, Source: told.Source, At: told.At}, nil
 }

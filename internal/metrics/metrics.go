@@ -40,6 +40,11 @@ type Options struct {
 	Log *slog.Logger
 	// Now is the clock that readings are stamped with; default time.Now.
 	Now func() time.Time
+	// Elapsed is a clock that counts from some start and is never set; default:
+	// the operating system's.
+	Elapsed func() time.Duration
+	// Clock is what is known about Now.
+	Clock Clock
 }
 
 // Writer is the metrics process. Make one with New and call Run once.
@@ -52,12 +57,14 @@ type Writer struct {
 	entities *registry
 	counts   Counts
 	openErr  error // why the store is not open
+	hold     *hold // nil: the clock is right
 
 	store  *store.Store
 	client *mqttclient.Client
 	topics *topics
 
-	reports chan struct{} // asks for the health report to be looked at
+	reports     chan struct{} // asks for the health report to be looked at
+	lookAtClock time.Duration
 }
 
 // Counts is what a Writer has seen since it began.
@@ -84,10 +91,17 @@ func New(o Options) (*Writer, error) {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
+	if o.Elapsed == nil {
+		began := time.Now()
+		o.Elapsed = func() time.Duration { return time.Since(began) } // which does not see the clock being set
+	}
 	if o.MQTT.ClientID == "" {
 		o.MQTT.ClientID = "hems-metrics"
 	}
-	w := &Writer{o: o, log: o.Log, reports: make(chan struct{}, 1)}
+	w := &Writer{o: o, log: o.Log, reports: make(chan struct{}, 1), lookAtClock: lookAtClock}
+	if o.Clock.Right != nil {
+		w.hold = &hold{began: o.Elapsed()}
+	}
 	names := map[string]bool{}
 	for _, d := range o.Destinations {
 		s, err := newSender(d, o.Log)
@@ -183,6 +197,7 @@ func (w *Writer) work(ctx context.Context) error {
 	w.topics = newTopics(w.client, w.wantedTopics, w.takeState, w.log)
 	var group sync.WaitGroup
 	group.Go(func() { w.topics.run(ctx) })
+	group.Go(func() { w.awaitClock(ctx) })
 	for _, s := range w.senders {
 		group.Go(func() { s.run(ctx, w.store) })
 	}

@@ -87,7 +87,11 @@ func (w *Writer) takeState(m mqttclient.Message) {
 		switch {
 		case err == nil:
 			e.faulty = false
-			w.storeReading(e, now, v)
+			if w.hold != nil {
+				w.keep(e, v)
+			} else {
+				w.storeReading(e, now, v)
+			}
 		case errors.Is(err, discovery.ErrNoValue):
 		case errors.As(err, &text):
 			w.counts.NotNumbers++

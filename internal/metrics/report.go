@@ -66,6 +66,9 @@ func (w *Writer) health(ctx context.Context) health.Report {
 	}
 	report := health.Report{State: health.OK}
 	var messages, hints []string
+	if n, waits := w.waitingForClock(); waits {
+		messages = append(messages, about(int64(n))+" readings wait for the clock to be set")
+	}
 	for _, d := range w.senders {
 		trouble, hint := d.trouble()
 		if trouble == "" {

@@ -272,6 +272,22 @@ func (s *Store) Series() map[int64]Series {
 	return all
 }
 
+// Newest is the time of the newest reading in the file; zero when there is none.
+func (s *Store) Newest(ctx context.Context) (t time.Time, err error) {
+	err = s.use(func(db *sql.DB) error {
+		var ms sql.NullInt64
+		err := db.QueryRowContext(ctx, `SELECT max(max_ms) FROM segment`).Scan(&ms)
+		if err == nil && ms.Valid {
+			t = time.UnixMilli(ms.Int64)
+		}
+		return err
+	})
+	if err != nil {
+		return time.Time{}, fmt.Errorf("looking for the newest reading: %w", err)
+	}
+	return t, nil
+}
+
 // Failure is why the last commit did not succeed; nil when it did.
 func (s *Store) Failure() error {
 	s.mu.Lock()
