@@ -107,6 +107,11 @@ func VM(ctx context.Context, o VMOptions) error {
 		return err
 	}
 	defer stop()
+	silence, err := d.giveTime()
+	if err != nil {
+		return err
+	}
+	defer silence()
 
 	ctx, cancel := context.WithCancel(ctx)
 	guide := make(chan struct{})
@@ -178,6 +183,9 @@ func (d *run) newCard(ctx context.Context, from, disk string) error {
 		return err
 	}
 	if err := d.seedLog(perm); err != nil {
+		return err
+	}
+	if err := d.seedTime(perm); err != nil {
 		return err
 	}
 	if err := d.writeEnvFor(mqtt); err != nil {
