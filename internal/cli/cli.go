@@ -13,6 +13,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -27,6 +28,7 @@ const usage = `usage: hems run [-dongle DEVICE] [-data DIR]
                   [-tailnet-key FILE] [-claim | -claim-code FILE] DISK
        hems vm [-image FILE] [-data DIR] [-words WORDS]
        hems keys new|certify, hems release
+       hems status, update, rollback, logs, backup, restore, diagnostics, config
        hems version
 
 hems run starts the whole appliance on this machine: the real programs beside
@@ -62,7 +64,8 @@ until Ctrl-C. The next start goes on with the same copy.
   -words    further words for the kernel's command line
 
 hems keys and hems release make signed releases for cards in use: see "hems
-release -h".
+release -h". hems status and those after it ask an appliance over the network: see
+"hems status -h".
 
 HEMS_PORT_BASE=20000 moves the ports (dashboard 20000, MQTT 20004), so that
 several can run side by side. HEMS_LISTEN=0.0.0.0 lets other machines in; the
@@ -76,16 +79,22 @@ var errUsage = errors.New("usage")
 // exit status: 0, 1 for what failed, 2 for what was typed wrong.
 func Main(ctx context.Context, args []string, getenv func(string) string, stdout, stderr io.Writer) int {
 	c := &command{getenv: getenv, stdin: os.Stdin, stdout: stdout, stderr: stderr}
-	err := c.dispatch(ctx, args)
+	return c.finish(c.dispatch(ctx, args))
+}
+
+// finish says an error that was not said yet, and returns the exit status.
+func (c *command) finish(err error) int {
 	switch {
 	case err == nil:
 		return 0
 	case errors.Is(err, errUsage):
 		return 2
+	case errors.Is(err, errSaid):
+		return 1
 	}
-	fmt.Fprintf(stderr, "error: %v\n", err)
+	fmt.Fprintf(c.stderr, "error: %v\n", err)
 	if r := refusal.Of(err); r != nil {
-		fmt.Fprintf(stderr, "hint: %s\n", r.Hint)
+		fmt.Fprintf(c.stderr, "hint: %s\n", r.Hint)
 	}
 	return 1
 }
@@ -94,12 +103,16 @@ type command struct {
 	getenv         func(string) string
 	stdin          io.Reader
 	stdout, stderr io.Writer
+	every          time.Duration // between two looks at an update; 0: a second
 }
 
 func (c *command) dispatch(ctx context.Context, args []string) error {
 	if len(args) == 0 {
 		fmt.Fprint(c.stderr, usage)
 		return errUsage
+	}
+	if _, ok := remoteCommands[args[0]]; ok {
+		return c.remote(ctx, args[0], args[1:])
 	}
 	switch args[0] {
 	case "run":

@@ -68,6 +68,9 @@ func transport(dial func(context.Context, string, string) (net.Conn, error)) *ht
 	}
 }
 
+// ErrAway means that there was no answer.
+var ErrAway = errors.New("the appliance does not answer")
+
 // An Error is a refusal in the appliance's own words.
 type Error struct {
 	Status  int    `json:"-"`               // of HTTP
@@ -137,11 +140,14 @@ func (c *Client) send(ctx context.Context, q question) (*http.Response, error) {
 	}
 	res, err := c.http.Do(r)
 	if err != nil {
+		if ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
 		var u *url.Error
 		if errors.As(err, &u) {
 			err = u.Err // the address says nothing new
 		}
-		return nil, fmt.Errorf("asking the appliance: %w", err)
+		return nil, fmt.Errorf("%w: %w", ErrAway, err)
 	}
 	if res.StatusCode/100 == 2 {
 		return res, nil

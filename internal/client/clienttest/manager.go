@@ -27,6 +27,7 @@ type Manager struct {
 	Health  client.Health
 	System  client.System
 	Update  client.Update
+	Next    []client.Update // what Update becomes, one step at each look
 	Config  client.Config
 	Log     string             // what Logs answers
 	Follow  chan string        // lines that a follower is sent
@@ -181,7 +182,12 @@ func (m *Manager) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		m.json(w, 200, m.System)
 	case "GET /v1/metrics":
 		fmt.Fprintln(w, `hems_health{node="appliance"} 1`)
-	case "GET /v1/update", "POST /v1/update/check", "POST /v1/update/install", "POST /v1/rollback":
+	case "GET /v1/update":
+		if len(m.Next) > 0 {
+			m.Update, m.Next = m.Next[0], m.Next[1:]
+		}
+		m.json(w, 200, m.Update)
+	case "POST /v1/update/check", "POST /v1/update/install", "POST /v1/rollback":
 		m.json(w, 200, m.Update)
 	case "POST /v1/update":
 		m.json(w, http.StatusAccepted, m.Update)
