@@ -113,7 +113,7 @@ func (v *VM) Run(ctx context.Context) error {
 		var pattern *firmware.ErrorPattern
 		switch {
 		case errors.As(err, &pattern):
-			v.tell(Event{Kind: StandsStill, Text: pattern.Error()})
+			v.tell(Event{Kind: StandsStill, Text: strings.TrimPrefix(pattern.Error(), "the board ")})
 			return v.standStill(ctx)
 		case err != nil:
 			return err
