@@ -96,8 +96,8 @@ e2e: build ## the real programs end to end, with a real browser and a real time-
 	HEMS_BIN=$(abspath $(BIN)) $(GO) test -tags e2e -count=1 -timeout 15m ./internal/e2e/... ./internal/gateway/... ./internal/metrics/...
 
 vmtest: build | $(IMAGE) ## the image in QEMU: boot, pair, power cut, resume
-	@PATH="$$PATH:/usr/sbin:/sbin" .ci/need qemu-system-aarch64=qemu-system-arm mcopy=mtools debugfs=e2fsprogs fsck.vfat=dosfstools
-	HEMS_BIN=$(abspath $(BIN)) HEMS_IMAGE=$(abspath $(IMAGE)) $(GO) test -tags vm -count=1 -v -timeout 20m ./internal/update/bootpart ./image ./internal/e2e
+	@PATH="$$PATH:/usr/sbin:/sbin" .ci/need qemu-system-aarch64=qemu-system-arm mcopy=mtools debugfs=e2fsprogs fsck.vfat=dosfstools unsquashfs=squashfs-tools
+	HEMS_BIN=$(abspath $(BIN)) HEMS_IMAGE=$(abspath $(IMAGE)) $(GO) test -tags vm -count=1 -v -timeout 20m ./internal/update/bootpart ./internal/update/release ./image ./internal/e2e
 
 interop: build ## the real Zigbee2MQTT on our simulated dongle (installs it from npm)
 	@.ci/need node=nodejs npm
