@@ -5,6 +5,7 @@ import (
 	"context"
 	"flag"
 	"fmt"
+	"net/http"
 	"strings"
 
 	"github.com/smartcore-ireland/hems/internal/client"
@@ -22,7 +23,7 @@ func (r *remote) status(ctx context.Context, _ []string) error {
 		return err
 	}
 	u, err := r.Client.Update(ctx)
-	if err != nil {
+	if e := client.Refusal(err); err != nil && (e == nil || e.Status != http.StatusNotFound) {
 		return err
 	}
 	if r.json {

@@ -45,7 +45,7 @@ func (g *Gateway) updateBody(ctx context.Context) (int, updateBody) {
 	b := updateBody{Percent: -1, MaxBundle: bundle.body}
 	var err error
 	if b.System, err = g.manager.System(ctx); err == nil {
-		b.Update, err = g.manager.Update(ctx)
+		b.Update, err = g.update(ctx)
 	}
 	if err != nil {
 		status, p := g.problem(err)

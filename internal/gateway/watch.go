@@ -68,7 +68,7 @@ func (g *Gateway) look(ctx context.Context) bool {
 	h, err := g.manager.Health(ctx)
 	var u client.Update
 	if err == nil {
-		u, err = g.manager.Update(ctx)
+		u, err = g.update(ctx)
 	}
 	now := g.o.Clock()
 	g.watch.mu.Lock()
@@ -92,6 +92,15 @@ func (g *Gateway) look(ctx context.Context) bool {
 			Hint: "it is started again by itself; if this stays, restart the appliance", Detail: "hems-manager does not answer on its socket"})
 	}
 	return false
+}
+
+// update is how an update goes; idle on an appliance that knows of none.
+func (g *Gateway) update(ctx context.Context) (client.Update, error) {
+	u, err := g.manager.Update(ctx)
+	if e := client.Refusal(err); e != nil && e.Status < 500 {
+		return client.Update{Phase: client.Idle}, nil
+	}
+	return u, err
 }
 
 // report is what the manager says, for the line at the top of every page: the
