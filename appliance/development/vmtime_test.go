@@ -42,3 +42,13 @@ func TestTheMachineIsGivenTheTime(t *testing.T) {
 		t.Errorf("the machine would be wrong by %v: %v", r.ClockOffset, err)
 	}
 }
+
+func FuzzTimeAnswer(f *testing.F) {
+	f.Add([]byte{})
+	f.Add(append([]byte{4<<3 | 3}, make([]byte, 47)...))
+	f.Fuzz(func(t *testing.T, question []byte) {
+		if a := timeAnswer(question, time.Now()); a != nil && (len(a) != ntpSize || a[0] != 4<<3|4) {
+			t.Errorf("%x was answered with %x", question, a)
+		}
+	})
+}

@@ -51,7 +51,7 @@ func Run(ctx context.Context, env appliance.Env, _ appliance.Config) error {
 	}
 	timing, stop := context.WithCancel(ctx)
 	var group sync.WaitGroup
-	group.Go(func() { keepTime(timing, env, hems) })
+	group.Go(func() { keepTime(timing, env, hems, nil) })
 	defer group.Wait() // the time is kept for the next start
 	defer stop()
 	return m.Run(ctx)

@@ -10,8 +10,9 @@ import (
 )
 
 // keepTime keeps the card's clock right until ctx ends, by the servers that
-// hems.yaml has at the time. A workstation's clock is not ours to set.
-func keepTime(ctx context.Context, env appliance.Env, s *settings) {
+// hems.yaml has at the time. A workstation's clock is not ours to set. c is nil
+// but in tests.
+func keepTime(ctx context.Context, env appliance.Env, s *settings, c clock.Clock) {
 	for ctx.Err() == nil {
 		servers := s.config().Time.Servers
 		this, end := context.WithCancel(ctx)
@@ -32,6 +33,7 @@ func keepTime(ctx context.Context, env appliance.Env, s *settings) {
 			Dir:     env.Path("manager"),
 			Runtime: env.Runtime,
 			Built:   appliance.Built(),
+			Clock:   c,
 			Log:     env.Log,
 		})
 		end()

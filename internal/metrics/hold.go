@@ -58,7 +58,9 @@ func (w *Writer) awaitClock(ctx context.Context) {
 	if w.hold == nil {
 		return
 	}
-	w.log.Info("readings wait for the clock to be set", "at_most", w.o.Clock.Grace)
+	if !w.o.Clock.Right() {
+		w.log.Info("readings wait for the clock to be set", "at_most", w.o.Clock.Grace)
+	}
 	tick := time.NewTicker(w.lookAtClock)
 	defer tick.Stop()
 	for {
