@@ -144,6 +144,9 @@ func (g *Gateway) build() http.Handler {
 			row = route{access: forSignedIn, load: small}
 		}
 		who := row.access
+		// A copy: the server must go on knowing its own body, so that who waits
+		// to be asked for theirs (Expect: 100-continue) is answered at once.
+		r = r.WithContext(withLoad(r.Context(), row.load))
 		r.Body = http.MaxBytesReader(w, r.Body, row.load.body)
 		if strings.HasPrefix(r.URL.Path, "/api/") && who == forSignedIn {
 			who = forPrograms // an unknown one answers like a known one
@@ -157,7 +160,7 @@ func (g *Gateway) build() http.Handler {
 			return
 		}
 		private(w)
-		r = r.WithContext(withLoad(withVisitor(r.Context(), v), row.load))
+		r = r.WithContext(withVisitor(r.Context(), v))
 		if row.load.slow {
 			w, r = patient(w, r)
 		}
