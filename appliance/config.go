@@ -148,6 +148,16 @@ func LoadConfig(path string) (Config, Problems, error) {
 	return c, problems, nil
 }
 
+// ParseConfig is LoadConfig for a text: the error is for one that is not YAML.
+func ParseConfig(text []byte) (Config, Problems, error) {
+	c := DefaultConfig()
+	if len(text) > maxConfig {
+		return c, nil, fmt.Errorf("%d bytes is more than hems.yaml may have (%d)", len(text), maxConfig)
+	}
+	problems, err := c.parse(text)
+	return c, problems, err
+}
+
 func (c *Config) parse(b []byte) (Problems, error) {
 	var doc yaml.Node
 	if err := yaml.Unmarshal(b, &doc); err != nil {

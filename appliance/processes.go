@@ -40,7 +40,8 @@ var Processes = []Process{
 		Keeps: []Kept{gatewayKept}},
 	// It reads hems.yaml for itself: it may neither wait for its correction, being
 	// what corrects it, nor begin anew in the middle of an update.
-	{Name: "hems-manager", User: "manager", Dir: "manager"},
+	{Name: "hems-manager", User: "manager", Dir: "manager",
+		Keeps: []Kept{{Path: ConfigFile, What: "settings"}, {Path: "pki", What: "the certificate authority"}}},
 }
 
 // PersonUser is the MQTT user of the householder: mosquitto_sub, Home

@@ -55,6 +55,9 @@ func Run(ctx context.Context, o Options) error {
 		return err
 	}
 	defer unlock()
+	if err := d.applyRestore(); err != nil {
+		return err
+	}
 	if err := d.prepare(); err != nil {
 		return err
 	}

@@ -10,9 +10,11 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/smartcore-ireland/hems/appliance"
 	"github.com/smartcore-ireland/hems/internal/atomicfile"
+	"github.com/smartcore-ireland/hems/internal/backup/staged"
 	"github.com/smartcore-ireland/hems/internal/broker"
 	"github.com/smartcore-ireland/hems/internal/gateway/signin"
 )
@@ -35,6 +37,22 @@ metrics:
 // credentials is how the person gets in.
 type credentials struct {
 	URL, User, Password string
+}
+
+// applyRestore puts a backup in place that waits for this start, as the first
+// program of a card does.
+func (d *run) applyRestore() error {
+	o, err := staged.Apply(d.Env.Data)
+	if err != nil {
+		return err
+	}
+	switch o.Result {
+	case staged.Restored:
+		fmt.Fprintf(d.Stdout, "The backup of %s was put in place.\n", o.From.MadeAt.Local().Format(time.DateTime))
+	case staged.Kept:
+		fmt.Fprintf(d.Stdout, "error: the backup could not be put in place: %s\n", o.Why)
+	}
+	return nil
 }
 
 // prepare makes what the first start needs: hems.yaml, the broker's passwords,

@@ -42,16 +42,26 @@ func Run(ctx context.Context, env appliance.Env, _ appliance.Config) error {
 		o.ZigbeeUID = appliance.UserOf("hems-zigbee").ID
 		o.Tell = func(word string) error { return keeper.Tell(env.Runtime, word) }
 	}
-	m, err := manager.New(o)
+	var (
+		m   *manager.Manager
+		err error
+	)
+	var restart func(why string) // in development somebody must do it by hand
+	if env.Card {
+		restart = func(why string) { m.End("", why) }
+	}
+	files := newKept(env, hems, restart)
+	o.Handlers = files.handlers()
+	m, err = manager.New(o)
 	if err != nil {
 		return err
 	}
-	if !env.Card {
-		return m.Run(ctx)
-	}
-	timing, stop := context.WithCancel(ctx)
+	beside, stop := context.WithCancel(ctx)
 	var group sync.WaitGroup
-	group.Go(func() { keepTime(timing, env, hems, nil) })
+	group.Go(func() { files.run(beside) })
+	if env.Card {
+		group.Go(func() { keepTime(beside, env, hems, nil) })
+	}
 	defer group.Wait() // the time is kept for the next start
 	defer stop()
 	return m.Run(ctx)

@@ -2,11 +2,13 @@ package backup
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
+	"strings"
 	"time"
 )
 
@@ -36,9 +38,14 @@ func FromSocket(socket string) func(context.Context) (Stream, error) {
 			return Stream{}, fmt.Errorf("asking for a copy: %w", err)
 		}
 		if resp.StatusCode != http.StatusOK {
-			b, _ := io.ReadAll(io.LimitReader(resp.Body, 300))
-			resp.Body.Close()
-			return Stream{}, fmt.Errorf("asking for a copy: %s: %q", resp.Status, b)
+			defer resp.Body.Close()
+			var refusal struct {
+				Error string `json:"error"`
+			}
+			if json.NewDecoder(io.LimitReader(resp.Body, 4096)).Decode(&refusal) != nil || refusal.Error == "" {
+				refusal.Error = strings.ToLower(resp.Status)
+			}
+			return Stream{}, fmt.Errorf("asking for a copy: %.200s", refusal.Error)
 		}
 		if resp.ContentLength < 0 {
 			resp.Body.Close()
