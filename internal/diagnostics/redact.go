@@ -72,7 +72,11 @@ func NewRedactor(values []string) *Redactor {
 
 // Text hides the values in a text, and who signs in within an address.
 func (r *Redactor) Text(s string) string {
-	return userInfo.ReplaceAllString(r.values.Replace(s), "${1}"+Hidden+"@")
+	s = r.values.Replace(s)
+	if !strings.Contains(s, "://") { // which most lines do not have
+		return s
+	}
+	return userInfo.ReplaceAllString(s, "${1}"+Hidden+"@")
 }
 
 var (
