@@ -91,7 +91,8 @@ var (
 // chooses, again at each reset, and returns nil when the system switched itself
 // off or ctx has ended, which is a power cut to what runs inside. ErrPowerCut and
 // ErrResets are as they say; any other error is of a machine that could not start
-// or that ended by itself. The tryboot flag does not outlive Run.
+// or that ended by itself. The tryboot flag
+// does not outlive Run.
 func (v *VM) Run(ctx context.Context) error {
 	if v.Board.Name == "" {
 		v.Board = firmware.Pi4
@@ -104,7 +105,7 @@ func (v *VM) Run(ctx context.Context) error {
 		return err
 	}
 	defer console.Close()
-	try := false
+	try := v.Try
 	for resets := 0; ; resets++ {
 		if v.Resets > 0 && resets > v.Resets {
 			return fmt.Errorf("running the virtual machine: %w: %d times (its console is in %s)", ErrResets, resets, v.Console)

@@ -188,6 +188,19 @@ func TestAPowerCutLosesTheTry(t *testing.T) {
 	}
 }
 
+// TestTheFlagAtTheFirstBoot: it leads to the slot to be tried, once.
+func TestTheFlagAtTheFirstBoot(t *testing.T) {
+	var got []string
+	v := &VM{Disk: newCard(t, kernel(powersOff, false, psciOff), kernel(panics, false, psciReset)), Console: filepath.Join(t.TempDir(), "console.log"), Try: true,
+		Events: func(e Event) { got = append(got, e.Slot()) }}
+	if err := v.Run(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff([]string{"b", "", "a", ""}, got); diff != "" {
+		t.Errorf("slots (-want +got):\n%s", diff)
+	}
+}
+
 // TestAWatchdogThatRunsIsNotTheFirmwares: once the system has started the
 // watchdog, kernel_watchdog_timeout is over.
 func TestAWatchdogThatRunsIsNotTheFirmwares(t *testing.T) {

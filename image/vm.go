@@ -33,6 +33,9 @@ type VM struct {
 	Board firmware.Board
 	// Words are added to the kernel's command line.
 	Words []string
+	// Try: the tryboot flag is set at the first boot, as after a restart that asked
+	// for it.
+	Try bool
 	// Resets is the most resets Run lives through, so that a card that resets for
 	// ever ends a test; 0: no limit.
 	Resets int
