@@ -14,6 +14,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"time"
@@ -98,6 +99,7 @@ func unlock(r io.Reader, passphrase string) (io.Reader, error) {
 	}
 	identity.SetMaxWorkFactor(workFactor)
 	plain, err := age.Decrypt(b, identity)
+	debug.FreeOSMemory() // scrypt's, which the collector would keep for minutes
 	var none *age.NoIdentityMatchError
 	switch {
 	case err == nil:

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"runtime/debug"
 	"slices"
 	"time"
 
@@ -66,6 +67,7 @@ func write(ctx context.Context, w io.Writer, passphrase string, o Options) (m Ma
 		o.Begin(m)
 	}
 	locked, err := age.Encrypt(w, recipient)
+	debug.FreeOSMemory() // scrypt's, which the collector would keep for minutes
 	if err != nil {
 		return m, err
 	}
