@@ -102,6 +102,8 @@ var rules = []rule{
 	{room: "internal/manager/board", only: nothing, reason: "the kernel's calls, whoever wants them"},
 	{room: "internal/manager/gokrazy", only: nothing, reason: "what init is asked, not why"},
 	{room: "internal/manager/services", only: []string{"internal/crashloop", "internal/manager/gokrazy"}, reason: "programs that run, not what they do"},
+	{room: "internal/manager/updates", only: []string{"internal/update/...", "internal/boot/keeper", "internal/atomicfile"}, never: []string{"internal/mqttclient", "internal/manager"},
+		reason: "an update's way, however the house is looked at and the machine restarted"},
 	{room: "internal/manager/house", only: []string{"internal/health", "internal/mqttclient"}, reason: "what is heard, not what is made of it"},
 	{room: "internal/health", only: nothing, reason: "one sentence, not who says it"},
 }

@@ -30,6 +30,8 @@ func Run(ctx context.Context, env appliance.Env, _ appliance.Config) error {
 		},
 		Metrics:  env.Run("metrics.sock"),
 		Settings: hems.now,
+		Built:    appliance.Built(),
+		Updates:  updates(ctx, env),
 		Log:      env.Log,
 	}
 	for _, p := range appliance.Processes {

@@ -74,6 +74,7 @@ func (s *settings) now() manager.Settings {
 		Developer: c.Update.Developer,
 		Feed:      feed,
 		Automatic: c.Update.Automatic,
+		Zone:      c.Home.TimeZone.Location,
 		Dashboard: "http://" + dashboard(s.env, c.Gateway.Listen) + "/healthz",
 	}
 }

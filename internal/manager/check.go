@@ -6,7 +6,6 @@ import (
 	"io/fs"
 	"time"
 
-	"github.com/smartcore-ireland/hems/internal/boot/keeper"
 	"github.com/smartcore-ireland/hems/internal/boot/report"
 	"github.com/smartcore-ireland/hems/internal/health"
 	"github.com/smartcore-ireland/hems/internal/manager/board"
@@ -53,7 +52,7 @@ func (m *Manager) check(ctx context.Context) {
 // look gathers the facts.
 func (m *Manager) look(now time.Time) facts {
 	m.probes.hear(m, now)
-	f := facts{now: now, card: m.o.Card, developer: m.o.Settings().Developer, reading: m.house.Reading(), kickErr: m.keeper}
+	f := facts{now: now, card: m.o.Card, developer: m.o.Settings().Developer, reading: m.house.Reading(), built: m.o.Built, kickErr: m.keeper, update: m.updateFacts()}
 	p := &m.probes
 	p.mu.Lock()
 	f.broker = p.broker.look(now, health.Report{Message: "the parts of the appliance cannot reach each other", Hint: mends})
@@ -114,7 +113,7 @@ func (m *Manager) feed() {
 	if !m.o.Card || m.o.Tell == nil {
 		return
 	}
-	err := m.o.Tell(keeper.Alive)
+	err := m.o.Tell(m.updates.Word())
 	if err != nil && m.keeper == nil {
 		m.log.Warn("the watchdog's keeper does not hear", "err", err)
 	}

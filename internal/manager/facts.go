@@ -43,6 +43,8 @@ type look struct {
 
 // updateFacts is what the tree tells about updates.
 type updateFacts struct {
+	trial     bool // this start is one, and it is not decided yet
+	cleared   bool // this start does not count against the system any more
 	probation bool
 	verdict   string // why the last update is not installed, and the person has not read it yet
 	failed    bool   // verdict is of an update that failed, and not merely was refused

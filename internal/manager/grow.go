@@ -188,11 +188,11 @@ func (f facts) slots() *tree.Node {
 		n.Message = "there is no card"
 	case !f.booted:
 		n.State, n.Message = tree.Note, "how the appliance started is not known"
-	case f.boot.Trial:
+	case f.update.trial:
 		n.State, n.Message = tree.Note, "this version is on trial"
 	case f.update.probation:
 		n.State, n.Message = tree.Note, "this version was installed just now and is watched for a while"
-	case f.boot.Boots > 1:
+	case f.boot.Boots > 1 && !f.update.cleared:
 		n.State, n.Message = tree.Note, fmt.Sprintf("this is start number %d without two healthy minutes", f.boot.Boots)
 	}
 	if f.booted {

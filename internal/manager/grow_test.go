@@ -67,9 +67,10 @@ func TestTheTree(t *testing.T) {
 			f.programs = []services.Program{{Name: "hems-x", Looping: true, Restarts: 6}, {Name: "hems-y"}}
 		}, "programs", tree.Note, "", tree.Note, false},
 		{"InitSilent", func(f *facts) { f.initErr = errors.New("refused") }, "programs", tree.Note, "how the programs fare is not known", tree.Note, false},
-		{"OnTrial", func(f *facts) { f.boot.Trial = true }, "card", tree.Note, "this version is on trial", tree.Note, false},
+		{"OnTrial", func(f *facts) { f.update.trial = true }, "card", tree.Note, "this version is on trial", tree.Note, false},
 		{"OnProbation", func(f *facts) { f.update.probation = true }, "card", tree.Note, "this version was installed just now and is watched for a while", tree.Note, false},
 		{"ManyStarts", func(f *facts) { f.boot.Boots = 3 }, "card", tree.Note, "this is start number 3 without two healthy minutes", tree.Note, false},
+		{"AHealthyStartAfterMany", func(f *facts) { f.boot.Boots, f.update.cleared = 3, true }, "card", tree.OK, "", tree.OK, false},
 		{"StartUnknown", func(f *facts) { f.booted = false }, "card", tree.Note, "how the appliance started is not known", tree.Note, false},
 		{"UpdateReturned", func(f *facts) { f.update = updateFacts{verdict: "version 2 was not well", failed: true} }, "update", tree.Failing, "version 2 was not well", tree.Failing, true},
 		{"UpdateRefused", func(f *facts) { f.update = updateFacts{verdict: "it is not signed"} }, "update", tree.Note, "it is not signed", tree.Note, false},

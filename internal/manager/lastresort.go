@@ -56,7 +56,7 @@ func (l *lastResort) due(now time.Time, both bool) (bool, error) {
 
 // lastResort is due only where a reboot is the manager's to decide.
 func (m *Manager) lastResort(now time.Time, f facts) bool {
-	if !m.o.Card || f.boot.Trial || f.boot.Perm.State == report.Memory {
+	if !m.o.Card || f.update.trial || f.boot.Perm.State == report.Memory {
 		return false
 	}
 	due, err := m.resort.due(now, f.broker.condition == failed && f.gateway.condition == failed)

@@ -24,7 +24,10 @@ import (
 	"github.com/smartcore-ireland/hems/internal/manager/journal"
 	"github.com/smartcore-ireland/hems/internal/manager/services"
 	"github.com/smartcore-ireland/hems/internal/manager/tree"
+	"github.com/smartcore-ireland/hems/internal/manager/updates"
 	"github.com/smartcore-ireland/hems/internal/mqttclient"
+	"github.com/smartcore-ireland/hems/internal/update/sign"
+	"github.com/smartcore-ireland/hems/internal/update/slot"
 )
 
 // Self is the name of the manager's program, Broker that of the one that is
@@ -38,7 +41,7 @@ const (
 type Options struct {
 	Card    bool   // false: a workstation, without slots, watchdog and gokrazy
 	Version string // of this build
-	Board   string // what a release must be made for
+	Built   time.Time
 	Data    string // the data directory
 	Dir     string // the manager's own, under it
 	Runtime string // the runtime directory
@@ -50,6 +53,7 @@ type Options struct {
 	Programs []string
 	// Settings is what hems.yaml says at this moment.
 	Settings func() Settings
+	Updates  Updates
 	// GatewayUID is the user that may use the socket beside root and our own; 0:
 	// nobody else.
 	GatewayUID int
@@ -75,8 +79,20 @@ type Settings struct {
 	Developer bool
 	Feed      string
 	Automatic bool
+	Zone      *time.Location // of the house
 	// Dashboard is the address of the dashboard's GET /healthz.
 	Dashboard string
+}
+
+// Updates is what is needed to update a card.
+type Updates struct {
+	Card     *slot.Card // nil: it has no slots
+	PartUUID string     // of its boot partition
+	MaxRoot  int64      // bytes that a root partition has
+	Board    string     // what a release must be made for
+	Trust    sign.Trust
+	Listen   string // TCP address of gok's protocol; "" for none
+	Password string // the file of its password
 }
 
 // Manager is one running manager.
@@ -89,6 +105,7 @@ type Manager struct {
 	init    *gokrazy.Client // nil in development
 	journal *journal.Journal
 	resort  lastResort
+	updates *updates.Machine
 	keeper  error // of the last word told to the keeper
 
 	house  *house.House
@@ -135,6 +152,7 @@ func New(o Options) (*Manager, error) {
 		}
 		m.journal = j
 	}
+	m.setUpUpdates()
 	return m, nil
 }
 
@@ -159,7 +177,9 @@ func (m *Manager) Run(ctx context.Context) error {
 	if m.o.Card {
 		wg.Go(func() { m.watch.Run(ctx) })
 		wg.Go(func() { m.keepSerial(ctx) })
-		m.setHostName()
+		wg.Go(func() { m.keepHostName(ctx) })
+		wg.Go(func() { m.updates.Follow(ctx) })
+		wg.Go(func() { m.serveGok(ctx) })
 	}
 	if m.journal != nil {
 		wg.Go(func() { m.journal.Run(ctx.Done()) })
@@ -168,6 +188,7 @@ func (m *Manager) Run(ctx context.Context) error {
 	wg.Go(func() { m.probes.run(ctx, m) })
 	wg.Go(func() { m.serve(ctx, listener) })
 	wg.Go(func() { m.check(ctx) })
+	wg.Go(func() { m.keepUpdates(ctx) })
 	select {
 	case <-ctx.Done():
 	case err = <-m.restart:
@@ -203,14 +224,21 @@ func (m *Manager) disconnect() {
 	}
 }
 
-// setHostName gives the kernel the name of hems.yaml.
-func (m *Manager) setHostName() {
-	name := m.o.Settings().HostName
-	if name == "" || name == board.HostName() {
-		return
-	}
-	if err := board.SetHostName(name); err != nil {
-		m.log.Error("the host name is not set", "err", err)
+// keepHostName gives the kernel the name of hems.yaml, whenever that changes.
+func (m *Manager) keepHostName(ctx context.Context) {
+	said := ""
+	for {
+		if name := m.o.Settings().HostName; name != "" && name != board.HostName() {
+			if err := board.SetHostName(name); err != nil && err.Error() != said {
+				said = err.Error()
+				m.log.Error("the host name is not set", "err", err)
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(2 * time.Second):
+		}
 	}
 }
 

@@ -47,7 +47,7 @@ func setUp(t *testing.T) *bench {
 	t.Helper()
 	dir := t.TempDir()
 	b := &bench{t: t, store: http.StatusOK, done: make(chan error, 1)}
-	b.init = gokrazytest.Start(t, "/user/hems-broker", zigbeePath, "/user/hems-metrics", "/user/hems-gateway", "/user/hems-manager", "/gokrazy/ntp")
+	b.init = gokrazytest.Start(t, programPaths...)
 	mqtt, err := broker.New(broker.Options{Unix: filepath.Join(dir, "mqtt.sock"), Dir: filepath.Join(dir, "broker"), Secrets: filepath.Join(dir, "secrets"), Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
@@ -71,7 +71,7 @@ func setUp(t *testing.T) *bench {
 	t.Cleanup(func() { recorder.Close() })
 	b.set.Dashboard = dashboard.URL
 	b.o = Options{
-		Card: true, Version: "1.2.3", Board: "pi", Data: dir, Dir: filepath.Join(dir, "manager"), Runtime: filepath.Join(dir, "runtime"),
+		Card: true, Version: "1.2.3", Updates: Updates{Board: "pi", Password: filepath.Join(dir, "secrets", "update-password")}, Data: dir, Dir: filepath.Join(dir, "manager"), Runtime: filepath.Join(dir, "runtime"),
 		MQTT:     b.user(dir, "manager"),
 		Metrics:  filepath.Join(dir, "metrics.sock"),
 		Programs: []string{"hems-broker", "hems-zigbee", "hems-metrics", "hems-gateway"},
@@ -92,6 +92,14 @@ func setUp(t *testing.T) *bench {
 	b.boot(`{"slot":"a","committed":"a","boots":1,"perm":{"state":"ok"},"watchdog":{"identity":"test"}}`)
 	return b
 }
+
+// anotherInit is a machine that was started again.
+func (b *bench) anotherInit() string {
+	b.init = gokrazytest.Start(b.t, programPaths...)
+	return b.init.Socket
+}
+
+var programPaths = []string{"/user/hems-broker", zigbeePath, "/user/hems-metrics", "/user/hems-gateway", "/user/hems-manager", "/gokrazy/ntp"}
 
 // boot writes boot.json.
 func (b *bench) boot(text string) {
@@ -185,6 +193,7 @@ func (b *bench) eventually(what string, ok func() bool) {
 }
 
 func TestAmongItsNeighbours(t *testing.T) {
+	t.Parallel()
 	b := setUp(t)
 	b.says("zigbee", health.Report{State: health.OK})
 	b.says("metrics", health.Report{State: health.OK})
@@ -325,6 +334,7 @@ func TestAmongItsNeighbours(t *testing.T) {
 }
 
 func TestPartsThatFail(t *testing.T) {
+	t.Parallel()
 	b := setUp(t)
 	b.store = http.StatusInternalServerError
 	b.says("zigbee", health.Report{State: health.Failing, Message: "the dongle is away", Hint: "plug it in"})
@@ -344,11 +354,12 @@ func TestPartsThatFail(t *testing.T) {
 }
 
 func TestDevelopmentHasNoCard(t *testing.T) {
+	t.Parallel()
 	b := setUp(t)
 	b.o.Card = false
 	b.run()
 	b.eventually("an answer", func() bool { return b.health().Tree != nil })
-	for _, tt := range [][3]string{{"POST", "/v1/reboot"}, {"GET", "/v1/logs"}, {"POST", "/v1/restart", `{"process":"zigbee"}`}} {
+	for _, tt := range [][3]string{{"POST", "/v1/reboot"}, {"GET", "/v1/logs"}, {"POST", "/v1/update", "x"}, {"POST", "/v1/rollback"}, {"POST", "/v1/update/check"}, {"POST", "/v1/restart", `{"process":"zigbee"}`}} {
 		if status, text := b.ask(tt[0], tt[1], tt[2]); status != http.StatusConflict || !strings.Contains(text, `"development"`) {
 			t.Errorf("%s: %d %s", tt[1], status, text)
 		}
@@ -359,6 +370,7 @@ func TestDevelopmentHasNoCard(t *testing.T) {
 }
 
 func TestASecondManagerIsRefused(t *testing.T) {
+	t.Parallel()
 	b := setUp(t)
 	b.run()
 	b.eventually("an answer", func() bool { return b.health().Tree != nil })

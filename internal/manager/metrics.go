@@ -44,7 +44,7 @@ func (m *Manager) getMetrics(w http.ResponseWriter, _ *http.Request) error {
 	gauge("hems_developer", "Whether systems that nobody signed are let in.", bit(f.developer))
 	if f.booted {
 		gauge("hems_boots", "Starts of this system without two healthy minutes, this one included.", f.boot.Boots)
-		gauge("hems_trial", "Whether the system that runs is on trial.", bit(f.boot.Trial))
+		gauge("hems_trial", "Whether the system that runs is on trial.", bit(f.update.trial))
 	}
 	if !f.reading.IsZero() {
 		gauge("hems_last_reading_seconds", "When the last reading came, in seconds since 1970.", f.reading.Unix())

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"slices"
 	"strconv"
@@ -15,20 +16,23 @@ import (
 	"github.com/smartcore-ireland/hems/internal/manager/journal"
 	"github.com/smartcore-ireland/hems/internal/manager/services"
 	"github.com/smartcore-ireland/hems/internal/manager/tree"
+	"github.com/smartcore-ireland/hems/internal/manager/updates"
 	"github.com/smartcore-ireland/hems/internal/reply"
 )
 
 // routes are the manager's own and those of Options.Handlers.
 func (m *Manager) routes() http.Handler {
 	mux := http.NewServeMux()
-	for pattern, h := range map[string]func(http.ResponseWriter, *http.Request) error{
+	routes := m.updateRoutes()
+	maps.Copy(routes, map[string]func(http.ResponseWriter, *http.Request) error{
 		"GET /v1/health":   m.getHealth,
 		"GET /v1/metrics":  m.getMetrics,
 		"GET /v1/system":   m.getSystem,
 		"GET /v1/logs":     m.getLogs,
 		"POST /v1/restart": m.postRestart,
 		"POST /v1/reboot":  m.postReboot,
-	} {
+	})
+	for pattern, h := range routes {
 		mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
 			if err := h(w, r); err != nil {
 				if p := (*problem)(nil); !errors.As(err, &p) {
@@ -64,27 +68,20 @@ func (m *Manager) getHealth(w http.ResponseWriter, _ *http.Request) error {
 
 // system is the answer to GET /v1/system.
 type system struct {
-	Version   string       `json:"version"`
-	Built     time.Time    `json:"built,omitzero"`
-	Board     string       `json:"board"`
-	Model     string       `json:"model"`
-	Kind      string       `json:"kind"` // "card" or "development"
-	Slot      string       `json:"slot"`
-	Committed string       `json:"committed"`
-	Trial     bool         `json:"trial"`
-	Other     *otherSlot   `json:"other,omitempty"`
-	HostName  string       `json:"host_name"`
-	Boot      *report.Boot `json:"boot,omitempty"`
-	Perm      systemPerm   `json:"perm"`
-	Clock     clock        `json:"clock"`
-	Developer bool         `json:"developer"`
-}
-
-// otherSlot is the system that does not run.
-type otherSlot struct {
-	Slot    string `json:"slot"`
-	Version string `json:"version"`
-	Whole   bool   `json:"whole"`
+	Version   string         `json:"version"`
+	Built     time.Time      `json:"built,omitzero"`
+	Board     string         `json:"board"`
+	Model     string         `json:"model"`
+	Kind      string         `json:"kind"` // "card" or "development"
+	Slot      string         `json:"slot"`
+	Committed string         `json:"committed"`
+	Trial     bool           `json:"trial"`
+	Other     *updates.Other `json:"other,omitempty"`
+	HostName  string         `json:"host_name"`
+	Boot      *report.Boot   `json:"boot,omitempty"`
+	Perm      systemPerm     `json:"perm"`
+	Clock     clock          `json:"clock"`
+	Developer bool           `json:"developer"`
 }
 
 type systemPerm struct {
@@ -100,7 +97,7 @@ func (m *Manager) getSystem(w http.ResponseWriter, _ *http.Request) error {
 	}
 	f := c.facts
 	s := system{
-		Version: m.o.Version, Built: f.built, Board: m.o.Board, Model: board.Model(m.o.Root), Kind: "development",
+		Version: m.o.Version, Built: f.built, Board: m.o.Updates.Board, Model: board.Model(m.o.Root), Kind: "development",
 		HostName:  board.HostName(),
 		Perm:      systemPerm{report.OK, f.space.Total, f.space.Free},
 		Clock:     f.clock,
@@ -110,8 +107,11 @@ func (m *Manager) getSystem(w http.ResponseWriter, _ *http.Request) error {
 		s.Kind = "card"
 	}
 	if f.booted {
-		s.Slot, s.Committed, s.Trial = f.boot.Slot, f.boot.Committed, f.boot.Trial
+		s.Slot, s.Committed, s.Trial = f.boot.Slot, f.boot.Committed, f.update.trial
 		s.Boot, s.Perm.State = &f.boot, f.boot.Perm.State
+	}
+	if slots, ok := m.updates.Slots(); ok {
+		s.Slot, s.Committed, s.Other = string(slots.Running), string(slots.Committed), &slots.Other
 	}
 	reply.JSON(w, http.StatusOK, s)
 	return nil

@@ -30,14 +30,14 @@ func (m *Manager) listen() (net.Listener, error) {
 	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return nil, fmt.Errorf("%s: %w", doing, err)
 	}
-	old := unix.Umask(0o177) // nobody else may connect between bind and chmod
 	l, err := net.Listen("unix", path)
-	unix.Umask(old)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", doing, err)
 	}
+	// Who connects before this is done is still asked who they are.
+	err = os.Chmod(path, 0o600)
 	if m.o.GatewayUID != 0 && os.Getuid() == 0 {
-		err = errors.Join(os.Chown(path, 0, m.o.GatewayUID), os.Chmod(path, 0o660))
+		err = errors.Join(err, os.Chown(path, 0, m.o.GatewayUID), os.Chmod(path, 0o660))
 	}
 	if err != nil {
 		l.Close()

@@ -41,7 +41,7 @@ func TestFeed(t *testing.T) {
 	if err := r.m.InstallAvailable(); !errors.Is(err, ErrNothing) {
 		t.Errorf("without one: %v", err)
 	}
-	r.set.Feed = feed(t, "v1.1.0", r.bundle("1.1.0"), nil).URL + "/feed.json"
+	r.set.Feed = feed(t, "v1.1.0", r.Bundle("1.1.0"), nil).URL + "/feed.json"
 	if err := r.m.Check(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -74,7 +74,7 @@ func TestFeedOfWhatRuns(t *testing.T) {
 func TestFeedThatLies(t *testing.T) {
 	r := newRig(t)
 	r.boot("", true)
-	body := r.bundle("1.1.0")
+	body := r.Bundle("1.1.0")
 	replace := func(old, new string) func(string) string {
 		return func(s string) string { return strings.Replace(s, old, new, 1) }
 	}
@@ -86,7 +86,7 @@ func TestFeedThatLies(t *testing.T) {
 		"AnotherSum":     {body, replace(`"sha256":"`, `"sha256":"00`), ""},
 		"ALongerBody":    {body, replace(fmt.Sprintf(`"size":%d`, len(body)), fmt.Sprintf(`"size":%d`, len(body)-1)), "refused 1.1.0: "},
 		"AShorterBody":   {body, replace(fmt.Sprintf(`"size":%d`, len(body)), fmt.Sprintf(`"size":%d`, len(body)+1)), "refused 1.1.0: "},
-		"AnotherVersion": {r.bundle("0.8.0"), nil, "refused : " + bundle.ErrOlder.Sentence},
+		"AnotherVersion": {r.Bundle("0.8.0"), nil, "refused : " + bundle.ErrOlder.Sentence},
 		"NoSuchFile":     {body, replace("files/", "none/"), "failed 1.1.0: "},
 		"AnotherPlace":   {body, replace("files/", "http://192.0.2.1/"), ""},
 		"NoFeed":         {body, func(string) string { return "<html>" }, ""},

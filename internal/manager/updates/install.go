@@ -232,13 +232,21 @@ func (m *Machine) stage(ctx context.Context, c slot.Content) (story, error) {
 // Rollback goes back to the version in the other slot, as a trial. When it
 // returns nil that goes on by itself.
 func (m *Machine) Rollback(ctx context.Context) error {
-	other, ok := m.Other()
-	if !ok || !other.Whole {
-		return ErrOther
-	}
 	if err := m.enter(Verifying); err != nil {
+		if errors.Is(err, ErrCard) {
+			err = ErrOther
+		}
 		return err
 	}
+	s, err := m.slots()
+	if err == nil && !s.Other.Whole {
+		err = ErrOther
+	}
+	if err != nil {
+		m.leave()
+		return err
+	}
+	other := s.Other
 	m.mu.Lock()
 	m.version = other.Version
 	m.mu.Unlock()

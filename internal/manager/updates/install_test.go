@@ -10,6 +10,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/smartcore-ireland/hems/internal/manager/updates/updatestest"
 	"github.com/smartcore-ireland/hems/internal/update/bundle"
 	"github.com/smartcore-ireland/hems/internal/update/refusal"
 	"github.com/smartcore-ireland/hems/internal/update/sign"
@@ -19,8 +20,8 @@ import (
 func TestRefused(t *testing.T) {
 	r := newRig(t)
 	r.boot("", true)
-	good := r.bundle("1.1.0")
-	stranger := newRig(t).bundle("1.1.0")
+	good := r.Bundle("1.1.0")
+	stranger := newRig(t).Bundle("1.1.0")
 	changed := bytes.Clone(good)
 	changed[len(changed)-3000] ^= 1
 	for _, tt := range []struct {
@@ -33,7 +34,7 @@ func TestRefused(t *testing.T) {
 		{"NoBundle", bytes.NewReader(make([]byte, 5000)), -1, 1 << 30, bundle.ErrNotBundle},
 		{"Nothing", bytes.NewReader(nil), 0, 1 << 30, bundle.ErrCutShort},
 		{"OfAStranger", bytes.NewReader(stranger), int64(len(stranger)), 1 << 30, sign.ErrUnknownKey},
-		{"Older", bytes.NewReader(r.bundle("0.9.0")), -1, 1 << 30, bundle.ErrOlder},
+		{"Older", bytes.NewReader(r.Bundle("0.9.0")), -1, 1 << 30, bundle.ErrOlder},
 		{"Changed", bytes.NewReader(changed), -1, 1 << 30, bundle.ErrContents},
 		{"CutShort", bytes.NewReader(good[:len(good)-512]), -1, 1 << 30, bundle.ErrCutShort},
 		{"Interrupted", torn(good), int64(len(good)), 1 << 30, bundle.ErrCutShort},
@@ -56,7 +57,7 @@ func TestRefused(t *testing.T) {
 			if left := r.left(); left != nil {
 				t.Errorf("left behind: %q", left)
 			}
-			if st := made(r.card().Status()); st.Tries != "" || st.Ledger.Good != "" {
+			if st := made(r.Open().Status()); st.Tries != "" || st.Ledger.Good != "" {
 				t.Errorf("the card: %+v", st)
 			}
 		})
@@ -69,7 +70,7 @@ func TestRefused(t *testing.T) {
 func TestAnOlderVersionWhenAskedFor(t *testing.T) {
 	r := newRig(t)
 	r.boot("", true)
-	if err := r.m.Receive(t.Context(), bytes.NewReader(r.bundle("0.9.0")), -1, true); err != nil {
+	if err := r.m.Receive(t.Context(), bytes.NewReader(r.Bundle("0.9.0")), -1, true); err != nil {
 		t.Fatal(err)
 	}
 	if got := r.await(); got != tryOnce {
@@ -83,7 +84,7 @@ func TestOneUpdateAtATime(t *testing.T) {
 	body, w := io.Pipe()
 	done := make(chan error)
 	go func() { done <- r.m.Receive(t.Context(), body, -1, false) }()
-	b := r.bundle("1.1.0")
+	b := r.Bundle("1.1.0")
 	if _, err := w.Write(b[:10000]); err != nil {
 		t.Fatal(err)
 	}
@@ -117,7 +118,7 @@ func TestTheAskerGoesAway(t *testing.T) {
 	r.boot("", true)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if err := r.m.Receive(ctx, bytes.NewReader(r.bundle("1.1.0")), -1, false); err == nil {
+	if err := r.m.Receive(ctx, bytes.NewReader(r.Bundle("1.1.0")), -1, false); err == nil {
 		t.Error("no error")
 	}
 	if v := r.m.View(); v.Phase != Idle || r.left() != nil {
@@ -131,7 +132,7 @@ func TestPowerCutWhileWriting(t *testing.T) {
 		r := newRig(t)
 		r.boot("", true)
 		n := 0
-		r.failing = func(name string) error {
+		r.Fail(func(name string) error {
 			if name == part {
 				n++
 			}
@@ -139,8 +140,8 @@ func TestPowerCutWhileWriting(t *testing.T) {
 				return errors.New("cut")
 			}
 			return nil
-		}
-		b := r.bundle("1.1.0")
+		})
+		b := r.Bundle("1.1.0")
 		if err := r.m.Receive(t.Context(), bytes.NewReader(b), int64(len(b)), false); err != nil {
 			t.Fatal(err)
 		}
@@ -150,7 +151,7 @@ func TestPowerCutWhileWriting(t *testing.T) {
 		if got := r.verdict(); len(got) < 20 || got[:13] != "failed 1.1.0:" {
 			t.Errorf("a card that takes no more: %q", got)
 		}
-		r.failing = nil
+		r.Fail(nil)
 		// The same, had the power been cut before that was written.
 		r.m.mu.Lock()
 		r.m.story = story{Writing: true, Version: "1.1.0"}
@@ -195,10 +196,10 @@ func TestGok(t *testing.T) {
 		if err := r.m.Allowed(); err != nil {
 			t.Error(err)
 		}
-		if err := r.m.InstallFiles(t.Context(), r.dir+"/boot", r.dir+"/none"); err == nil {
+		if err := r.m.InstallFiles(t.Context(), r.Dir+"/boot", r.dir+"/none"); err == nil {
 			t.Error("a root that is not there was installed")
 		}
-		s, err := r.m.stage(t.Context(), content("dev-1"))
+		s, err := r.m.stage(t.Context(), updatestest.Content("dev-1"))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -216,8 +217,8 @@ func TestGok(t *testing.T) {
 		}
 		r.boot(tryOnce, true)
 		r.live(10 * time.Second)
-		if got := r.verdict(); got != "installed dev-1" || r.slot != slot.B {
-			t.Errorf("verdict %q in slot %s", got, r.slot)
+		if got := r.verdict(); got != "installed dev-1" || r.Slot != slot.B {
+			t.Errorf("verdict %q in slot %s", got, r.Slot)
 		}
 		r.boot("", true)
 		if err := r.m.RestartFiles(); err != nil { // nothing was sent

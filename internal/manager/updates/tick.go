@@ -15,8 +15,11 @@ func (m *Machine) Tick() {
 	}
 	h, at := m.o.House(), time.Now()
 	m.mu.Lock()
-	t, ended := m.trial, m.ended
+	t, ended, busy, stale := m.trial, m.ended, m.busy, at.Sub(m.seenAt) >= seeEvery
 	m.mu.Unlock()
+	if stale && !busy {
+		m.see()
+	}
 	switch {
 	case ended:
 	case t != nil:
@@ -83,6 +86,7 @@ func (m *Machine) confirm(t *trial, up time.Duration) {
 		m.o.Log.Error("the verdict on this update is not kept", "err", err)
 	}
 	m.rest()
+	m.seenAt = time.Time{}
 	m.o.Log.Info("this version is confirmed", "version", m.o.Version)
 }
 
@@ -92,7 +96,7 @@ func (m *Machine) settle(h House, at time.Time) {
 	m.wellClear.note(at, well)
 	m.wellProbation.note(at, well)
 	m.mu.Lock()
-	probation := m.probation
+	probation, cleared := m.probation, m.cleared
 	m.mu.Unlock()
 	var err error
 	switch {
@@ -107,9 +111,11 @@ func (m *Machine) settle(h House, at time.Time) {
 			m.o.Log.Info("this version has been well for half an hour and counts as good", "version", m.o.Version)
 		}
 		m.wellProbation.total = 0
-	case !m.cleared && m.wellClear.unison >= clearAfter:
+	case !cleared && m.wellClear.unison >= clearAfter:
 		if err = m.o.Card.ClearBoots(); err == nil {
+			m.mu.Lock()
 			m.cleared = true
+			m.mu.Unlock()
 		}
 		m.wellClear.unison = 0
 	}
@@ -118,26 +124,62 @@ func (m *Machine) settle(h House, at time.Time) {
 	}
 }
 
-// Other is what stands in the slot that does not run.
-type Other struct {
-	Slot    slot.Slot
-	Version string
-	Whole   bool // it may be gone back to
+// seeEvery is how often the card is looked at for those who ask about it.
+const seeEvery = 10 * time.Second
+
+// Slots is what the card holds.
+type Slots struct {
+	Running, Committed slot.Slot
+	Other              Other
 }
 
-// Other looks at the slot that does not run; false when there is none.
-func (m *Machine) Other() (Other, bool) {
-	if m.o.Card == nil {
-		return Other{}, false
+// Other is what stands in the slot that does not run.
+type Other struct {
+	Slot    slot.Slot `json:"slot"`
+	Version string    `json:"version"`
+	Whole   bool      `json:"whole"` // it may be gone back to
+}
+
+// see looks at the card. It waits while an update is written.
+func (m *Machine) see() {
+	s, err := m.slots()
+	if err != nil {
+		m.o.Log.Warn("looking at the card", "err", err)
 	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.seen, m.seenAt = s, time.Now()
+}
+
+func (m *Machine) slots() (Slots, error) {
 	st, err := m.o.Card.Status()
 	if err != nil {
-		return Other{}, false
+		return Slots{}, err
 	}
-	to := st.Running.Other()
-	c, err := m.o.Card.Look(to)
+	s := Slots{Running: st.Running, Committed: st.Committed, Other: Other{Slot: st.Running.Other()}}
+	c, err := m.o.Card.Look(s.Other.Slot)
 	if err != nil {
-		return Other{}, false
+		return s, err
 	}
-	return Other{to, c.Version, c.Whole() && st.Ledger.Good == to}, true
+	s.Other.Version, s.Other.Whole = c.Version, c.Whole() && st.Ledger.Good == s.Other.Slot
+	return s, nil
+}
+
+// Slots is what the card held when it was last looked at, seconds ago; false when
+// it has none. While the other slot is written it is not whole.
+func (m *Machine) Slots() (Slots, bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	s := m.seen
+	if m.phase == Writing {
+		s.Other.Whole = false
+	}
+	return s, s.Running != ""
+}
+
+// Cleared tells whether this start counts no more against the system.
+func (m *Machine) Cleared() bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.cleared
 }

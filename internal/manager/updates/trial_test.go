@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"github.com/smartcore-ireland/hems/internal/boot/keeper"
-	"github.com/smartcore-ireland/hems/internal/update/bootpart"
+	"github.com/smartcore-ireland/hems/internal/manager/updates/updatestest"
 	"github.com/smartcore-ireland/hems/internal/update/slot"
 )
 
@@ -147,8 +147,8 @@ func TestFaultsAndVerdicts(t *testing.T) {
 					t.Fatalf("restarted with %q", argument)
 				}
 				r.boot(argument, false)
-				if r.slot != slot.B || r.version() != "1.1.0" {
-					t.Fatalf("slot %s with version %s is tried", r.slot, r.version())
+				if r.Slot != slot.B || r.Version() != "1.1.0" {
+					t.Fatalf("slot %s with version %s is tried", r.Slot, r.Version())
 				}
 				argument = ""
 				if tt.trial != nil {
@@ -156,7 +156,7 @@ func TestFaultsAndVerdicts(t *testing.T) {
 				}
 				r.well()
 				r.boot(argument, true)
-				if got := r.version(); got != tt.runs {
+				if got := r.Version(); got != tt.runs {
 					t.Errorf("%s runs in the end, want %s", got, tt.runs)
 				}
 				if got := r.verdict(); got != tt.verdict && !(strings.HasSuffix(tt.verdict, ": ") && strings.HasPrefix(got, tt.verdict)) {
@@ -165,7 +165,7 @@ func TestFaultsAndVerdicts(t *testing.T) {
 				if v := r.m.View().Verdict; v.Seen || v.From != "1.0.0" || v.To != tt.runs {
 					t.Errorf("the verdict is %+v", v)
 				}
-				if st := made(r.card().Status()); st.Tries != "" {
+				if st := made(r.Open().Status()); st.Tries != "" {
 					t.Errorf("a restart by chance would try slot %s", st.Tries)
 				}
 				// And another update goes well, whatever the first one left behind.
@@ -192,14 +192,12 @@ func (r *rig) rename(from, to string) {
 
 // failOn has writes to a partition fail.
 func (r *rig) failOn(name string) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.failing = func(n string) error {
-		if n == name {
+	r.Fail(func(partition string) error {
+		if partition == name {
 			return errors.New("EIO")
 		}
 		return nil
-	}
+	})
 }
 
 // confirmed is a trial that goes well.
@@ -246,7 +244,7 @@ func TestProbation(t *testing.T) {
 		r.update("1.1.0")
 		r.boot(tryOnce, true)
 		r.live(10 * time.Second)
-		ledger := func() slot.Ledger { return made(r.card().Status()).Ledger }
+		ledger := func() slot.Ledger { return made(r.Open().Status()).Ledger }
 		if got := ledger(); !got.Probation || got.Good != slot.A {
 			t.Errorf("after the confirmation: %+v", got)
 		}
@@ -285,7 +283,7 @@ func TestGivenUpByTheBootCounter(t *testing.T) {
 			r.boot("", true)
 			r.live(time.Minute) // and then it hangs
 		}
-		if got, want := r.version(), "1.0.0"; got != want {
+		if got, want := r.Version(), "1.0.0"; got != want {
 			t.Fatalf("%s runs, want %s", got, want)
 		}
 		const want = "returned 1.1.0: it was installed, but then started again and again without getting well"
@@ -322,7 +320,7 @@ func TestRollback(t *testing.T) {
 		r.update("1.1.0")
 		r.boot(tryOnce, true)
 		r.live(10 * time.Second)
-		if o, ok := r.m.Other(); !ok || o != (Other{slot.A, "1.0.0", true}) {
+		if o, ok := r.m.Slots(); !ok || o != (Slots{slot.B, slot.B, Other{slot.A, "1.0.0", true}}) {
 			t.Errorf("the other slot is %+v, %v", o, ok)
 		}
 		if err := r.m.Rollback(t.Context()); err != nil {
@@ -334,8 +332,8 @@ func TestRollback(t *testing.T) {
 		r.boot(tryOnce, true)
 		r.live(10 * time.Second)
 		r.boot("", true)
-		if got := r.verdict(); got != "installed 1.0.0" || r.version() != "1.0.0" {
-			t.Errorf("the verdict is %q, and %s runs", got, r.version())
+		if got := r.verdict(); got != "installed 1.0.0" || r.Version() != "1.0.0" {
+			t.Errorf("the verdict is %q, and %s runs", got, r.Version())
 		}
 	})
 }
@@ -347,7 +345,7 @@ func TestRollbackToWhatIsDamaged(t *testing.T) {
 		r.update("1.1.0")
 		r.boot(tryOnce, true)
 		r.live(10 * time.Second)
-		f := made(os.OpenFile(filepath.Join(r.dir, "a"), os.O_WRONLY, 0))
+		f := made(os.OpenFile(filepath.Join(r.Dir, "a"), os.O_WRONLY, 0))
 		made(f.WriteAt([]byte("rot"), 20<<10))
 		f.Close()
 		if err := r.m.Rollback(t.Context()); err != nil {
@@ -386,14 +384,10 @@ func TestAStoryThatIsDamaged(t *testing.T) {
 func TestSomebodyElseTriesASlot(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t)
-		if err := r.card().Stage(t.Context(), slot.B, content("9.0.0"), nil); err != nil {
+		if err := r.Open().Stage(t.Context(), slot.B, updatestest.Content("9.0.0"), nil); err != nil {
 			t.Fatal(err)
 		}
-		dev := made(slot.OpenDevice(filepath.Join(r.dir, "boot")))
-		defer dev.Close()
-		if err := bootpart.WriteSector(dev, bootpart.TryFile, slot.ConfigText(slot.B)); err != nil {
-			t.Fatal(err)
-		}
+		r.Arm(slot.B)
 		r.boot(tryOnce, true)
 		r.live(10 * time.Second)
 		if got := r.verdict(); got != "installed 9.0.0" {

@@ -145,6 +145,8 @@ type Machine struct {
 	confirmed bool   // it was one
 	probation bool
 	cleared   bool // this start counts no more against the system
+	seen      Slots
+	seenAt    time.Time
 
 	// of Tick alone
 	wellClear, wellProbation health
@@ -169,6 +171,7 @@ func New(o Options) (*Machine, error) {
 		if err := m.begin(); err != nil {
 			return m, err
 		}
+		m.see()
 	}
 	return m, nil
 }
@@ -260,6 +263,7 @@ func (m *Machine) leave() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.busy = false
+	m.seenAt = time.Time{}
 	m.rest()
 }
 
