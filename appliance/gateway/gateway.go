@@ -5,8 +5,11 @@ package gateway
 
 import (
 	"context"
+	"errors"
+	"io/fs"
 	"net"
 	"net/netip"
+	"os"
 	"sync"
 	"time"
 
@@ -22,6 +25,18 @@ import (
 
 // sockets outlive a run: another follows when hems.yaml has changed.
 var sockets gateway.Sockets
+
+// Prepare deletes, while it is root, a claim code that was used: the gateway's own
+// user may read it, but removes nothing from among the secrets.
+func Prepare(env appliance.Env) error {
+	if _, err := os.Stat(env.Path("gateway", "accounts.json")); err != nil {
+		return nil // no owner yet, or not to be known
+	}
+	if err := os.Remove(env.Secret("claim-code")); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		env.Log.Warn("the used claim code stays", "err", err)
+	}
+	return nil
+}
 
 // Run serves the dashboard until ctx ends.
 func Run(ctx context.Context, env appliance.Env, cfg appliance.Config) error {

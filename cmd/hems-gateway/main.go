@@ -6,4 +6,4 @@ import (
 	"github.com/smartcore-ireland/hems/appliance/gateway"
 )
 
-func main() { appliance.Main("hems-gateway", gateway.Run) }
+func main() { appliance.Main("hems-gateway", gateway.Run, gateway.Prepare) }

@@ -17,6 +17,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"syscall"
 	"time"
 )
 
@@ -54,8 +55,25 @@ func Local(socket string) *Client {
 // SocketTransport carries requests to the unix socket, whatever their host.
 func SocketTransport(socket string) *http.Transport {
 	return transport(func(ctx context.Context, _, _ string) (net.Conn, error) {
-		return (&net.Dialer{Timeout: 5 * time.Second}).DialContext(ctx, "unix", socket)
+		c, err := (&net.Dialer{Timeout: 5 * time.Second}).DialContext(ctx, "unix", socket)
+		if err != nil {
+			return nil, err
+		}
+		return listening{c}, nil
 	})
+}
+
+// listening is a connection whose other end may answer and go before it has heard
+// everything: the answer counts, and what is still being sent goes nowhere. With
+// an error of Write, the transport would throw the answer away.
+type listening struct{ net.Conn }
+
+func (l listening) Write(p []byte) (int, error) {
+	n, err := l.Conn.Write(p)
+	if errors.Is(err, syscall.EPIPE) || errors.Is(err, syscall.ECONNRESET) {
+		return len(p), nil
+	}
+	return n, err
 }
 
 func transport(dial func(context.Context, string, string) (net.Conn, error)) *http.Transport {
@@ -98,6 +116,17 @@ func Refusal(err error) *Error {
 	return nil
 }
 
+type byKey struct{}
+
+// ByHeader tells the manager for whom it is asked; it believes its own processes
+// alone, so only a Local client sends it to any effect.
+const ByHeader = "Hems-By"
+
+// WithBy is a context for questions of that person, for the record.
+func WithBy(ctx context.Context, person string) context.Context {
+	return context.WithValue(ctx, byKey{}, person)
+}
+
 // question is what goes to the appliance.
 type question struct {
 	method, path string
@@ -134,6 +163,9 @@ func (c *Client) send(ctx context.Context, q question) (*http.Response, error) {
 	}
 	if q.body != nil {
 		r.Header.Set("Expect", "100-continue") // a refusal that needs no byte of it comes first
+	}
+	if by, ok := ctx.Value(byKey{}).(string); ok {
+		r.Header.Set(ByHeader, by)
 	}
 	if c.user != "" {
 		r.SetBasicAuth(c.user, c.password)

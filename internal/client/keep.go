@@ -21,6 +21,8 @@ type Config struct {
 type Change struct {
 	ID   string    `json:"id"`
 	At   time.Time `json:"at"`
+	By   string    `json:"by,omitempty"`   // who changed it then
+	What string    `json:"what,omitempty"` // and what
 	Text string    `json:"text"`
 }
 

@@ -116,10 +116,11 @@ func (g *Gateway) restore(w http.ResponseWriter, r *http.Request) {
 			sure = true
 		case "file":
 			err := error(&client.Error{Status: http.StatusBadRequest, Message: "nothing was changed: the restore was not confirmed", Hint: "tick the box if everything on this appliance may be replaced"})
+			u := &upload{body: p}
 			if sure {
-				err = g.manager.Restore(r.Context(), passphrase, p)
+				err = g.manager.Restore(r.Context(), passphrase, u)
 			}
-			_, _ = io.Copy(io.Discard, p)
+			u.drain()
 			return false, err
 		}
 		return true, nil

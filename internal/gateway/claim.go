@@ -76,7 +76,7 @@ func (g *Gateway) claim(w http.ResponseWriter, r *http.Request) {
 		g.showClaim(w, r, status, b)
 		return
 	}
-	g.afterClaim(b.Home)
+	g.afterClaim(b.Name, b.Home)
 	token, err := g.door.Begin(b.Name)
 	if err != nil { // the account is there: the sign-in page does the rest
 		g.log.Error("a session could not be begun", "err", err)
@@ -110,12 +110,12 @@ func (g *Gateway) explainClaim(w http.ResponseWriter, r *http.Request, err error
 
 // afterClaim tells the manager in the background: the owner is in either way, and
 // watchManager goes on telling it.
-func (g *Gateway) afterClaim(home string) {
+func (g *Gateway) afterClaim(user, home string) {
 	if g.o.Manager == "" {
 		return
 	}
 	go func() {
-		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+		ctx, cancel := context.WithTimeout(client.WithBy(context.Background(), signin.CleanUser(user)), time.Minute)
 		defer cancel()
 		for {
 			err := g.manager.Claimed(ctx)

@@ -58,9 +58,10 @@ func (w *patientWriter) Write(p []byte) (int, error) {
 // Unwrap is for http.ResponseController.
 func (w *patientWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
-// An upload is a request's body on its way to the manager. It can be read to its
-// end by the gateway when the manager has answered before that: a browser that is
-// still sending takes no answer in, and says that the line broke.
+// An upload is a request's body, or a file in it, on its way to the manager. It
+// can be read to its end by the gateway when the manager has answered before that
+// (while the transport may still be at it): a browser that is still sending takes
+// no answer in, and says that the line broke.
 type upload struct {
 	mu   sync.Mutex
 	body io.Reader

@@ -37,6 +37,10 @@ func (g *Gateway) newProxy(socket string) *httputil.ReverseProxy {
 			if kind != "" {
 				p.Out.Header.Set("Content-Type", kind)
 			}
+			if seen := p.In.Header.Get("If-Match"); seen != "" {
+				p.Out.Header.Set("If-Match", seen)
+			}
+			p.Out.Header.Set(client.ByHeader, visitorOf(p.In).user)
 			// Nothing here may ask for a 1xx answer: passing one on takes every
 			// header off the answer that follows, those of secure too.
 			p.Out.URL = &url.URL{Scheme: "http", Host: "manager", Path: "/v1/" + strings.TrimPrefix(p.In.URL.Path, systemPrefix), RawQuery: p.In.URL.RawQuery}
@@ -54,7 +58,7 @@ func (g *Gateway) newProxy(socket string) *httputil.ReverseProxy {
 }
 
 // passed are the headers of the manager's answers that go on to the visitor.
-var passed = []string{"Content-Type", "Content-Length", "Content-Disposition", "Retry-After", client.MissingHeader}
+var passed = []string{"Content-Type", "Content-Length", "Content-Disposition", "Retry-After", "ETag", client.MissingHeader}
 
 func (g *Gateway) takeAnswer(res *http.Response) error {
 	for name := range res.Header {

@@ -37,6 +37,7 @@ func TestManagerLearnsNothingOfTheVisitor(t *testing.T) {
 	r := h.asProgram("POST", "/api/v1/system/config/set?x=1", strings.NewReader(`{"path":"a","value":1}`))
 	r.Header.Set("Content-Type", "application/json")
 	r.Header.Set("X-Forwarded-For", "192.0.2.1")
+	r.Header.Set("Hems-By", "somebody else")
 	r.AddCookie(&http.Cookie{Name: "a", Value: "b"})
 	res, err := h.visitor().Do(r)
 	if err != nil {
@@ -51,6 +52,10 @@ func TestManagerLearnsNothingOfTheVisitor(t *testing.T) {
 	h.manager.Unlock()
 	for name := range got {
 		switch name {
+		case "Hems-By":
+			if v := got.Get(name); v != owner {
+				t.Errorf("%s: got %q, want %q", name, v, owner)
+			}
 		case "Content-Type", "Content-Length", "Accept-Encoding", "User-Agent":
 		default:
 			t.Errorf("the manager was sent %s: %q", name, got[name])
@@ -112,24 +117,39 @@ func TestRefusalOutlivesTheUpload(t *testing.T) {
 		t.Fatal(err)
 	}
 	early := &httptest.Server{Listener: l, Config: &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodGet {
+			http.NotFound(w, r)
+			return
+		}
 		_, _ = io.CopyN(io.Discard, r.Body, 1<<10)
-		_ = http.NewResponseController(w).EnableFullDuplex()
 		w.Header().Set("Content-Type", "application/json")
 		w.WriteHeader(http.StatusUnprocessableEntity)
 		_, _ = io.WriteString(w, `{"code":"signature","error":"it is signed by nobody","hint":"take another"}`)
-		_ = http.NewResponseController(w).Flush()
-		time.Sleep(300 * time.Millisecond)
 	})}}
 	early.Start()
 	t.Cleanup(early.Close)
 	h := newHouse(t, func(o *Options) { o.Manager = socket })
-	r := h.asProgram("POST", "/api/v1/system/update", io.LimitReader(zeros{}, 30<<20))
-	res, err := h.visitor().Do(r)
-	if err != nil {
-		t.Fatalf("the visitor was cut off: %v", err)
-	}
-	if body := readAll(t, res); res.StatusCode != http.StatusUnprocessableEntity || !strings.Contains(body, "it is signed by nobody") {
-		t.Errorf("got %s %s, want the refusal", res.Status, body)
+	c := h.signedIn()
+	for range 20 {
+		res, err := h.visitor().Do(h.asProgram("POST", "/api/v1/system/update", io.LimitReader(zeros{}, 8<<20)))
+		if err != nil {
+			t.Fatalf("the visitor was cut off: %v", err)
+		}
+		if body := readAll(t, res); res.StatusCode != http.StatusUnprocessableEntity || !strings.Contains(body, "it is signed by nobody") {
+			t.Fatalf("got %s %s, want the refusal", res.Status, body)
+		}
+		// The page without script sends a form.
+		var form bytes.Buffer
+		form.WriteString("--b\r\nContent-Disposition: form-data; name=\"bundle\"; filename=\"a\"\r\n\r\n")
+		form.Write(make([]byte, 8<<20))
+		form.WriteString("\r\n--b--\r\n")
+		res, err = c.Post(h.url+"/system/update", "multipart/form-data; boundary=b", &form)
+		if err != nil {
+			t.Fatalf("the visitor with a form was cut off: %v", err)
+		}
+		if body := readAll(t, res); res.StatusCode != http.StatusUnprocessableEntity || !strings.Contains(body, "It is signed by nobody.") {
+			t.Fatalf("the page: got %s %s, want the refusal", res.Status, body)
+		}
 	}
 }
 

@@ -96,7 +96,7 @@ func TestClaimInABrowser(t *testing.T) {
 			if name == "code" {
 				b.do("a wrong code", chromedp.SendKeys(`#code`, "K7QM-2XWQ"), chromedp.SendKeys(`#password`, "a pot of coffee"),
 					chromedp.Click(`button.main`), chromedp.WaitVisible(`#error`))
-				b.await(`document.getElementById("error").textContent.includes("not the code")`)
+				b.await(shown("#error") + `.includes("not the code")`)
 				b.expected("403")
 			}
 			b.clean()

@@ -3,7 +3,6 @@ package gateway
 import (
 	"context"
 	"errors"
-	"io"
 	"mime/multipart"
 	"net/http"
 	"slices"
@@ -138,8 +137,9 @@ func (g *Gateway) sendUpdate(w http.ResponseWriter, r *http.Request) {
 		case "older":
 			older = true
 		case "bundle":
-			_, err := g.manager.SendUpdate(r.Context(), p, 0, older)
-			_, _ = io.Copy(io.Discard, p) // a browser takes no answer in while it sends
+			u := &upload{body: p}
+			_, err := g.manager.SendUpdate(r.Context(), u, 0, older)
+			u.drain()
 			return false, err
 		}
 		return true, nil

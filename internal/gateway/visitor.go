@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/smartcore-ireland/hems/internal/client"
 	"github.com/smartcore-ireland/hems/internal/gateway/signin"
 )
 
@@ -22,7 +23,7 @@ type visitor struct {
 type visitorKey struct{}
 
 func withVisitor(ctx context.Context, v visitor) context.Context {
-	return context.WithValue(ctx, visitorKey{}, v)
+	return client.WithBy(context.WithValue(ctx, visitorKey{}, v), v.user)
 }
 
 func visitorOf(r *http.Request) visitor {

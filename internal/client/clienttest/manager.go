@@ -58,7 +58,7 @@ func Start(t *testing.T) *Manager {
 		Follow: make(chan string), BackupN: 100_000, Log: "hems-broker: listening\nhems-gateway: the dashboard is at [::]:80\n",
 		Update: client.Update{Phase: client.Idle},
 		Config: client.Config{Text: "home:\n  name: Cois Farraige\nupdate:\n  feed: \"\"\n",
-			History: []client.Change{{ID: "2", At: At.Add(-time.Hour), Text: "home:\n  name: Home\n"}, {ID: "1", At: At.Add(-48 * time.Hour), Text: "# new\n"}}},
+			History: []client.Change{{ID: "2", At: At.Add(-time.Hour), By: "owner", What: "home.name", Text: "home:\n  name: Home\n"}, {ID: "1", At: At.Add(-48 * time.Hour), Text: "# new\n"}}},
 	}
 	m.Well()
 	if err := json.Unmarshal([]byte(`{"version":"1.1.0","built":"2026-11-20T10:00:00Z","board":"rpi","model":"Raspberry Pi 4 Model B Rev 1.4","kind":"card",
