@@ -2,6 +2,7 @@ package image
 
 import (
 	"fmt"
+	"io"
 	"os"
 
 	"github.com/smartcore-ireland/hems/internal/disk"
@@ -22,7 +23,11 @@ func partitions(name string) ([]partition, error) {
 }
 
 func partitionsOf(card *os.File) ([]partition, error) {
-	found, err := disk.Partitions(card)
+	var found []disk.Partition
+	size, err := card.Seek(0, io.SeekEnd)
+	if err == nil {
+		found, err = disk.Partitions(card, size)
+	}
 	if err == nil && len(found) <= partPerm {
 		err = fmt.Errorf("it has %d partitions, an image of the appliance has 4", len(found))
 	}

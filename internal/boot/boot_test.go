@@ -119,13 +119,14 @@ func TestCheckDoesNoMoreThanIsNeeded(t *testing.T) {
 		want         verdict
 		words        string
 	}{
-		{"Clean", "echo $1 $2; exit 0", clean, "-p card"},
-		{"CorrectedSafely", "echo $*; exit 1", corrected, "-p card"},
-		{"NeedsARepair", "echo $*; test $1 != -p || exit 4; exit 1", corrected, "-p card\n-f -y card"},
-		{"CannotBeginSafely", "echo $*; test $1 != -p || exit 8; exit 1", corrected, "-p card\n-f -y card"},
-		{"NeedsTwo", "echo $*; test $1 != -p || exit 4; test -f $0.1 && exit 0; touch $0.1; exit 5", corrected, "-p card\n-f -y card\n-f -y card"},
-		{"CannotBeRepaired", "echo $*; exit 4", uncorrected, "-p card\n-f -y card\n-f -y card"},
-		{"NoFileSystem", "echo $*; exit 8", failed, "-p card\n-f -y card\n-f -y card"},
+		{"Clean", "echo $*; exit 0", clean, "-y card"},
+		{"Corrected", "echo $*; test $1 = -y && exit 1; exit 0", corrected, "-y card\n-f -y card"},
+		{"LeftSomething", "echo $*; test $1 = -y && exit 4; exit 0", corrected, "-y card\n-f -y card"},
+		{"FailedFirst", "echo $*; test $1 = -y && exit 8; exit 0", corrected, "-y card\n-f -y card"},
+		{"NeedsMore", "echo $*; test -f $0.1 && exit 0; test $1 = -y || touch $0.1; exit 1", corrected, "-y card\n-f -y card\n-f -y card"},
+		{"IsNeverDone", "echo $*; exit 1", corrected, "-y card\n-f -y card\n-f -y card\n-f -y card"},
+		{"CannotBeRepaired", "echo $*; exit 4", uncorrected, "-y card\n-f -y card\n-f -y card\n-f -y card"},
+		{"NoFileSystem", "echo $*; exit 8", failed, "-y card\n-f -y card\n-f -y card\n-f -y card"},
 		{"Killed", "kill -9 $$", failed, ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -149,7 +150,7 @@ func TestCheckDoesNoMoreThanIsNeeded(t *testing.T) {
 	})
 	t.Run("ManyWords", func(t *testing.T) {
 		_, words, err := check(t.Context(), program(t, "seq 1 100000; exit 1"), "card")
-		if err != nil || !strings.HasSuffix(words, "\n100000") || len(words) > 100 {
+		if err != nil || !strings.HasSuffix(words, "\n100000") || len(words) > 1000 {
 			t.Errorf("got %d bytes that end in %q, %v", len(words), words[max(0, len(words)-10):], err)
 		}
 	})

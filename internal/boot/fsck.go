@@ -10,9 +10,9 @@ import (
 	"time"
 )
 
-// fsckWithin bounds one run of e2fsck. A card is not given up for being slow, but
-// the keeper's patience ends too (keeper.Care).
-const fsckWithin = 6 * time.Minute
+// fsckWithin bounds all runs of e2fsck at a start. A card is not given up for
+// being slow, but the keeper's patience ends too (keeper.Care).
+const fsckWithin = 12 * time.Minute
 
 // A verdict is what e2fsck made of a file system.
 type verdict int
@@ -47,8 +47,6 @@ func judge(status int) verdict {
 
 // fsck runs e2fsck and returns its verdict and its words, which are bounded.
 func fsck(ctx context.Context, program, device string, options ...string) (verdict, string, error) {
-	ctx, cancel := context.WithTimeout(ctx, fsckWithin)
-	defer cancel()
 	var said bytes.Buffer
 	cmd := exec.CommandContext(ctx, program, append(options, device)...)
 	cmd.Stdout, cmd.Stderr = &said, &said
@@ -61,30 +59,40 @@ func fsck(ctx context.Context, program, device string, options ...string) (verdi
 	return failed, words, fmt.Errorf("running e2fsck: %w", errors.Join(err, ctx.Err()))
 }
 
-// tail is the end of what a program printed.
+// tail is the end of what a program printed, without empty lines.
 func tail(text string, lines int) string {
-	all := strings.Split(strings.TrimSpace(text), "\n")
+	var all []string
+	for line := range strings.Lines(text) {
+		if line = strings.TrimSpace(line); line != "" {
+			all = append(all, line)
+		}
+	}
 	return strings.Join(all[max(0, len(all)-lines):], "\n")
 }
 
-// check checks a file system that is not mounted, and repairs it: first what can
-// be repaired without losing anything, which is quick when nothing is wrong; and
-// when that is not enough, whatever can be. The words are e2fsck's.
-func check(ctx context.Context, program, device string) (v verdict, words string, err error) {
-	v, words, err = fsck(ctx, program, device, "-p")
-	if err != nil || v == clean || v == corrected {
+// check checks a file system that is not mounted, and repairs it. When nothing is
+// known to be wrong that is the journal's replay and no more. After a repair it is
+// checked once more, all of it, until nothing is left to be done: one repair may
+// uncover another. The words are e2fsck's, of all runs.
+//
+// It is never asked for safe repairs alone ("-p"): it may delete a broken journal
+// then and give up over something else, and no later run makes a new journal,
+// without which each power cut does harm.
+func check(ctx context.Context, program, device string, options ...string) (v verdict, words string, err error) {
+	v, words, err = fsck(ctx, program, device, append(options, "-y")...)
+	if err != nil || v == clean {
 		return v, words, err
 	}
-	for range 2 { // a repair may uncover what only a second one repairs
-		var more string
-		v, more, err = fsck(ctx, program, device, "-f", "-y")
+	for range 3 {
+		again, more, err := fsck(ctx, program, device, "-f", "-y")
 		words += "\n" + more
-		if err != nil || v == clean || v == corrected {
-			break
+		switch {
+		case err != nil:
+			return failed, words, err
+		case again == clean:
+			return corrected, words, nil
 		}
+		v = again
 	}
-	if v == clean {
-		v = corrected
-	}
-	return v, words, err
+	return v, words, nil
 }

@@ -33,9 +33,10 @@ const (
 
 // What the person is told.
 const (
-	saidRepaired = "The memory card had faults, which were repaired at this start. If this is told again, make a backup and take a new card."
-	saidMemory   = "The memory card cannot be used any more: everything that is measured or changed now is lost at the next restart. Take a new card, put the appliance on it, and restore your last backup."
-	saidSalvaged = "The memory card cannot be written any more: the settings were read from it, but everything that is measured or changed now is lost at the next restart. Make a backup now, take a new card, put the appliance on it, and restore the backup."
+	saidRepaired  = "The memory card had faults, which were repaired at this start. If this is told again, make a backup and take a new card."
+	saidNoJournal = "The memory card had faults, and the next power cut may do harm: make a backup and take a new card."
+	saidMemory    = "The memory card cannot be used any more: everything that is measured or changed now is lost at the next restart. Take a new card, put the appliance on it, and restore your last backup."
+	saidSalvaged  = "The memory card cannot be written any more: the settings were read from it, but everything that is measured or changed now is lost at the next restart. Make a backup now, take a new card, put the appliance on it, and restore the backup."
 )
 
 // bringUpPerm leaves a file system at /perm that can be written, whatever
@@ -65,28 +66,25 @@ func (b *start) bringUpPerm() (err error) {
 		note("%v", err)
 	}
 	state := report.OK
-	v, words, err := check(context.Background(), b.fsck, node)
-	switch {
-	case err != nil:
-		note("%v", err)
-	case v != clean:
-		note("e2fsck: %s", words)
-	default:
-		b.log.printf("/perm: e2fsck: %s", words)
+	see := func(v verdict, words string, err error) {
+		switch {
+		case err != nil:
+			note("%v", err)
+		case v != clean:
+			note("e2fsck: %s", words)
+			state = report.Repaired
+		default:
+			b.log.printf("/perm: e2fsck: %s", words)
+		}
 	}
-	if v == corrected {
-		state = report.Repaired
-	}
+	ctx, cancel := context.WithTimeout(context.Background(), fsckWithin)
+	defer cancel()
+	see(check(ctx, b.fsck, node))
 	if err := b.mountPerm(node, note); err != nil {
 		note("%v", err)
-		if v == clean { // e2fsck found nothing, but only looked where it had to
-			v, words, ferr := fsck(context.Background(), b.fsck, node, "-f", "-y")
-			note("e2fsck: %s", words)
-			if ferr == nil && v != failed {
-				state, err = report.Repaired, b.mountPerm(node, note)
-			}
-		}
-		if err != nil {
+		// It was not looked at but for the journal, if nothing seemed wrong.
+		see(check(ctx, b.fsck, node, "-f"))
+		if err := b.mountPerm(node, note); err != nil {
 			return err
 		}
 	}
@@ -94,6 +92,10 @@ func (b *start) bringUpPerm() (err error) {
 	p.State = state
 	if state == report.Repaired {
 		p.Message = saidRepaired
+	}
+	if ok, err := disk.HasJournal(node); err == nil && !ok {
+		note("the file system has no journal any more")
+		p.State, p.Message = report.Errors, saidNoJournal
 	}
 	if p.Grown, err = disk.GrowFS(node, b.perm); err != nil {
 		note("%v", err)

@@ -3,6 +3,7 @@ package disk
 import (
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -74,7 +75,11 @@ func partitionsOf(disk string) ([]Partition, error) {
 		return nil, err
 	}
 	defer f.Close()
-	return Partitions(f)
+	size, err := f.Seek(0, io.SeekEnd)
+	if err != nil {
+		return nil, err
+	}
+	return Partitions(f, size)
 }
 
 // Disk is the whole disk's device.

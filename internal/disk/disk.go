@@ -36,12 +36,15 @@ const (
 // tableSectors is how many sectors 128 entries take.
 const tableSectors = maxEntries * entrySize / Sector
 
-// Partitions reads the table at the beginning of a disk, the one that the kernel
-// goes by. It refuses what is damaged.
-func Partitions(disk io.ReaderAt) ([]Partition, error) {
+// Partitions reads the table of a disk of size bytes: the one at its beginning or,
+// when that is damaged, the backup in the last sectors, as the kernel does.
+func Partitions(disk io.ReaderAt, size int64) ([]Partition, error) {
 	t, err := readTable(disk, 1)
 	if err != nil {
-		return nil, err
+		var berr error
+		if t, berr = readTable(disk, size/Sector-1); berr != nil {
+			return nil, err // that there is no backup either says less
+		}
 	}
 	return t.partitions()
 }
@@ -91,6 +94,9 @@ func uuid(b []byte) string {
 func readTable(disk io.ReaderAt, lba int64) (*table, error) {
 	t := new(table)
 	h := t.header[:]
+	if lba < 1 {
+		return nil, errors.New("there is no header")
+	}
 	if _, err := disk.ReadAt(h, lba*Sector); err != nil {
 		return nil, fmt.Errorf("there is no header: %w", err)
 	}

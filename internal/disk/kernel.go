@@ -2,6 +2,7 @@ package disk
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -57,7 +58,7 @@ func (s *System) GrowPartition() (bool, error) {
 		return false, err
 	}
 	// Always looked at: the power may have been cut after an earlier one.
-	parts, err := Partitions(card{f})
+	parts, err := Partitions(card{f}, size)
 	if err != nil {
 		return false, fmt.Errorf("reading the new partition table: %w", err)
 	}
@@ -142,17 +143,41 @@ func growFS(device, mounted string) (bool, error) {
 	return now > blocks, err
 }
 
+// HasJournal says whether an ext4 file system has a journal, which it loses when
+// that is damaged and cannot be made anew.
+func HasJournal(device string) (bool, error) {
+	f, err := os.Open(device)
+	if err != nil {
+		return false, fmt.Errorf("looking for the journal: %w", err)
+	}
+	defer f.Close()
+	b, err := super(f)
+	if err != nil {
+		return false, fmt.Errorf("looking for the journal: %w", err)
+	}
+	return binary.LittleEndian.Uint32(b[0x5c:])&0x4 != 0, nil // COMPAT_HAS_JOURNAL
+}
+
+// super reads the superblock of an ext4 file system.
+func super(device io.ReaderAt) ([]byte, error) {
+	b := make([]byte, 1024)
+	if _, err := device.ReadAt(b, 1024); err != nil {
+		return nil, fmt.Errorf("reading the superblock: %w", err)
+	}
+	if binary.LittleEndian.Uint16(b[0x38:]) != 0xef53 {
+		return nil, errors.New("there is no superblock")
+	}
+	return b, nil
+}
+
 // readSuper reads an ext4 file system's block size in bytes and number of blocks
 // from its superblock (the kernel's Documentation/filesystems/ext4/super.rst).
 func readSuper(device io.ReaderAt) (block, blocks uint64, err error) {
-	b := make([]byte, 1024)
-	if _, err := device.ReadAt(b, 1024); err != nil {
-		return 0, 0, fmt.Errorf("reading the superblock: %w", err)
+	b, err := super(device)
+	if err != nil {
+		return 0, 0, err
 	}
 	le := binary.LittleEndian
-	if le.Uint16(b[0x38:]) != 0xef53 {
-		return 0, 0, fmt.Errorf("there is no superblock")
-	}
 	log := le.Uint32(b[0x18:])
 	if log > 6 {
 		return 0, 0, fmt.Errorf("the superblock has blocks of 2^%d KiB", log)

@@ -238,7 +238,7 @@ func TestACommitRepairsWhatCannotBeUnderstood(t *testing.T) {
 func TestTheCommandLineIsTheSlotsOwn(t *testing.T) {
 	got, err := slot.CommandLine(slot.B, partUUID, "1.2.3")
 	must(t, err)
-	want := fmt.Sprintf("console=tty1 console=serial0,115200 root=PARTUUID=%s/PARTNROFF=2 init=/user/hems-boot rootwait panic=10 oops=panic hems_slot=b hems_id=1.2.3\n", partUUID)
+	want := fmt.Sprintf("console=tty1 console=serial0,115200 root=PARTUUID=%s/PARTNROFF=2 init=/user/hems-boot rootwait gpt panic=10 oops=panic hems_slot=b hems_id=1.2.3\n", partUUID)
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("command line (-want +got):\n%s", diff)
 	}

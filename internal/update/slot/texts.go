@@ -71,7 +71,8 @@ var (
 )
 
 // CommandLine is a slot's kernel command line: its own root partition, the n-th
-// after the boot partition, which alone the device tells by its number.
+// after the boot partition, which alone the device tells by its number. "gpt" has
+// the kernel look for the partition table's backup when the first one is torn.
 func CommandLine(s Slot, partUUID, version string) (string, error) {
 	if !versionForm.MatchString(version) {
 		return "", fmt.Errorf("the version %q is not up to 64 letters, digits, dots, dashes or plus signs", version)
@@ -79,7 +80,7 @@ func CommandLine(s Slot, partUUID, version string) (string, error) {
 	if !partUUIDForm.MatchString(partUUID) {
 		return "", fmt.Errorf("%q is not the number of the boot partition", partUUID)
 	}
-	return fmt.Sprintf("console=tty1 console=serial0,115200 root=PARTUUID=%s/PARTNROFF=%d init=/user/hems-boot rootwait panic=10 oops=panic hems_slot=%s hems_id=%s\n",
+	return fmt.Sprintf("console=tty1 console=serial0,115200 root=PARTUUID=%s/PARTNROFF=%d init=/user/hems-boot rootwait gpt panic=10 oops=panic hems_slot=%s hems_id=%s\n",
 		partUUID, rootOffset(s), s, version), nil
 }
 
