@@ -26,7 +26,7 @@ func partitionsOf(card *os.File) ([]partition, error) {
 	var found []disk.Partition
 	size, err := card.Seek(0, io.SeekEnd)
 	if err == nil {
-		found, err = disk.Partitions(card, size)
+		found, err = disk.PartitionsOrBackup(card, size)
 	}
 	if err == nil && len(found) <= partPerm {
 		err = fmt.Errorf("it has %d partitions, an image of the appliance has 4", len(found))

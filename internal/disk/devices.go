@@ -79,7 +79,7 @@ func partitionsOf(disk string) ([]Partition, error) {
 	if err != nil {
 		return nil, err
 	}
-	return Partitions(f, size)
+	return PartitionsOrBackup(f, size)
 }
 
 // Disk is the whole disk's device.

@@ -36,9 +36,19 @@ const (
 // tableSectors is how many sectors 128 entries take.
 const tableSectors = maxEntries * entrySize / Sector
 
-// Partitions reads the table of a disk of size bytes: the one at its beginning or,
+// Partitions reads the table at the beginning of a disk, as that of an image, and
+// refuses what is damaged.
+func Partitions(disk io.ReaderAt) ([]Partition, error) {
+	t, err := readTable(disk, 1)
+	if err != nil {
+		return nil, err
+	}
+	return t.partitions()
+}
+
+// PartitionsOrBackup reads the table at the beginning of a disk of size bytes or,
 // when that is damaged, the backup in the last sectors, as the kernel does.
-func Partitions(disk io.ReaderAt, size int64) ([]Partition, error) {
+func PartitionsOrBackup(disk io.ReaderAt, size int64) ([]Partition, error) {
 	t, err := readTable(disk, 1)
 	if err != nil {
 		var berr error

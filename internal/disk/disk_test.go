@@ -56,7 +56,7 @@ func headed(change func(h []byte)) []byte {
 }
 
 func TestPartitions(t *testing.T) {
-	got, err := Partitions(bytes.NewReader(cardTable), int64(len(cardTable)))
+	got, err := Partitions(bytes.NewReader(cardTable))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -96,7 +96,7 @@ func TestPartitionsSaysWhatIsWrong(t *testing.T) {
 		{"EndsBeforeItBegins", newTable([2]uint64{9, 8}), "partition 1 ends before it begins"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			got, err := Partitions(bytes.NewReader(tt.disk), int64(len(tt.disk)))
+			got, err := Partitions(bytes.NewReader(tt.disk))
 			if err == nil || !strings.Contains(err.Error(), tt.want) {
 				t.Errorf("got %v, %v, want an error with %q", got, err, tt.want)
 			}
@@ -108,7 +108,7 @@ func FuzzPartitions(f *testing.F) {
 	f.Add(cardTable)
 	f.Add(newTable([2]uint64{9, 8}))
 	f.Fuzz(func(t *testing.T, disk []byte) {
-		parts, err := Partitions(bytes.NewReader(disk), int64(len(disk)))
+		parts, err := Partitions(bytes.NewReader(disk))
 		for _, p := range parts {
 			if err != nil || p.Offset < 0 || p.Size <= 0 || len(p.UUID) != 36 {
 				t.Errorf("got %+v, %v", p, err)

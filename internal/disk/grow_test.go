@@ -63,7 +63,7 @@ func smallDisk(t testing.TB, sectors int64) *memory {
 
 func mustPartitions(t testing.TB, disk io.ReaderAt) []Partition {
 	t.Helper()
-	parts, err := Partitions(disk, 0) // the first table alone
+	parts, err := Partitions(disk)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -123,7 +123,7 @@ func TestGrowRepairs(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			m := &memory{b: slices.Clone(whole.b)}
 			m.b[at*Sector+30] ^= 1
-			if got, err := Partitions(m, int64(len(m.b))); err != nil || !slices.Equal(got, mustPartitions(t, whole)) {
+			if got, err := PartitionsOrBackup(m, int64(len(m.b))); err != nil || !slices.Equal(got, mustPartitions(t, whole)) {
 				t.Errorf("before: got %+v, %v", got, err)
 			}
 			if grown, err := Grow(m, int64(len(m.b))); !grown || err != nil {
@@ -319,7 +319,7 @@ func FuzzGrow(f *testing.F) {
 	f.Fuzz(func(t *testing.T, b []byte, more uint16) {
 		disk := append(slices.Clone(b[:len(b)/Sector*Sector]), make([]byte, int(more%512)*Sector)...)
 		m := &memory{b: disk}
-		before, berr := Partitions(m, 0)
+		before, berr := Partitions(m)
 		grown, err := Grow(m, int64(len(disk)))
 		if err != nil || berr != nil {
 			return

@@ -58,7 +58,7 @@ func (s *System) GrowPartition() (bool, error) {
 		return false, err
 	}
 	// Always looked at: the power may have been cut after an earlier one.
-	parts, err := Partitions(card{f}, size)
+	parts, err := Partitions(card{f})
 	if err != nil {
 		return false, fmt.Errorf("reading the new partition table: %w", err)
 	}

@@ -115,7 +115,7 @@ func perm(t *testing.T, card string) disk.Partition {
 		t.Fatal(err)
 	}
 	defer f.Close()
-	parts, err := disk.Partitions(f, 0) // the first table alone
+	parts, err := disk.Partitions(f)
 	if err != nil || len(parts) != 4 {
 		t.Fatalf("the card has %v, %v", parts, err)
 	}
@@ -197,7 +197,7 @@ func TestATornPartitionTable(t *testing.T) {
 	}
 	want := perm(t, c.vm.Disk)
 	scribble(t, c.vm.Disk, disk.Sector+40, 300)
-	if _, err := disk.Partitions(f, 0); err == nil {
+	if _, err := disk.Partitions(f); err == nil {
 		t.Fatal("the table is not torn")
 	}
 	c.powerOn()
@@ -268,7 +268,7 @@ func TestPermInMemory(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer f.Close()
-			parts, err := disk.Partitions(f, 0)
+			parts, err := disk.Partitions(f)
 			if err != nil {
 				t.Fatal(err)
 			}
