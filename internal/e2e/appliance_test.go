@@ -342,6 +342,15 @@ func (w *topics) json(topic string, v any) error {
 // hand is the person's hand on the simulated home.
 func (u *under) hand(method, path, body string) string {
 	u.t.Helper()
+	answer, err := u.tryHand(method, path, body)
+	if err != nil {
+		u.t.Fatal(err)
+	}
+	return answer
+}
+
+// tryHand is hand for a home that may not answer.
+func (u *under) tryHand(method, path, body string) (string, error) {
 	client := &http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 			var d net.Dialer
@@ -351,16 +360,16 @@ func (u *under) hand(method, path, body string) string {
 	defer client.CloseIdleConnections()
 	req, err := http.NewRequestWithContext(u.t.Context(), method, "http://simulator"+path, strings.NewReader(body))
 	if err != nil {
-		u.t.Fatal(err)
+		return "", err
 	}
 	resp, err := client.Do(req)
 	if err != nil {
-		u.t.Fatalf("the simulated home does not answer: %v", err)
+		return "", fmt.Errorf("the simulated home does not answer: %w", err)
 	}
 	defer resp.Body.Close()
 	b, err := io.ReadAll(resp.Body)
 	if err != nil || resp.StatusCode/100 != 2 {
-		u.t.Fatalf("%s %s: %s %s %v", method, path, resp.Status, b, err)
+		return "", fmt.Errorf("%s %s: %s %s %w", method, path, resp.Status, b, err)
 	}
-	return string(b)
+	return string(b), nil
 }

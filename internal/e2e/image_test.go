@@ -139,10 +139,10 @@ func cardImage(t *testing.T) string {
 
 // boot boots the card in dir, a copy of the image unless there is one, and waits
 // for the dashboard.
-func boot(t *testing.T, card, dir string, base int) *under {
+func boot(t *testing.T, card, dir string, base int, args ...string) *under {
 	t.Helper()
 	began := time.Now()
-	u := command(t, machine, dir, base, "vm", "-image", card)
+	u := command(t, machine, dir, base, append([]string{"vm", "-image", card}, args...)...)
 	t.Cleanup(func() {
 		for _, name := range []string{"console.log", "programs.log"} {
 			if b, err := os.ReadFile(filepath.Join(dir, name)); t.Failed() && err == nil {
