@@ -201,7 +201,7 @@ func (u *under) livelyMeter() {
 				return
 			case <-time.After(4 * time.Second):
 			}
-			_ = u.tryHand("PUT", "/meter/power", fmt.Sprint(20+i%2*20)) // the home may just have gone
+			_, _ = u.tryHand("PUT", "/meter/power", fmt.Sprint(20+i%2*20)) // the home may just have gone
 		}
 	})
 	u.t.Cleanup(func() { cancel(); wg.Wait() })
