@@ -28,7 +28,7 @@ type releases struct {
 func openReleases(t *testing.T) *releases {
 	t.Helper()
 	r := &releases{t: t, signer: signer(t)}
-	path := underTest(t, "HEMS_BUNDLE", "hems.hems", "make release")
+	path := underTest(t, "HEMS_BUNDLE", "hems-*"+bundle.Extension, "make release")
 	f, err := os.Open(path)
 	if err != nil {
 		t.Fatal(err)
@@ -70,6 +70,9 @@ func underTest(t *testing.T, variable, built, command string) string {
 	path := os.Getenv(variable)
 	if path == "" {
 		path = filepath.Join("..", "..", "build", built)
+		if found, _ := filepath.Glob(path); len(found) > 0 { // the pattern is a good one
+			path = found[len(found)-1]
+		}
 	}
 	if _, err := os.Stat(path); err != nil {
 		t.Fatalf("finding what is under test: %v: run \"%s\" first", err, command)
@@ -86,11 +89,11 @@ func signer(t *testing.T) bundle.Signer {
 		}
 		return b
 	}
-	key, err := sign.ParseKey(read("signing.key"))
+	key, err := sign.ParseKey(read("signing.pem"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	certificate, err := sign.ParseCertificate(read("signing.cert"))
+	certificate, err := sign.ParseCertificate(read("signing.cert.pem"))
 	if err != nil {
 		t.Fatal(err)
 	}
