@@ -18,7 +18,7 @@ KEYS    := build/keys
 PROGRAMS := hems hems-broker hems-gateway hems-manager hems-metrics hems-simulator hems-zigbee
 export CGO_ENABLED := 0
 
-.PHONY: help run build ui hems keys image pins flash release vm test lint unit e2e vmtest interop bench torture fuzz clean
+.PHONY: help run build ui hems keys image pins flash release vm test lint unit e2e vmtest vmtools interop bench torture fuzz clean
 
 help: ## show this
 	@grep -E '^[a-z0-9]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -95,9 +95,14 @@ e2e: build ## the real programs end to end, with a real browser and a real time-
 	@.ci/need chromium
 	HEMS_BIN=$(abspath $(BIN)) $(GO) test -tags e2e -count=1 -timeout 15m ./internal/e2e/... ./internal/gateway/... ./internal/metrics/...
 
-vmtest: build | $(IMAGE) ## the image in QEMU: boot, pair, power cut, resume
+VMTEST = HEMS_BIN=$(abspath $(BIN)) HEMS_IMAGE=$(abspath $(IMAGE)) HEMS_KEYS=$(abspath $(KEYS)) HEMS_BUNDLE=$(abspath build/vmtest.hems) $(GO) test -tags vm -count=1 -v -p 1
+
+vmtools: build | $(IMAGE)
 	@PATH="$$PATH:/usr/sbin:/sbin" .ci/need qemu-system-aarch64=qemu-system-arm mcopy=mtools debugfs=e2fsprogs fsck.vfat=dosfstools unsquashfs=squashfs-tools
-	HEMS_BIN=$(abspath $(BIN)) HEMS_IMAGE=$(abspath $(IMAGE)) $(GO) test -tags vm -count=1 -v -timeout 20m ./internal/update/bootpart ./internal/update/release ./image ./internal/e2e
+	@$(BIN)/hems release -image $(IMAGE) -keys $(KEYS) -o build/vmtest.hems >/dev/null
+
+vmtest: vmtools ## the card in QEMU: boot, pair, power cut, updates good and broken, gok
+	$(VMTEST) -timeout 50m ./internal/update/bootpart ./internal/update/release ./image ./internal/e2e
 
 interop: build ## the real Zigbee2MQTT on our simulated dongle (installs it from npm)
 	@.ci/need node=nodejs npm
@@ -108,8 +113,10 @@ bench: build ## benchmarks, and the time from radio to MQTT subscriber
 	HEMS_BIN=$(abspath $(BIN)) $(GO) test -tags e2e -count=1 -v -run TestRadioToSubscriber ./internal/e2e -args -bench-reports 1000
 
 TORTURE ?= 2000
-torture: ## the power cut at every write of updates, TORTURE times each (default 2000)
+POWERCUTS ?= 20
+torture: vmtools ## the power cut at every write of updates, TORTURE times each (default 2000), and POWERCUTS times in QEMU (default 20)
 	$(GO) test -count=1 -v -timeout 60m -run '^TestEveryCut$$' ./internal/update/slot -args -torture $(TORTURE)
+	$(VMTEST) -timeout 120m -run '^TestPowerCutsDuringUpdates$$' ./internal/e2e -args -power-cuts $(POWERCUTS)
 
 FUZZTIME ?= 30s
 fuzz: ## every fuzz target for FUZZTIME (default 30s)
