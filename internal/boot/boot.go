@@ -35,7 +35,9 @@ func Main() {
 	case !first && len(os.Args) == 2 && os.Args[1] == "keeper":
 		log := openLog("/dev/kmsg")
 		k := &keeper.Keeper{Device: "/dev/watchdog", Runtime: report.Runtime, Proc: "/proc", Sys: "/sys", Perm: "/perm",
-			Log: log.printf, Handover: keeper.Line()}
+			Log: log.printf, Handover: keeper.Line(),
+			// gokrazy's init then stops all programs, unmounts /perm, and restarts.
+			Restart: func() error { return unix.Kill(1, unix.SIGTERM) }}
 		if err := k.Run(context.Background()); err != nil {
 			log.printf("the watchdog's keeper has ended: %v", err)
 		}
@@ -127,7 +129,8 @@ func (b *start) readCommandLine() error {
 	}
 	b.cmdline = string(text)
 	b.hand.Report.Slot = word(b.cmdline, "hems_slot")
-	b.hand.Report.TrialLimit = int(trialLimit(b.cmdline) / time.Second)
+	b.hand.Report.TrialLimit = int(duration(b.cmdline, "hems_trial", keeper.TrialLimit) / time.Second)
+	b.hand.MendAfter = duration(b.cmdline, "hems_mend", keeper.MendAfter)
 	for deadline := time.Now().Add(nodeWithin); ; time.Sleep(50 * time.Millisecond) {
 		b.disk, err = disk.Find(b.sys, b.dev, b.cmdline)
 		if err == nil || time.Now().After(deadline) {
@@ -146,16 +149,17 @@ func word(cmdline, name string) (value string) {
 	return value
 }
 
-// Bounds of a trial's time that is asked for.
-const minTrial, maxTrial = 10 * time.Second, time.Hour
+// Bounds of a time that the command line may name.
+const minTime, maxTime = 10 * time.Second, time.Hour
 
-// trialLimit is in what time a trial must be confirmed.
-func trialLimit(cmdline string) time.Duration {
-	n, err := strconv.Atoi(word(cmdline, "hems_trial"))
-	if d := time.Duration(n) * time.Second; err == nil && d >= minTrial && d <= maxTrial {
+// duration is the value of a word of a kernel's command line, in seconds; usual
+// when there is none or it is out of bounds.
+func duration(cmdline, name string, usual time.Duration) time.Duration {
+	n, err := strconv.Atoi(word(cmdline, name))
+	if d := time.Duration(n) * time.Second; err == nil && d >= minTime && d <= maxTime {
 		return d
 	}
-	return keeper.TrialLimit
+	return usual
 }
 
 // openPorts lets the gateway, which is nobody special, have port 80.

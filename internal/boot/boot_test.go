@@ -35,7 +35,7 @@ func TestWordsOfTheCommandLine(t *testing.T) {
 	}
 }
 
-func TestTrialLimit(t *testing.T) {
+func TestTimesOfTheCommandLine(t *testing.T) {
 	for line, want := range map[string]time.Duration{
 		"":                         300 * time.Second,
 		"hems_trial=60":            time.Minute,
@@ -47,7 +47,7 @@ func TestTrialLimit(t *testing.T) {
 		"hems_trial=9999999999999": keeper.TrialLimit,
 		"hems_trial=soon":          keeper.TrialLimit,
 	} {
-		if got := trialLimit(line); got != want {
+		if got := duration(line, "hems_trial", keeper.TrialLimit); got != want {
 			t.Errorf("%q: got %v, want %v", line, got, want)
 		}
 	}

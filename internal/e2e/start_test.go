@@ -209,35 +209,44 @@ func TestATornPartitionTable(t *testing.T) {
 	}
 }
 
+// place is where debugfs says that something of the first group of /perm is, in
+// bytes from the card's beginning.
+func place(t *testing.T, card, what string) int64 {
+	t.Helper()
+	p := perm(t, card)
+	out := systemTool(t, "debugfs", "-R", "show_super_stats", fmt.Sprintf("%s?offset=%d", card, p.Offset))
+	m := regexp.MustCompile(what + ` at (\d+)`).FindStringSubmatch(out)
+	if m == nil {
+		t.Fatalf("debugfs: %s", out)
+	}
+	var block int64
+	if _, err := fmt.Sscan(m[1], &block); err != nil {
+		t.Fatal(err)
+	}
+	return p.Offset + block*4096
+}
+
 // TestPermIsRepaired damages the file system as a card does.
 func TestPermIsRepaired(t *testing.T) {
 	// found has the kernel's mark of a file system that is known to be damaged.
 	found := func(t *testing.T, card string) {
-		systemTool(t, "debugfs", "-w", "-R", "set_super_value state 2", fmt.Sprintf("%s?offset=%d", card, perm(t, card).Offset))
-	}
-	// at is where debugfs says that something of the first group is.
-	at := func(t *testing.T, card, what string) int64 {
-		p := perm(t, card)
-		out := systemTool(t, "debugfs", "-R", "show_super_stats", fmt.Sprintf("%s?offset=%d", card, p.Offset))
-		m := regexp.MustCompile(what + ` at (\d+)`).FindStringSubmatch(out)
-		if m == nil {
+		at := fmt.Sprintf("%s?offset=%d", card, perm(t, card).Offset)
+		systemTool(t, "debugfs", "-w", "-R", "set_super_value state 2", at)
+		if out := systemTool(t, "debugfs", "-R", "show_super_stats -h", at); !strings.Contains(out, "not clean with errors") {
 			t.Fatalf("debugfs: %s", out)
 		}
-		var block int64
-		if _, err := fmt.Sscan(m[1], &block); err != nil {
-			t.Fatal(err)
-		}
-		return p.Offset + block*4096
 	}
 	for name, damage := range map[string]func(t *testing.T, card string){
 		"ABitmap": func(t *testing.T, card string) {
-			scribble(t, card, at(t, card, "block bitmap"), 4096)
+			bitmap := place(t, card, "block bitmap")
 			found(t, card)
+			scribble(t, card, bitmap, 4096)
 		},
 		"TheSuperblock": func(t *testing.T, card string) { scribble(t, card, perm(t, card).Offset+1024, 1024) },
 		"Inodes": func(t *testing.T, card string) { // the journal's among them
-			scribble(t, card, at(t, card, "inode table"), 8192)
+			inodes := place(t, card, "inode table")
 			found(t, card)
+			scribble(t, card, inodes, 8192)
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -251,6 +260,21 @@ func TestPermIsRepaired(t *testing.T) {
 			c.sound()
 		})
 	}
+}
+
+// TestPermFailsLater has damage that no quick check sees: the kernel finds it when
+// the appliance runs, and stops all writing and reading. The appliance starts
+// again by itself, once, and the start repairs it.
+func TestPermFailsLater(t *testing.T) {
+	c := newCard(t, func(card string) {
+		scribble(t, card, place(t, card, "block bitmap"), 4096)
+	})
+	c.powerOn("hems_mend=10")
+	c.says(`hems-boot: /perm: e2fsck: perm: clean`, `EXT4-fs \(vda4\): Remounting filesystem read-only`,
+		`hems-boot: /perm: vda4 takes no data any more`, `hems-boot: the appliance is started again, so that the card is repaired`,
+		`reboot: Restarting system`, `hems-boot: /perm: e2fsck: .*\n(.*\n)*.*FILE SYSTEM WAS MODIFIED`, gokrazyIsRefused)
+	c.powerOff()
+	c.sound()
 }
 
 // TestPermInMemory destroys the file system: the appliance starts nevertheless,

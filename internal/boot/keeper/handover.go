@@ -22,6 +22,9 @@ type Handover struct {
 	Trial  time.Duration // in what time this system must be confirmed; zero when it is no trial
 	Perm   string        // the mounted partition, by its name among the kernel's devices; "" in memory
 	Hold   string        // a partition's device that nobody may mount, or ""
+	// MendAfter is how long the appliance runs at least before it is started
+	// again for the repair of its file system.
+	MendAfter time.Duration
 }
 
 // maxHandover bounds it, in bytes.

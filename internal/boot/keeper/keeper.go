@@ -46,12 +46,18 @@ type Keeper struct {
 	Perm     string // where the data's file system is mounted
 	Log      func(format string, args ...any)
 	Handover *os.File // the first process's end of the line is at its other end
+	// Restart asks the first process for a restart in good order.
+	Restart func() error
 
-	mu     sync.Mutex
-	policy *Policy
-	report report.Boot
-	perm   string // the partition's name among the kernel's devices; "" in memory
-	hold   *os.File
+	mu        sync.Mutex
+	policy    *Policy
+	report    report.Boot
+	perm      string        // the partition's name among the kernel's devices; "" in memory
+	sound     bool          // nothing was wrong with its file system when it was mounted
+	mendAfter time.Duration // how long the appliance runs at least before it is started again
+	mended    bool          // it was, or is about to be
+	found     int           // how many errors of the file system are told already
+	hold      *os.File
 }
 
 // Run is the life of the process; it ends with ctx, which in the appliance is
@@ -146,6 +152,7 @@ func (k *Keeper) takeOver(watchdog report.Watchdog) {
 	k.mu.Lock()
 	k.policy.Ready(time.Now(), h.Trial)
 	k.report, k.perm = h.Report, h.Perm
+	k.sound, k.mendAfter = h.Report.Perm.State == report.OK, h.MendAfter
 	k.mu.Unlock()
 	if h.Hold != "" {
 		// As long as it is open like this nobody can mount it: gokrazy, which

@@ -49,11 +49,12 @@ func machine(dir string) *Keeper {
 }
 
 // mounted are the lines of /proc/self/mountinfo as the appliance's kernel prints
-// them, of a machine below dir.
+// them, of a machine below dir that has a /perm of its own.
 func mounted(dir, perm string) string {
 	return "1 1 254:2 / / rw,relatime - squashfs /dev/root ro,errors=continue\n" +
 		"24 1 0:5 / /dev rw,relatime - devtmpfs devtmpfs rw,size=492520k\n" +
 		"25 1 254:4 / /perm rw,nosuid,nodev,noatime - " + perm + "\n" +
+		"26 1 254:4 / " + dir + "/perm rw,nosuid,nodev,noatime - " + perm + "\n" +
 		"31 1 0:27 / " + dir + "/run rw,relatime - tmpfs tmpfs rw\n"
 }
 
@@ -241,7 +242,6 @@ func TestLookAtPerm(t *testing.T) {
 		{"NoCount", report.OK, ext4 + "rw", "", report.OK, ""},
 		{"NoNumber", report.OK, ext4 + "rw", "many\n", report.OK, ""},
 		{"FoundErrors", report.OK, ext4 + "rw", "3\n", report.Errors, "found 3 errors on vda4"},
-		{"FoundErrorsBefore", report.Errors, ext4 + "rw", "4\n", report.Errors, ""},
 		{"ReadOnly", report.OK, ext4 + "ro,errors=remount-ro", "1\n", report.ReadOnly, "vda4 is ro"},
 		{"ReadOnlyAsNewerKernelsSay", report.OK, ext4 + "rw,emergency_ro", "1\n", report.ReadOnly, "emergency_ro"},
 		{"ReadOnlyAfterErrors", report.Errors, ext4 + "ro", "1\n", report.ReadOnly, "vda4 is ro"},
@@ -250,11 +250,12 @@ func TestLookAtPerm(t *testing.T) {
 			dir := t.TempDir()
 			k := machine(dir)
 			k.perm, k.report.Perm.State = "vda4", tt.was
+			k.Perm = filepath.Join(dir, "perm")
 			write(t, mounted(dir, tt.perm), dir, "proc/self/mountinfo")
 			if tt.errors != "" {
 				write(t, tt.errors, dir, "sys/fs/ext4/vda4/errors_count")
 			}
-			if err := os.MkdirAll(k.Runtime, 0o755); err != nil {
+			if err := errors.Join(os.MkdirAll(k.Runtime, 0o755), os.Mkdir(k.Perm, 0o755)); err != nil {
 				t.Fatal(err)
 			}
 			k.look()
@@ -265,10 +266,45 @@ func TestLookAtPerm(t *testing.T) {
 			if changed := tt.detail != ""; changed != (err == nil) || changed && told.Perm.State != tt.want {
 				t.Errorf("told %+v, %v", told, err)
 			}
-			write(t, "", dir, "proc/self/mountinfo") // it is being stopped
 			before := k.report
 			if k.look(); k.report != before {
+				t.Errorf("a second time: got %+v", k.report.Perm)
+			}
+			write(t, "", dir, "proc/self/mountinfo") // it is being stopped
+			if k.look(); k.report != before {
 				t.Errorf("after it was unmounted: got %+v", k.report.Perm)
+			}
+		})
+	}
+}
+
+func TestMendOnce(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		do   func(*Keeper)
+		want int // restarts
+	}{
+		{"ReadOnly", func(*Keeper) {}, 1},
+		{"StillWritten", func(k *Keeper) { k.report.Perm.State = report.Errors }, 0},
+		{"NotLongSinceTheStart", func(k *Keeper) { k.mendAfter = time.Hour }, 0},
+		{"WasRepairedAtThisStart", func(k *Keeper) { k.sound = false }, 0},
+		{"OnTrial", func(k *Keeper) { k.report.Trial = true }, 0},
+		{"InMemory", func(k *Keeper) { k.perm, k.report.Perm.State = "", report.Memory }, 0},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			dir := t.TempDir()
+			k := machine(dir)
+			restarts := 0
+			k.Restart = func() error { restarts++; return nil }
+			k.perm, k.sound, k.report.Perm.State, k.mendAfter = "vda4", true, report.ReadOnly, 0
+			k.policy.Ready(time.Now(), 0)
+			write(t, mounted(dir, "ext4 /dev/vda4 rw"), dir, "proc/self/mountinfo")
+			tt.do(k)
+			for range 3 {
+				k.look()
+			}
+			if restarts != tt.want {
+				t.Errorf("got %d restarts, want %d", restarts, tt.want)
 			}
 		})
 	}
