@@ -59,12 +59,14 @@ func fsck(ctx context.Context, program, device string, options ...string) (verdi
 	return failed, words, fmt.Errorf("running e2fsck: %w", errors.Join(err, ctx.Err()))
 }
 
-// tail is the end of what a program printed, without empty lines.
+// tail is the end of what a program printed, without empty lines. Lines are cut:
+// that of a broken bitmap names each block.
 func tail(text string, lines int) string {
+	const longest = 160
 	var all []string
 	for line := range strings.Lines(text) {
 		if line = strings.TrimSpace(line); line != "" {
-			all = append(all, line)
+			all = append(all, strings.ToValidUTF8(line[:min(len(line), longest)], "?"))
 		}
 	}
 	return strings.Join(all[max(0, len(all)-lines):], "\n")

@@ -19,6 +19,9 @@ import (
 // permNumber is the partition of /perm.
 const permNumber = 4
 
+// maxDetail bounds what is told of it, in bytes.
+const maxDetail = 16 << 10
+
 // nodeWithin is how long a disk or a partition may take to turn up.
 const nodeWithin = 10 * time.Second
 
@@ -47,6 +50,7 @@ func (b *start) bringUpPerm() (err error) {
 		text := fmt.Sprintf(format, args...)
 		b.log.printf("/perm: %s", text)
 		p.Detail = strings.TrimSpace(p.Detail + "\n" + text)
+		p.Detail = p.Detail[:min(len(p.Detail), maxDetail)]
 	}
 	defer func() {
 		if r := recover(); r != nil {
