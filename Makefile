@@ -98,7 +98,7 @@ e2e: build ## the real programs end to end, with a real browser and a real time-
 VMTEST = HEMS_BIN=$(abspath $(BIN)) HEMS_IMAGE=$(abspath $(IMAGE)) HEMS_KEYS=$(abspath $(KEYS)) HEMS_BUNDLE=$(abspath build/vmtest.hems) $(GO) test -tags vm -count=1 -v -p 1
 
 vmtools: build | $(IMAGE)
-	@PATH="$$PATH:/usr/sbin:/sbin" .ci/need qemu-system-aarch64=qemu-system-arm mcopy=mtools debugfs=e2fsprogs fsck.vfat=dosfstools unsquashfs=squashfs-tools
+	@PATH="$$PATH:/usr/sbin:/sbin" .ci/need qemu-system-aarch64=qemu-system-arm mcopy=mtools debugfs=e2fsprogs sfdisk=fdisk fsck.vfat=dosfstools unsquashfs=squashfs-tools
 	@$(BIN)/hems release -image $(IMAGE) -keys $(KEYS) -o build/vmtest.hems >/dev/null
 
 vmtest: vmtools ## the card in QEMU: boot, pair, power cut, updates good and broken, gok
