@@ -80,15 +80,37 @@ func openCard(sys, dev, cmdline string) (_ *slot.Card, partUUID string, maxRoot 
 			return nil, "", 0, err
 		}
 	}
-	var running slot.Slot
-	for w := range strings.FieldsSeq(cmdline) {
-		if s, ok := strings.CutPrefix(w, "hems_slot="); ok {
-			running = slot.Slot(s)
-		}
-	}
+	running := slot.Slot(kernelWord(cmdline, "hems_slot"))
 	card, err := slot.New(slot.Parts{Boot: devices[0], Roots: map[slot.Slot]slot.Device{slot.A: devices[1], slot.B: devices[2]}}, running)
 	if err != nil {
 		return nil, "", 0, fmt.Errorf("opening the card: %w", err)
 	}
 	return card, partUUID, min(devices[1].Size(), devices[2].Size()), nil
+}
+
+// kernelWord is what stands behind "key=" on the kernel's command line; "" when
+// nothing does.
+func kernelWord(cmdline, key string) (value string) {
+	for w := range strings.FieldsSeq(cmdline) {
+		if v, ok := strings.CutPrefix(w, key+"="); ok {
+			value = v
+		}
+	}
+	return value
+}
+
+// version is that of the system which runs. On a card it is what its release was
+// signed as, which the slot's command line has: programs may be older than the
+// release they are in.
+func version(env appliance.Env) string {
+	if env.Card {
+		cmdline, err := os.ReadFile("/proc/cmdline")
+		if err != nil {
+			env.Log.Error("the release that runs is not known", "err", err)
+		}
+		if v := kernelWord(string(cmdline), "hems_id"); v != "" {
+			return v
+		}
+	}
+	return appliance.Version
 }

@@ -89,3 +89,12 @@ func TestOpenCard(t *testing.T) {
 		t.Error("without the third partition: no error")
 	}
 }
+
+func TestKernelWord(t *testing.T) {
+	const cmdline = "console=tty1 hems_slot=b hems_id=1.2.3+g1 hems_idle=9 hems_trial=90\n"
+	for key, want := range map[string]string{"hems_slot": "b", "hems_id": "1.2.3+g1", "hems_trial": "90", "hems": "", "root": ""} {
+		if got := kernelWord(cmdline, key); got != want {
+			t.Errorf("%s: got %q, want %q", key, got, want)
+		}
+	}
+}

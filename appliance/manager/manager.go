@@ -17,7 +17,7 @@ func Run(ctx context.Context, env appliance.Env, _ appliance.Config) error {
 	hems := newSettings(env)
 	o := manager.Options{
 		Card:    env.Card,
-		Version: appliance.Version,
+		Version: version(env),
 		Data:    env.Data,
 		Dir:     env.Path("manager"),
 		Runtime: env.Runtime,

@@ -46,6 +46,7 @@ type updateFacts struct {
 	trial     bool // this start is one, and it is not decided yet
 	cleared   bool // this start does not count against the system any more
 	probation bool
+	committed string // the slot that starts by itself now; "" when the card was not looked at yet
 	verdict   string // why the last update is not installed, and the person has not read it yet
 	failed    bool   // verdict is of an update that failed, and not merely was refused
 }

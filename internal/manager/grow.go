@@ -1,6 +1,7 @@
 package manager
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 	"time"
@@ -196,7 +197,7 @@ func (f facts) slots() *tree.Node {
 		n.State, n.Message = tree.Note, fmt.Sprintf("this is start number %d without two healthy minutes", f.boot.Boots)
 	}
 	if f.booted {
-		n.Detail = strings.TrimSpace(fmt.Sprintf("Slot %s runs, slot %s is started by itself.", f.boot.Slot, f.boot.Committed))
+		n.Detail = strings.TrimSpace(fmt.Sprintf("Slot %s runs, slot %s is started by itself.", f.boot.Slot, cmp.Or(f.update.committed, f.boot.Committed)))
 	}
 	return n
 }

@@ -106,6 +106,9 @@ func (m *Manager) forUpdates() updates.House {
 func (m *Manager) updateFacts() updateFacts {
 	v := m.updates.View()
 	f := updateFacts{trial: m.updates.Trying(), probation: v.Phase == updates.Probation, cleared: m.updates.Cleared()}
+	if slots, ok := m.updates.Slots(); ok {
+		f.committed = string(slots.Committed)
+	}
 	if d := v.Verdict; d != nil && !d.Seen && d.Result != updates.Installed {
 		f.failed = d.Result != updates.Refused
 		what := map[updates.Result]string{
