@@ -37,6 +37,7 @@ const (
 // What the person is told.
 const (
 	saidRepaired  = "The memory card had faults, which were repaired at this start. If this is told again, make a backup and take a new card."
+	saidErrors    = "The memory card has faults that could not be repaired: make a backup and take a new card."
 	saidNoJournal = "The memory card had faults, and the next power cut may do harm: make a backup and take a new card."
 	saidMemory    = "The memory card cannot be used any more: everything that is measured or changed now is lost at the next restart. Take a new card, put the appliance on it, and restore your last backup."
 	saidSalvaged  = "The memory card cannot be written any more: the settings were read from it, but everything that is measured or changed now is lost at the next restart. Make a backup now, take a new card, put the appliance on it, and restore the backup."
@@ -74,9 +75,12 @@ func (b *start) bringUpPerm() (err error) {
 		switch {
 		case err != nil:
 			note("%v", err)
-		case v != clean:
+		case v == corrected:
 			note("e2fsck: %s", words)
 			state = report.Repaired
+		case v != clean:
+			note("e2fsck: %s", words)
+			state = report.Errors
 		default:
 			b.log.printf("/perm: e2fsck: %s", words)
 		}
@@ -94,8 +98,11 @@ func (b *start) bringUpPerm() (err error) {
 	}
 	b.hand.Perm = b.disk.PartitionName(permNumber)
 	p.State = state
-	if state == report.Repaired {
+	switch state {
+	case report.Repaired:
 		p.Message = saidRepaired
+	case report.Errors:
+		p.Message = saidErrors
 	}
 	if ok, err := disk.HasJournal(node); err == nil && !ok {
 		note("the file system has no journal any more")
