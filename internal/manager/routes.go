@@ -107,7 +107,7 @@ func (m *Manager) getSystem(w http.ResponseWriter, _ *http.Request) error {
 		s.Kind = "card"
 	}
 	if f.booted {
-		s.Slot, s.Committed, s.Trial = f.boot.Slot, f.boot.Committed, f.update.trial
+		s.Slot, s.Committed, s.Trial = f.boot.Slot, f.boot.Committed, m.updates.Trying()
 		s.Boot, s.Perm.State = &f.boot, f.boot.Perm.State
 	}
 	if slots, ok := m.updates.Slots(); ok {

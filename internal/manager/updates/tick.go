@@ -86,7 +86,7 @@ func (m *Machine) confirm(t *trial, up time.Duration) {
 		m.o.Log.Error("the verdict on this update is not kept", "err", err)
 	}
 	m.rest()
-	m.seenAt = time.Time{}
+	m.seen.Committed, m.seenAt = m.seen.Running, time.Time{}
 	m.o.Log.Info("this version is confirmed", "version", m.o.Version)
 }
 
