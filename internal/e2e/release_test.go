@@ -150,10 +150,14 @@ func file(t *testing.T, path string) bundle.Source {
 	return bundle.Source{Size: info.Size(), Open: func() (io.ReadCloser, error) { return os.Open(path) }}
 }
 
-// garbage is as many bytes of nothing that anything understands.
-func garbage(size int) bundle.Source {
-	b := make([]byte, size)
-	r := rand.NewChaCha8([32]byte{1})
-	r.Read(b)
-	return bundle.Source{Size: int64(size), Open: func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(b)), nil }}
+// garbage has the size and the first bytes of a file, and goes on as nothing that
+// anything understands.
+func garbage(t *testing.T, path string, keep int) bundle.Source {
+	t.Helper()
+	b, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	rand.NewChaCha8([32]byte{1}).Read(b[keep:])
+	return bundle.Source{Size: int64(len(b)), Open: func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(b)), nil }}
 }

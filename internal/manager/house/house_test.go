@@ -80,6 +80,11 @@ func TestWithARealBroker(t *testing.T) {
 	if _, ok := h.Report("metrics"); ok {
 		t.Error("a process reported that never did")
 	}
+	eventually(t, "what was retained", func() bool {
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		return h.topics["meter"] != nil
+	})
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
 	for range 3 {
