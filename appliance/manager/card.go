@@ -27,7 +27,7 @@ const reportWithin = 10 * time.Second
 // updates is what the manager needs to update a card. What is missing is said,
 // and leaves an appliance that cannot be updated and does all else.
 func updates(ctx context.Context, env appliance.Env) manager.Updates {
-	u := manager.Updates{Board: bundle.Board, Listen: env.Address(appliance.PortUpdate), Password: env.Secret("update-password")}
+	u := manager.Updates{Board: bundle.Board, Listen: env.Address(appliance.PortUpdate), Password: env.Secret("update-password"), ClaimCode: env.Secret("claim-code")}
 	if !env.Card {
 		return u
 	}

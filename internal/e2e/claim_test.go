@@ -71,6 +71,12 @@ func TestACardIsClaimedAndItsBackupRestoredOnAnother(t *testing.T) {
 	if err := c.SetConfig(t.Context(), "home.name", "The first house"); err != nil {
 		t.Fatal(err)
 	}
+	v.eventually("the pages under the home's name", func() error { // the gateway starts anew for it
+		if page := v.get("/login"); !strings.Contains(page, "The first house") {
+			return errors.New("another name")
+		}
+		return nil
+	})
 	authority := v.authority("owner", "first password")
 	r, missing, err := c.Backup(t.Context(), passphrase)
 	if err != nil || missing != "" {

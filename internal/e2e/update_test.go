@@ -25,7 +25,7 @@ var powerCuts = flag.Int("power-cuts", 2, "how often TestPowerCutsDuringUpdates 
 
 // trial is how long a machine under test may try an update, in seconds: less
 // than on a real board, so that what never becomes healthy is not waited for.
-const trial = "hems_trial=150"
+const trial = "hems_trial=120"
 
 // TestUpdates updates a card in a virtual machine: good releases, which stay, and
 // releases that are broken in every layer, from which the card returns to the
@@ -64,7 +64,7 @@ func TestUpdates(t *testing.T) {
 		{"RootOfGarbage", func(t *testing.T) change { return change{"root.img": garbage(t, r.root, 96)} }, false, ""},
 		{"KernelOfGarbage", func(t *testing.T) change { return change{"boot/vmlinuz.gz": garbage(t, r.root, 0)} }, false, ""},
 		{"InitPanics", broken(r, "quit", "gokrazy/init"), false, ""},
-		{"HangsUnderTheWatchdog", broken(r, "hang", "gokrazy/init"), false, ""},
+		{"HangsUnderTheWatchdog", broken(r, "hang", "user/hems-boot"), false, ""},
 		{"BrokerNeverHealthy", broken(r, "sleep", "user/hems-broker"), false, "broker"},
 		{"CrashLoop", broken(r, "quit", "user/hems-metrics"), false, "metrics"},
 		{"ManagerDead", broken(r, "sleep", "user/hems-manager"), false, ""},

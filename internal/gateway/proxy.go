@@ -49,7 +49,9 @@ func (g *Gateway) newProxy(socket string) *httputil.ReverseProxy {
 		ModifyResponse: g.takeAnswer,
 		ErrorHandler: func(w http.ResponseWriter, r *http.Request, err error) {
 			if r.Context().Err() != nil {
-				return // the visitor has gone
+				// The visitor has gone, or the gateway starts anew: an answer that ends
+				// here must not look like a whole one, of status 200 and no bytes.
+				panic(http.ErrAbortHandler)
 			}
 			status, e := g.explainSystem(err)
 			writeRefusal(w, status, e)

@@ -93,6 +93,9 @@ type Updates struct {
 	Trust    sign.Trust
 	Listen   string // TCP address of gok's protocol; "" for none
 	Password string // the file of its password
+	// ClaimCode is the file of the code by which the appliance is claimed; "" for
+	// none.
+	ClaimCode string
 }
 
 // Manager is one running manager.

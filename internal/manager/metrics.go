@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 
+	"github.com/smartcore-ireland/hems/internal/manager/board"
 	"github.com/smartcore-ireland/hems/internal/manager/tree"
 )
 
@@ -40,6 +41,10 @@ func (m *Manager) getMetrics(w http.ResponseWriter, _ *http.Request) error {
 	}
 	family("hems_perm_bytes", "gauge", "Room for data on the card, in bytes.")
 	fmt.Fprintf(&b, "hems_perm_bytes{room=\"total\"} %d\nhems_perm_bytes{room=\"free\"} %d\n", f.space.Total, f.space.Free)
+	if n, err := board.Written(m.o.Root, m.o.Data); err == nil { // a file system in memory has no disk
+		family("hems_perm_written_bytes_total", "counter", "Bytes written to the data's partition since the start.")
+		fmt.Fprintf(&b, "hems_perm_written_bytes_total %d\n", n)
+	}
 	gauge("hems_clock_synchronised", "Whether a time server has confirmed the time since the start.", bit(f.clock.Synchronised))
 	gauge("hems_developer", "Whether systems that nobody signed are let in.", bit(f.developer))
 	if f.booted {

@@ -1,7 +1,11 @@
 package manager
 
 import (
+	"errors"
+	"fmt"
+	"io/fs"
 	"net/http"
+	"os"
 
 	"github.com/smartcore-ireland/hems/internal/manager/updates"
 	"github.com/smartcore-ireland/hems/internal/reply"
@@ -92,9 +96,16 @@ func (m *Manager) getUpdatePassword(w http.ResponseWriter, _ *http.Request) erro
 	return nil
 }
 
+// postClaimed makes what an owned appliance has, and forgets the code by which it
+// was claimed: the gateway may read it and not remove it.
 func (m *Manager) postClaimed(w http.ResponseWriter, _ *http.Request) error {
 	if err := m.makeUpdatePassword(); err != nil {
 		return err
+	}
+	if code := m.o.Updates.ClaimCode; code != "" {
+		if err := os.Remove(code); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("removing the code of the claim: %w", err)
+		}
 	}
 	reply.JSON(w, http.StatusOK, struct{}{})
 	return nil

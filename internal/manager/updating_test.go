@@ -5,8 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net"
 	"net/http"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -133,9 +136,14 @@ func TestAnUpdateThroughTheSocket(t *testing.T) {
 	})
 }
 
-func TestThePasswordForUpdates(t *testing.T) {
+func TestTheClaimMakesAPasswordAndForgetsTheCode(t *testing.T) {
 	t.Parallel()
 	b := setUp(t)
+	code := filepath.Join(t.TempDir(), "claim-code")
+	if err := os.WriteFile(code, []byte("seven-green-hills\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	b.o.Updates.ClaimCode = code
 	b.run()
 	b.eventually("an answer", func() bool { return b.health().Tree != nil })
 	if status, text := b.ask("GET", "/v1/update/password", ""); status != http.StatusConflict || !strings.Contains(text, "not_claimed") {
@@ -152,6 +160,9 @@ func TestThePasswordForUpdates(t *testing.T) {
 			t.Errorf("after the claim: %s", text)
 		}
 		first = p.Password
+		if _, err := os.Stat(code); !errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("the code after the claim: %v, want that it is gone", err)
+		}
 	}
 }
 

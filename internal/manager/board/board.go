@@ -61,6 +61,30 @@ func SpaceOf(dir string) (Space, error) {
 	return Space{int64(st.Blocks) * st.Bsize, int64(st.Bavail) * st.Bsize}, nil
 }
 
+// Written is how many bytes were written to the disk or partition that dir is on,
+// since the kernel started (Linux, Documentation/block/stat.rst: the seventh
+// number, in sectors of 512 bytes). root is where sys is.
+func Written(root, dir string) (int64, error) {
+	var st unix.Stat_t
+	if err := unix.Stat(dir, &st); err != nil {
+		return 0, fmt.Errorf("asking which disk %s is on: %w", dir, err)
+	}
+	name := fmt.Sprintf("sys/dev/block/%d:%d/stat", unix.Major(st.Dev), unix.Minor(st.Dev))
+	b, err := os.ReadFile(filepath.Join(root, name))
+	if err != nil {
+		return 0, fmt.Errorf("asking what was written to the disk: %w", err)
+	}
+	f := strings.Fields(string(b))
+	if len(f) < 7 {
+		return 0, fmt.Errorf("asking what was written to the disk: %s has %d numbers", name, len(f))
+	}
+	sectors, err := strconv.ParseInt(f[6], 10, 54)
+	if err != nil || sectors < 0 {
+		return 0, fmt.Errorf("asking what was written to the disk: %s says %.20q", name, f[6])
+	}
+	return sectors * 512, nil
+}
+
 // HostName is the kernel's host name.
 func HostName() string {
 	name, err := os.Hostname()

@@ -1,6 +1,7 @@
 package board
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"testing"
@@ -117,4 +118,35 @@ func mayMakeNodes(dir string) bool {
 	path := filepath.Join(dir, "null")
 	defer os.Remove(path)
 	return unix.Mknod(path, unix.S_IFCHR|0o600, int(unix.Mkdev(1, 3))) == nil
+}
+
+func TestWritten(t *testing.T) {
+	dir := t.TempDir()
+	var st unix.Stat_t
+	if err := unix.Stat(dir, &st); err != nil {
+		t.Fatal(err)
+	}
+	name := fmt.Sprintf("sys/dev/block/%d:%d/stat", unix.Major(st.Dev), unix.Minor(st.Dev))
+	for _, tt := range []struct {
+		name, text string
+		want       int64
+		err        bool
+	}{
+		{"Partition", "     120      5     9000     40      300      12     2050      70        0      100      110\n", 2050 * 512, false},
+		{"CutShort", "1 2 3 4 5 6\n", 0, true},
+		{"NoNumber", "1 2 3 4 5 6 seven\n", 0, true},
+		{"Negative", "1 2 3 4 5 6 -7\n", 0, true},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			root := t.TempDir()
+			write(t, root, name, tt.text)
+			got, err := Written(root, dir)
+			if got != tt.want || (err != nil) != tt.err {
+				t.Errorf("got %d, %v, want %d", got, err, tt.want)
+			}
+		})
+	}
+	if _, err := Written(t.TempDir(), dir); err == nil {
+		t.Error("a disk without statistics has some")
+	}
 }

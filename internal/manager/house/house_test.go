@@ -70,7 +70,23 @@ func TestWithARealBroker(t *testing.T) {
 		t.Fatal(err)
 	}
 	publish(health.Topic("zigbee"), `{"state":"failing","message":"the radio is starting"}`, true)
+	// The broker acknowledges before it delivers: who listens too early would get
+	// what is to be remembered as news.
+	delivered := make(chan struct{}, 1)
+	witness := connect(t, dir, socket, "gateway")
+	if err := witness.AwaitConnection(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := witness.Subscribe(t.Context(), "zigbee2mqtt/meter", 0, func(mqttclient.Message) {
+		select {
+		case delivered <- struct{}{}:
+		default:
+		}
+	}); err != nil {
+		t.Fatal(err)
+	}
 	publish("zigbee2mqtt/meter", `{"power":1}`, true)
+	<-delivered
 
 	h, err := Listen(t.Context(), connect(t, dir, socket, "manager"))
 	if err != nil {
