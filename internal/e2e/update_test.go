@@ -65,8 +65,8 @@ func TestUpdates(t *testing.T) {
 		{"KernelOfGarbage", func(t *testing.T) change { return change{"boot/vmlinuz.gz": garbage(t, r.root, 0)} }, false, ""},
 		{"InitPanics", broken(r, "quit", "gokrazy/init"), false, ""},
 		{"HangsUnderTheWatchdog", broken(r, "hang", "user/hems-boot"), false, ""},
-		{"BrokerNeverHealthy", broken(r, "sleep", "user/hems-broker"), false, "broker"},
-		{"CrashLoop", broken(r, "quit", "user/hems-metrics"), false, "metrics"},
+		{"BrokerNeverHealthy", broken(r, "sleep", "user/hems-broker"), false, "cannot reach each other"},
+		{"CrashLoop", broken(r, "quit", "user/hems-metrics"), false, "recorder"},
 		{"ManagerDead", broken(r, "sleep", "user/hems-manager"), false, ""},
 		{"GoodBackToTheFirstSlot", nil, true, ""},
 	} {
