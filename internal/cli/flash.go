@@ -16,19 +16,11 @@ import (
 	"github.com/smartcore-ireland/hems/appliance"
 	"github.com/smartcore-ireland/hems/image"
 	"github.com/smartcore-ireland/hems/image/flash"
+	"github.com/smartcore-ireland/hems/internal/seed"
 )
 
 // errNotConfirmed is what the person says who is asked once more.
 var errNotConfirmed = errors.New("nothing was written: it was not confirmed with yes (-yes does without asking)")
-
-// seed is what the appliance takes over at its first start, from seed.json in its
-// data directory, which it then deletes.
-type seed struct {
-	HostName  string `json:"host_name,omitempty"`
-	TimeZone  string `json:"time_zone,omitempty"`
-	Tailnet   string `json:"tailnet_auth_key,omitempty"`
-	ClaimCode string `json:"claim_code,omitempty"`
-}
 
 // flash writes the image to a card.
 func (c *command) flash(ctx context.Context, args []string) error {
@@ -40,7 +32,7 @@ func (c *command) flash(ctx context.Context, args []string) error {
 	flags.StringVar(&o.Image, "image", cardImage, "")
 	flags.BoolVar(&o.Force, "force", false, "")
 	yes := flags.Bool("yes", false, "")
-	var s seed
+	var s seed.Seed
 	flags.StringVar(&s.HostName, "host-name", "", "")
 	flags.StringVar(&s.TimeZone, "time-zone", "", "")
 	tailnet := flags.String("tailnet-key", "", "")
@@ -51,7 +43,7 @@ func (c *command) flash(ctx context.Context, args []string) error {
 		return err
 	}
 	o.Disk = disk
-	if s.Tailnet, err = c.secret("the tailnet's key", *tailnet); err != nil {
+	if s.TailnetAuthKey, err = c.secret("the tailnet's key", *tailnet); err != nil {
 		return err
 	}
 	if s.ClaimCode, err = c.secret("the claim code", *code); err != nil {
@@ -63,14 +55,14 @@ func (c *command) flash(ctx context.Context, args []string) error {
 	case *claim:
 		s.ClaimCode = claimCode()
 	}
-	if err := s.check(); err != nil {
+	if err := checkSeed(s); err != nil {
 		return err
 	}
 	if !*yes {
 		o.Confirm = c.confirm
 	}
-	if s != (seed{}) {
-		o.Seed = s.write
+	if s != (seed.Seed{}) {
+		o.Seed = func(ctx context.Context, disk string, drop func() error) error { return writeSeed(ctx, s, disk, drop) }
 	}
 	if err := flash.Run(ctx, o); err != nil {
 		return err
@@ -139,8 +131,10 @@ func claimCode() string {
 	return string(b[:5]) + "-" + string(b[5:])
 }
 
-// check says what is wrong with what the person wants on the card.
-func (s seed) check() error {
+// checkSeed says what is wrong with what the person wants on the card: in the
+// words of the flags where it can, and by the appliance's own rules, for one that
+// the appliance refuses would leave a card that anybody may claim.
+func checkSeed(s seed.Seed) error {
 	if s.HostName != "" {
 		if err := (appliance.Home{HostName: s.HostName}).Check(); err != nil {
 			return fmt.Errorf("-host-name: %w", err)
@@ -151,11 +145,11 @@ func (s seed) check() error {
 			return fmt.Errorf("-time-zone: %q is no time zone: give one such as Europe/Dublin", s.TimeZone)
 		}
 	}
-	return nil
+	return s.Check()
 }
 
-// write puts the seed on a card.
-func (s seed) write(ctx context.Context, disk string, drop func() error) error {
+// writeSeed puts the seed on a card.
+func writeSeed(ctx context.Context, s seed.Seed, disk string, drop func() error) error {
 	dir, err := os.MkdirTemp("", "hems-seed")
 	if err != nil {
 		return fmt.Errorf("seeding the card: %w", err)
@@ -166,7 +160,7 @@ func (s seed) write(ctx context.Context, disk string, drop func() error) error {
 		err = os.Mkdir(filepath.Join(dir, "hems"), 0o700)
 	}
 	if err == nil {
-		err = os.WriteFile(filepath.Join(dir, "hems", "seed.json"), append(text, '\n'), 0o600)
+		err = os.WriteFile(filepath.Join(dir, "hems", seed.File), append(text, '\n'), 0o600)
 	}
 	if err != nil {
 		return fmt.Errorf("seeding the card: %w", err)

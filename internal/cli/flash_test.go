@@ -53,6 +53,7 @@ func TestFlashRefusesWhatItCannotSeed(t *testing.T) {
 	two := write(t, filepath.Join(dir, "two"), "one\ntwo\n")
 	empty := write(t, filepath.Join(dir, "empty"), "\n")
 	code := write(t, filepath.Join(dir, "code"), "ABCDE-FGHJK\n")
+	short := write(t, filepath.Join(dir, "short"), "AB-CD-EF\n")
 	for _, tt := range []struct {
 		name string
 		args []string
@@ -66,6 +67,8 @@ func TestFlashRefusesWhatItCannotSeed(t *testing.T) {
 		{"KeyTooLong", []string{"-tailnet-key", long}, "has more than 1000 bytes"},
 		{"CodeOfTwoLines", []string{"-claim-code", two}, "must hold it in one line"},
 		{"CodeEmpty", []string{"-claim-code", empty}, "must hold it in one line"},
+		{"CodeThatIsAGuess", []string{"-claim-code", short}, "claim_code is not 8 characters or more"},
+		{"KeyOfSomethingElse", []string{"-tailnet-key", code}, "begins with tskey-"},
 		{"TwoCodes", []string{"-claim", "-claim-code", code}, "give one of them"},
 		{"CardThatIsNone", []string{"-claim"}, "reading the partition table"}, // written, and then it is no image
 	} {

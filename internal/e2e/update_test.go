@@ -142,7 +142,7 @@ func TestPowerCutsDuringUpdates(t *testing.T) {
 		path := r.release(r.version(), nil)
 		d.settled()
 		go d.send(path) // it fails when the power does
-		at := time.Duration(rand.Int64N(int64(70 * time.Second)))
+		at := time.Duration(rand.Int64N(int64(45 * time.Second)))
 		select {
 		case <-time.After(at):
 		case <-t.Context().Done():

@@ -46,10 +46,10 @@ const (
 
 // Seed is seed.json; each value may be missing.
 type Seed struct {
-	HostName       string `json:"host_name"`
-	TimeZone       string `json:"time_zone"`
-	TailnetAuthKey string `json:"tailnet_auth_key"`
-	ClaimCode      string `json:"claim_code"`
+	HostName       string `json:"host_name,omitempty"`
+	TimeZone       string `json:"time_zone,omitempty"`
+	TailnetAuthKey string `json:"tailnet_auth_key,omitempty"`
+	ClaimCode      string `json:"claim_code,omitempty"`
 }
 
 // ErrBad is of a seed that cannot be used; it says what is wrong and never
@@ -140,7 +140,7 @@ func Parse(text []byte) (s Seed, err error) {
 		return s, fmt.Errorf("%w: something follows the JSON", ErrBad)
 	}
 	s.ClaimCode, s.TailnetAuthKey = strings.TrimSpace(s.ClaimCode), strings.TrimSpace(s.TailnetAuthKey)
-	return s, s.check()
+	return s, s.Check()
 }
 
 var (
@@ -149,7 +149,9 @@ var (
 	key   = regexp.MustCompile(`^tskey-[A-Za-z0-9_-]{8,200}(\?[A-Za-z0-9_=&-]{1,100})?$`)
 )
 
-func (s Seed) check() error {
+// Check says what an appliance would refuse of the seed, without quoting a secret.
+// The error is an ErrBad.
+func (s Seed) Check() error {
 	switch {
 	case s.HostName != "" && !label.MatchString(s.HostName):
 		return fmt.Errorf("%w: host_name is %.80q: give one name of a-z, 0-9 and -, such as hems", ErrBad, s.HostName)
