@@ -35,9 +35,9 @@ func (z Zigbee) Check() error {
 	case z.Channel < 11 || z.Channel > 26:
 		return fmt.Errorf("channel is %d: give a Zigbee channel from 11 to 26", z.Channel)
 	case z.Serial.Port == "":
-		return errors.New(`serial.port is empty: give "auto", a device such as "/dev/ttyACM0", or "tcp://host:port"`)
-	case z.Serial.Baud < 9600 || z.Serial.Baud > 3_000_000:
-		return fmt.Errorf("serial.baud is %d: give bits per second, usually 115200", z.Serial.Baud)
+		return errors.New(`serial.port is empty: give "auto", a device such as "/dev/ttyACM0", "tcp://host:port" or "mdns://slzb-06"`)
+	case z.Serial.Baud != 0 && (z.Serial.Baud < 9600 || z.Serial.Baud > 3_000_000):
+		return fmt.Errorf("serial.baud is %d: give bits per second, usually 115200, or 0 for what the dongle wants", z.Serial.Baud)
 	}
 	return nil
 }

@@ -54,9 +54,9 @@ type Zigbee struct {
 
 // Serial is the line to the dongle.
 type Serial struct {
-	Port        string      `yaml:"port"`         // "auto", "/dev/ttyACM0", "tcp://host:port"
-	Baud        int         `yaml:"baud"`         // bits per second
-	FlowControl FlowControl `yaml:"flow_control"` // "software", "hardware", "none"
+	Port        string      `yaml:"port"`         // "auto", "/dev/ttyACM0", "tcp://host:port", "mdns://slzb-06"
+	Baud        int         `yaml:"baud"`         // bits per second; 0: as the dongle wants
+	FlowControl FlowControl `yaml:"flow_control"` // "auto" (as the dongle wants), "software", "hardware", "none"
 }
 
 // FlowControl is how the line to the dongle says "stop".
@@ -109,7 +109,7 @@ func DefaultConfig() Config {
 	return Config{
 		Home: Home{Name: "Home", HostName: "hems", TimeZone: TimeZone{mustZone("Europe/Dublin")}},
 		Zigbee: Zigbee{
-			Serial:  Serial{Port: "auto", Baud: 115200, FlowControl: "software"},
+			Serial:  Serial{Port: "auto", FlowControl: "auto"},
 			Channel: 11,
 		},
 		Metrics: Metrics{CommitEvery: Duration(time.Minute), KeepDays: 400},

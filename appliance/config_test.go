@@ -28,7 +28,7 @@ func TestLoadConfigTakesWhatIsThereOverTheDefaults(t *testing.T) {
 home:
   meter: frient_blink_counter
 zigbee:
-  serial: {port: "tcp://192.0.2.7:6638"}
+  serial: {port: "tcp://192.0.2.7:6638", baud: 57600, flow_control: hardware}
 metrics:
   commit_every: 5s
   destinations:
@@ -48,7 +48,7 @@ gateway:
 	got := values{c.Home.Meter, c.Zigbee.Serial.Port, c.Home.TimeZone.String(), d.URL.String(), d.Token,
 		c.Zigbee.Serial.Baud, c.Zigbee.Serial.FlowControl, time.Duration(c.Metrics.CommitEvery)}
 	want := values{"frient_blink_counter", "tcp://192.0.2.7:6638", "Europe/Dublin", "http://192.0.2.9:8086", "influx",
-		115200, "software", 5 * time.Second}
+		57600, "hardware", 5 * time.Second}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("configuration (-want +got):\n%s", diff)
 	}
@@ -90,8 +90,8 @@ func TestLoadConfigWithoutAFileIsTheDefault(t *testing.T) {
 	if err != nil || problems.Err() != nil {
 		t.Fatal(err, problems)
 	}
-	if got, want := c.Zigbee.Serial.Baud, 115200; got != want {
-		t.Errorf("baud %d, want %d", got, want)
+	if got, want := c.Zigbee.Serial, (Serial{Port: "auto", FlowControl: "auto"}); got != want {
+		t.Errorf("serial: got %+v, want %+v", got, want)
 	}
 }
 
@@ -124,7 +124,7 @@ func TestLoadConfigSaysWhatIsWrongAndWhere(t *testing.T) {
 		{"Duration", "metrics:\n  commit_every: 60\n", []Problem{
 			{Section: "metrics", Line: 2, Text: `metrics.commit_every: "60" is not a time: write it as 10s or 5m`}}},
 		{"FlowControl", "zigbee:\n  serial: {flow_control: xon}\n", []Problem{
-			{Section: "zigbee", Line: 2, Text: `zigbee.serial.flow_control: "xon" is not a flow control: give software, hardware or none`}}},
+			{Section: "zigbee", Line: 2, Text: `zigbee.serial.flow_control: "xon" is not a flow control: give auto, software, hardware or none`}}},
 		{"PasswordInAnAddress", "metrics:\n  destinations:\n  - {name: a, bucket: b, url: 'http://me:secret@192.0.2.1'}\n", []Problem{
 			{Section: "metrics", Line: 3, Text: "metrics.destinations[0].url: a password does not belong in an address: put the token in a file under secrets/"}}},
 		{"TwoDestinationsOfOneName", "metrics:\n  destinations:\n  - {name: a, bucket: b, url: 'http://h'}\n  - {name: a, bucket: c, url: 'http://h'}\n", []Problem{

@@ -35,7 +35,7 @@ var rules = []rule{
 	{room: "appliance/gateway", never: []string{"internal/zigbee/...", "internal/metrics", "internal/broker"},
 		reason: "the gateway sees devices through MQTT and history alone"},
 	{room: "internal/zigbee/ash", only: nothing, reason: "bytes to frames and back: it does not know what a frame says"},
-	{room: "internal/zigbee/serialport", only: nothing, reason: "a line is a line, whatever talks on it"},
+	{room: "internal/zigbee/serialport", only: []string{"internal/atomicfile"}, reason: "a line is a line, whatever talks on it"},
 	{room: "internal/zigbee/zcl", only: nothing, reason: "frames of the specification, whoever sends them"},
 	{room: "internal/zigbee/zdo", only: []string{"internal/zigbee/zcl"}, reason: "frames of the specification, whoever sends them"},
 	{room: "internal/zigbee/ezsp", only: []string{"internal/zigbee/ash", "internal/zigbee/zcl"},

@@ -103,9 +103,9 @@ func (f Feed) MarshalYAML() (any, error) { return urlText(f.URL), nil }
 // UnmarshalYAML implements yaml.Unmarshaler.
 func (f *FlowControl) UnmarshalYAML(n *yaml.Node) error {
 	switch n.Value {
-	case "software", "hardware", "none":
+	case "auto", "software", "hardware", "none":
 		*f = FlowControl(n.Value)
 		return nil
 	}
-	return fmt.Errorf("%q is not a flow control: give software, hardware or none", n.Value)
+	return fmt.Errorf("%q is not a flow control: give auto, software, hardware or none", n.Value)
 }

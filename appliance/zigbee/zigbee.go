@@ -39,12 +39,15 @@ func assemble(env appliance.Env, cfg appliance.Config) (*network.Network, *bridg
 		Port: cfg.Zigbee.Serial.Port,
 		Baud: cfg.Zigbee.Serial.Baud,
 		Flow: serialport.Flow(cfg.Zigbee.Serial.FlowControl),
+		Log:  env.Log,
 	}
 	if env.Dongle != "" {
 		line.Port = env.Dongle
 	}
+	line.Memory = env.Path("zigbee", "dongle.json")
+	dongle := serialport.NewFinder(line)
 	n, err := network.New(network.Options{
-		Dial:    func(ctx context.Context) (io.ReadWriteCloser, error) { return serialport.Open(ctx, line) },
+		Dial:    func(ctx context.Context) (io.ReadWriteCloser, error) { return dongle.Open(ctx) },
 		Dir:     env.Path("zigbee"),
 		Channel: cfg.Zigbee.Channel,
 		Log:     env.Log,

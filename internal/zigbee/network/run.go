@@ -120,6 +120,9 @@ func (n *Network) serve(ctx context.Context) (wasUp bool, err error) {
 	if err := s.start(ctx); err != nil {
 		return false, err
 	}
+	if l, ok := line.(interface{ Works() }); ok { // who found the dongle finds it again
+		l.Works()
+	}
 	n.setUp(s)
 	s.spawn(s.keepAlive)
 	s.spawn(s.watchAvailability)

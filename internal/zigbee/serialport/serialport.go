@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"net/url"
 	"strings"
@@ -19,30 +20,37 @@ import (
 // Flow is how the two ends of a serial port tell each other to wait.
 type Flow string
 
-// The kinds of flow control. An empty Flow is FlowNone.
+// The kinds of flow control. An empty Flow is FlowNone for Open, and FlowAuto for
+// a Finder.
 const (
+	FlowAuto     Flow = "auto" // as the dongle wants; of a Finder alone
 	FlowNone     Flow = "none"
 	FlowSoftware Flow = "software" // XON and XOFF, by the kernel
 	FlowHardware Flow = "hardware" // RTS and CTS
 )
 
-// Auto as a port is the USB dongle that is there when the line is opened: the
-// first of /dev/ttyACM* (a CDC device such as the Sonoff ZBDongle-E), then the
-// first of /dev/ttyUSB* (CP210x, CH34x, FTDI), each in the order of their names.
-// A machine with several such devices is better given the dongle's own path.
+// Auto as a port of a Finder is the dongle that is there when the line is opened:
+// the one that worked last; a USB stick of a known kind; any other USB device
+// with a serial port; a coordinator that announces itself on the network.
 const Auto = "auto"
 
 // Options say which line, and how.
 type Options struct {
 	// Port is a path such as "/dev/ttyACM0" or "/dev/serial/by-id/…" (symbolic
-	// links are followed), "tcp://host:port", or Auto.
+	// links are followed), or "tcp://host:port". For a Finder also Auto, and
+	// "mdns://kind" with a kind of network coordinator such as slzb-06.
 	Port string
-	// Baud is in bits per second; 0 means 115200. It means nothing for TCP.
+	// Baud is in bits per second; 0 means 115200, or what a Finder knows of the
+	// dongle. It means nothing for TCP.
 	Baud int
 	// Flow means nothing for TCP.
 	Flow Flow
 	// DialTimeout bounds the opening of a TCP connection; 0 means 5 s.
 	DialTimeout time.Duration
+	// Memory is the file in which a Finder remembers the dongle; "" is none.
+	Memory string
+	// Log receives what a Finder finds; nil discards it.
+	Log *slog.Logger
 }
 
 // Error is what is wrong with a line, in words for a person.
@@ -91,12 +99,6 @@ func Open(ctx context.Context, o Options) (io.ReadWriteCloser, error) {
 			Advice:  "use none, software or hardware",
 		}
 	}
-	if o.Port == Auto {
-		var err error
-		if o.Port, err = findDongle(); err != nil {
-			return nil, err
-		}
-	}
 	scheme, _, isURL := strings.Cut(o.Port, "://")
 	switch {
 	case o.Port == "":
@@ -106,7 +108,7 @@ func Open(ctx context.Context, o Options) (io.ReadWriteCloser, error) {
 	case isURL:
 		return nil, &Error{
 			Message: fmt.Sprintf("%s:// is no kind of port (in %q)", scheme, o.Port),
-			Advice:  "give a device such as /dev/ttyACM0, or tcp://host:port",
+			Advice:  "give a device such as /dev/ttyACM0, tcp://host:port, mdns:// with a kind, or auto",
 		}
 	}
 	return openSerial(o)

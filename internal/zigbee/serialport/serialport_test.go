@@ -243,44 +243,6 @@ func TestPortsThatCannotBeOpened(t *testing.T) {
 	})
 }
 
-// TestAutoTakesWhatIsThere plugs dongles in and out: the port is looked for at
-// each opening.
-func TestAutoTakesWhatIsThere(t *testing.T) {
-	dir := t.TempDir()
-	before := usbPatterns
-	t.Cleanup(func() { usbPatterns = before })
-	usbPatterns = []string{filepath.Join(dir, "ttyACM*"), filepath.Join(dir, "ttyUSB*")}
-
-	_, err := Open(t.Context(), Options{Port: Auto})
-	wantError(t, err, "no dongle is plugged in", "as soon as it is there")
-	if !errors.Is(err, fs.ErrNotExist) {
-		t.Errorf("got %v, want it to be fs.ErrNotExist", err)
-	}
-
-	for _, tt := range []struct{ plugged, want string }{
-		{"ttyUSB1", "ttyUSB1"},
-		{"ttyUSB0", "ttyUSB0"},
-		{"ttyACM1", "ttyACM1"}, // before any ttyUSB
-		{"ttyACM0", "ttyACM0"},
-	} {
-		_, path := pty(t)
-		if err := os.Symlink(path, filepath.Join(dir, tt.plugged)); err != nil {
-			t.Fatal(err)
-		}
-		l := open(t, Options{Port: Auto})
-		if got, want := l.(*tty).name, filepath.Join(dir, tt.want); got != want {
-			t.Errorf("with %s plugged in: got %s, want %s", tt.plugged, got, want)
-		}
-		l.Close()
-	}
-	if err := os.Remove(filepath.Join(dir, "ttyACM0")); err != nil {
-		t.Fatal(err)
-	}
-	if got, want := open(t, Options{Port: Auto}).(*tty).name, filepath.Join(dir, "ttyACM1"); got != want {
-		t.Errorf("after one was pulled: got %s, want %s", got, want)
-	}
-}
-
 func TestWhatTheSystemSays(t *testing.T) {
 	for _, tt := range []struct {
 		err        error

@@ -169,27 +169,9 @@ func notSerial(port string, err error) error {
 	}
 }
 
-// usbPatterns are the names the kernel gives to USB dongles; Auto takes the
-// first that is there.
-var usbPatterns = []string{"/dev/ttyACM*", "/dev/ttyUSB*"}
-
-// findDongle is the path Auto stands for at this moment.
-func findDongle() (string, error) {
-	for _, pattern := range usbPatterns {
-		found, err := filepath.Glob(pattern)
-		if err != nil {
-			return "", fmt.Errorf("looking for the dongle at %s: %w", pattern, err)
-		}
-		if len(found) > 0 {
-			return found[0], nil
-		}
-	}
-	return "", &Error{
-		Message: "no dongle is plugged in",
-		Advice:  "plug the dongle into a USB socket; it is used as soon as it is there",
-		Err:     fs.ErrNotExist,
-	}
-}
+// usbPatterns are the names the kernel gives to the serial ports of USB devices:
+// a CDC device such as the Sonoff ZBDongle-E, then CP210x, CH34x and FTDI.
+var usbPatterns = []string{"dev/ttyACM*", "dev/ttyUSB*"}
 
 // portPatterns are where dongles turn up.
 var portPatterns = []string{"/dev/serial/by-id/*", "/dev/ttyACM*", "/dev/ttyUSB*"}
