@@ -135,6 +135,7 @@ func TestDecoder(t *testing.T) {
 		{"TooShort", "81607e", []string{errShort.Error()}},
 		{"WrongChecksum", "8160587e", []string{errCRC.Error()}},
 		{"BadChecksumOfData", "b658904124ab5593499cdd93623cd29874f5de5083f97b1e66efc9af417e", []string{errCRC.Error()}},
+		{"DocumentedDataFrameWithWrongChecksum", "5342a1a8562804829623" + "7e", []string{errCRC.Error()}},
 		{"DocumentedErrorFrameWithWrongChecksum", "c20152fabd7e", []string{errCRC.Error()}},
 		{"TooLong", strings.Repeat("55", maxBody+1) + "7e" + ack1, []string{errLong.Error(), "ACK1"}},
 		{"EndlessNoise", strings.Repeat("a5", 100_000) + "7e" + ack1, []string{errLong.Error(), "ACK1"}},

@@ -12,25 +12,39 @@ import (
 	"sync"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	simash "github.com/smartcore-ireland/hems/internal/simulator/ash"
 )
 
-// lossy is a line on which a share of the frames arrives harmed. It buffers, as
-// a UART does.
+// lossy is a line on which a share of the frames arrives harmed, and as large a
+// share late. It buffers, as a UART does.
 type lossy struct {
 	net.Conn
 	mu     sync.Mutex
 	random *rand.Rand
 	bad    float64
 	queue  chan []byte
+	closed chan struct{}
 }
 
+// maxDelay is longer than an acknowledgement is waited for at first, so that
+// frames are sent again that had only been late.
+const maxDelay = 2 * time.Second
+
 func newLossy(c net.Conn, seed uint64, bad float64) *lossy {
-	l := &lossy{Conn: c, random: rand.New(rand.NewPCG(seed, 1)), bad: bad, queue: make(chan []byte, 4096)}
+	l := &lossy{Conn: c, random: rand.New(rand.NewPCG(seed, 1)), bad: bad, queue: make(chan []byte, 4096), closed: make(chan struct{})}
 	queue := l.queue
+	late := rand.New(rand.NewPCG(seed, 2))
 	go func() {
 		for b := range queue {
+			if late.Float64() < bad { // and what comes after it
+				select {
+				case <-time.After(time.Duration(late.Int64N(int64(maxDelay)))):
+				case <-l.closed:
+					return
+				}
+			}
 			if _, err := c.Write(b); err != nil {
 				return
 			}
@@ -103,6 +117,7 @@ func (l *lossy) Close() error {
 	defer l.mu.Unlock()
 	if l.queue != nil {
 		close(l.queue)
+		close(l.closed)
 		l.queue = nil
 	}
 	return l.Conn.Close()
@@ -141,7 +156,7 @@ func patient(t *testing.T, line io.ReadWriteCloser, window int) *Conn {
 }
 
 // TestABadLineDeliversOnceInOrder lets a fifth of what travels in each
-// direction be lost, flipped or duplicated.
+// direction be lost, flipped or duplicated, and another fifth be late.
 func TestABadLineDeliversOnceInOrder(t *testing.T) {
 	for _, window := range []int{1, 3, 7} {
 		t.Run(fmt.Sprintf("Window%d", window), func(t *testing.T) {
