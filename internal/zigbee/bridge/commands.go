@@ -36,9 +36,9 @@ func (b *Bridge) command(ctx context.Context, name, verb, attribute string, payl
 		}
 		keys = slices.Sorted(maps.Keys(fields))
 	}
-	reads, unknown := b.reads(d, keys)
-	if len(unknown) > 0 {
-		b.warnLimited("get", fmt.Sprintf("'%s' cannot be asked for '%.100s'", name, strings.Join(unknown, "', '")))
+	reads, errs := d.model.Get(keys, "")
+	for _, err := range errs {
+		b.warnLimited("get", fmt.Sprintf("'%s' %v", name, err))
 	}
 	if len(reads) == 0 {
 		return
@@ -47,7 +47,7 @@ func (b *Bridge) command(ctx context.Context, name, verb, attribute string, payl
 	err := b.long(ctx, func(ctx context.Context) error {
 		var errs []error
 		for _, r := range reads {
-			if _, err := b.net.Read(ctx, e, r.endpoint, r.cluster, r.manufacturer, r.ids...); err != nil {
+			if _, err := b.net.Read(ctx, e, r.Endpoint, r.Cluster, r.Manufacturer, r.IDs...); err != nil {
 				errs = append(errs, err)
 			}
 		}
@@ -60,41 +60,6 @@ func (b *Bridge) command(ctx context.Context, name, verb, attribute string, payl
 	if err != nil {
 		b.warnLimited("get", fmt.Sprintf("'%s' was not read: %v", name, err))
 	}
-}
-
-// read is attributes that are asked for in one request.
-type read struct {
-	endpoint              uint8
-	cluster, manufacturer uint16
-	ids                   []uint16
-}
-
-// maxRead is how many attributes one request asks for; some devices fail on
-// more.
-const maxRead = 4
-
-// reads is what to ask a device for keys, and the keys it has no source for.
-func (b *Bridge) reads(d *device, keys []string) (list []read, unknown []string) {
-	for _, key := range keys {
-		if d.definition == nil {
-			unknown = append(unknown, key)
-			continue
-		}
-		s, ok := d.definition.Source(key)
-		if !ok {
-			unknown = append(unknown, key)
-			continue
-		}
-		i := slices.IndexFunc(list, func(r read) bool {
-			return r.endpoint == s.Endpoint && r.cluster == s.Cluster && r.manufacturer == s.Manufacturer && len(r.ids) < maxRead
-		})
-		if i < 0 {
-			i = len(list)
-			list = append(list, read{endpoint: s.Endpoint, cluster: s.Cluster, manufacturer: s.Manufacturer})
-		}
-		list[i].ids = append(list[i].ids, s.Attribute)
-	}
-	return list, unknown
 }
 
 // foundDocument is a discovery document that the broker holds. One of ours for

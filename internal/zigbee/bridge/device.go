@@ -3,6 +3,7 @@ package bridge
 import (
 	"encoding/json"
 	"maps"
+	"reflect"
 	"slices"
 	"strings"
 
@@ -14,9 +15,11 @@ import (
 // device is a device of the network with what is known about its model.
 type device struct {
 	network.Device
-	definition *model.Definition // nil: the model is not known, or not yet
-	retained   []string          // its topics in retained, under its present name
-	renamed    int               // how often of late: its descriptions wait
+	subject  model.Subject
+	model    *model.Model // what its messages mean
+	decoder  *model.Decoder
+	retained []string // its topics in retained, under its present name
+	renamed  int      // how often of late: its descriptions wait
 }
 
 func newDevice(d network.Device) *device {
@@ -28,39 +31,42 @@ func newDevice(d network.Device) *device {
 // update takes what the network says of the device now.
 func (d *device) update(n network.Device) {
 	d.Device = n
-	d.definition, _ = model.Find(model.Identity{
-		ManufacturerName: n.ManufacturerName,
-		ModelID:          n.ModelID,
-		ManufacturerCode: n.ManufacturerCode,
-	})
+	if s := n.Subject(); d.model == nil || !reflect.DeepEqual(s, d.subject) {
+		d.subject, d.model = s, model.For(s)
+		var memory []byte
+		if d.decoder != nil {
+			memory = d.decoder.Memory()
+		}
+		d.decoder = d.model.NewDecoder(memory)
+	}
 }
 
 // interviewed reports whether the device has said all about itself.
 func (d *device) interviewed() bool { return d.Interview == network.InterviewSuccessful }
 
+// known reports whether there is a definition of the device's model.
+func (d *device) known() bool { return d.model.Info().Supported }
+
 // exposes is what a person sees of the device: nothing until it is known what
 // it is, the link quality alone when its model has no definition.
 func (d *device) exposes() []model.Expose {
-	switch {
-	case d.definition != nil:
-		return d.definition.Exposes
-	case d.interviewed():
-		return model.Unsupported()
+	if d.known() || d.interviewed() {
+		return d.model.Exposes()
 	}
 	return nil
 }
 
 // shownModel and shownVendor are as people know them, or as the device says.
 func (d *device) shownModel() string {
-	if d.definition != nil {
-		return d.definition.Model
+	if d.known() {
+		return d.model.Info().Model
 	}
 	return clean(d.ModelID)
 }
 
 func (d *device) shownVendor() string {
-	if d.definition != nil {
-		return d.definition.Vendor
+	if d.known() {
+		return d.model.Info().Vendor
 	}
 	return clean(d.ManufacturerName)
 }

@@ -80,8 +80,8 @@ func (b *Bridge) device(e network.Event) *device {
 
 // interviewed is after a device has said all about itself.
 func (b *Bridge) interviewed(d *device, name string) {
-	data := map[string]any{"status": "successful", "supported": d.definition != nil, "definition": newDefinition(d.definition)}
-	if def := d.definition; def != nil {
+	data := map[string]any{"status": "successful", "supported": d.known(), "definition": newDefinition(d)}
+	if def := d.model.Info(); def.Supported {
 		b.tell(slog.LevelInfo, fmt.Sprintf("interview of '%s' succeeded: it is a %s %s (%s)", name, def.Vendor, def.Description, def.Model))
 	} else {
 		b.tell(slog.LevelWarn, fmt.Sprintf("interview of '%s' succeeded, but nothing is known about its model '%s' of '%s'",
@@ -126,12 +126,13 @@ func (b *Bridge) received(e network.Event) {
 		d.Device = e.Device
 	}
 	var readings []model.Reading
-	if d.definition != nil {
-		readings = d.definition.Decode(model.Input{
-			Endpoint:     m.Endpoint,
-			Cluster:      m.Cluster,
-			Manufacturer: m.Frame.Manufacturer,
-			Attributes:   m.Attributes,
+	if d.known() {
+		readings, _ = d.decoder.Decode(model.Input{
+			Time:       e.Time,
+			Endpoint:   m.Endpoint,
+			Cluster:    m.Cluster,
+			Frame:      m.Frame,
+			Attributes: m.Attributes,
 		})
 		if len(readings) == 0 {
 			return

@@ -49,8 +49,8 @@ func (b *Bridge) stepText(d *device, words string) string {
 		return "the device has listed its endpoints"
 	}
 	switch model := d.shownVendor() + " " + d.shownModel(); {
-	case d.definition != nil:
-		return "it is a " + model + ": " + d.definition.Description
+	case d.known():
+		return "it is a " + model + ": " + d.model.Info().Description
 	case model != " ":
 		return "it is a " + strings.TrimSpace(model)
 	}

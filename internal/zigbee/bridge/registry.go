@@ -39,7 +39,7 @@ type definition struct {
 	Description string         `json:"description"`
 	Exposes     []model.Expose `json:"exposes"`
 	Model       string         `json:"model"`
-	Options     []struct{}     `json:"options"`
+	Options     []model.Expose `json:"options"`
 	Source      string         `json:"source"`
 	SupportsOTA bool           `json:"supports_ota"`
 	Vendor      string         `json:"vendor"`
@@ -116,7 +116,7 @@ func coordinatorEntry(e zcl.EUI64) entry {
 func (b *Bridge) entry(d *device) entry {
 	e := entry{
 		DateCode:           clean(d.DateCode),
-		Definition:         newDefinition(d.definition),
+		Definition:         newDefinition(d),
 		Endpoints:          make(map[string]endpointEntry),
 		FriendlyName:       b.names.name(d.EUI64),
 		IEEEAddress:        d.EUI64,
@@ -129,7 +129,7 @@ func (b *Bridge) entry(d *device) entry {
 		NetworkAddress:     d.NodeID,
 		PowerSource:        powerSource(d.Device),
 		SoftwareBuildID:    clean(d.SWBuildID),
-		Supported:          d.definition != nil,
+		Supported:          d.known(),
 		Type:               d.Type,
 	}
 	for _, ep := range d.Endpoints {
@@ -164,17 +164,19 @@ func newEndpointEntry(ep network.Endpoint) endpointEntry {
 }
 
 // newDefinition is nil for a device without one.
-func newDefinition(d *model.Definition) *definition {
-	if d == nil {
+func newDefinition(d *device) *definition {
+	if !d.known() {
 		return nil
 	}
+	info := d.model.Info()
 	return &definition{
-		Description: d.Description,
-		Exposes:     d.Exposes,
-		Model:       d.Model,
-		Options:     []struct{}{},
-		Source:      "native",
-		Vendor:      d.Vendor,
+		Description: info.Description,
+		Exposes:     d.model.Exposes(),
+		Model:       info.Model,
+		Options:     append([]model.Expose{}, d.model.Options()...),
+		Source:      info.Source,
+		SupportsOTA: info.SupportsOTA,
+		Vendor:      info.Vendor,
 		Version:     "0.0.0",
 	}
 }

@@ -1,152 +1,174 @@
 // Package device knows what the clusters of a certain model mean: which
 // attribute is the power in watts, what must be set up on the device so that it
-// reports, and what a person should see of it. It turns attributes into
-// readings.
+// reports, what can be set on it, and what a person should see of it. It turns
+// what a device sends into readings, and wishes into actions.
 //
 // It must never know how attributes travelled, who asked for them, or where
 // readings go.
 //
-// A Definition is data: a table of sources (attribute to quantity) and of
-// setup, one file a family of devices. Adding a device takes no code.
+// A Definition is data: a short table, one file a family of devices. Adding a
+// device takes no code. A device without a definition is understood by its
+// clusters.
 package device
 
 import (
-	"math"
+	"time"
 
 	"github.com/smartcore-ireland/hems/internal/zigbee/zcl"
 )
 
-// Identity is how a device names itself in the Basic cluster. Names are
-// compared byte by byte, as the device sends them.
+// Identity is how a device names itself in the Basic cluster, and its
+// manufacturer's code in the node descriptor.
 type Identity struct {
 	ManufacturerName string
 	ModelID          string
 	ManufacturerCode uint16 // of the node descriptor
 }
 
-// Definition is what is known about a model.
-type Definition struct {
-	// Model, Vendor and Description are for people.
+// Subject is all that a Model follows from. What an interview has not found is
+// zero.
+type Subject struct {
+	Identity
+	Endpoints   []Endpoint
+	AppVersion  uint8  // of the Basic cluster; some makers tell variants by it
+	PowerSource uint8  // ZCL 3.2.2.2.8: 1 mains, 3 battery, 0x80 battery backup
+	SWBuildID   string // of the Basic cluster
+	DateCode    string // of the Basic cluster
+	Form        Form
+}
+
+// Endpoint is one application of a device, as its simple descriptor has it.
+type Endpoint struct {
+	ID                uint8
+	Profile, DeviceID uint16
+	In, Out           []uint16
+}
+
+// Form is whose keys, units and precision readings and exposes have.
+type Form int
+
+// The forms.
+const (
+	// Reference is ours: energy with the full resolution of the counter, the
+	// voltage of a battery in volts.
+	Reference Form = iota
+	// Z2M2 is Zigbee2MQTT 2's.
+	Z2M2
+)
+
+// Info is what people and lists are told of a model.
+type Info struct {
 	Model, Vendor, Description string
-	// Exposes is what a person sees of the device, the link quality last.
-	Exposes []Expose
-	// Setup is done in order once the device is in the network.
-	Setup []Setup
-
-	match   []Identity
-	sources []Source
+	// Supported: there is a definition. A generated model has none.
+	Supported bool
+	// Source is "native" with a definition, else "generated".
+	Source      string
+	SupportsOTA bool
+	// ForgetsSetup: bindings and reporting are gone when the device has lost
+	// its power. It is set up again whenever it announces itself.
+	ForgetsSetup bool
 }
 
-// Setup is what to do on one cluster of a device: bind it to the coordinator,
-// tell it when to report, and read it once. Each step is best effort: a device
-// that refuses one attribute still reports the others.
+// Setup is what to do on one cluster of a device, in the order of the fields.
+// Each step is best effort: a device that refuses one attribute still reports
+// the others.
 type Setup struct {
-	Endpoint  uint8
-	Cluster   uint16
+	Endpoint uint8
+	Cluster  uint16
+	// EnrollIAS: write the coordinator's address to attribute 0x0010, answer the
+	// enrolment and wait until attribute 0x0000 says enrolled. Source: ZCL8 §8.2.
+	EnrollIAS bool
 	Bind      bool
-	Reporting []zcl.ReportConfig
-	Read      []ReadGroup
+	// Reporting is at most four attributes, all of Manufacturer.
+	Reporting    []zcl.ReportConfig
+	Manufacturer uint16
+	Read         []ReadGroup
+	// Actions are writes and commands that the device needs to work.
+	Actions []Action
+	// Optional: the device may lack any of it. A refusal is no fault.
+	Optional bool
 }
 
-// ReadGroup is attributes that may be read in one request: all of them
-// standard (Manufacturer 0) or all of one manufacturer, at most four.
+// ReadGroup is attributes that are read in one request: all of them standard
+// (Manufacturer 0) or all of one manufacturer. At most four, but for makers
+// whose devices want to be asked for certain ones together.
 type ReadGroup struct {
 	Manufacturer uint16
 	Attributes   []uint16
 }
 
-// Source is where a quantity comes from and how its raw value becomes the
-// quantity: the published number is raw / Divisor.
-type Source struct {
-	Quantity Quantity
-	Endpoint uint8
-	Cluster  uint16
-	// Manufacturer is the code the attribute must come with, 0 for a standard
-	// attribute. Manufacturers reuse the numbers of standard attributes.
-	Manufacturer uint16
-	Attribute    uint16
-	// Divisor is fixed here and never read from the device.
-	Divisor float64
-	// Max is the largest raw value that can be true; 0 is no limit.
-	Max float64
+// Poll is what must be asked regularly, because the device does not report it.
+type Poll struct {
+	Every time.Duration
+	Do    []Action
 }
 
-// Input is what one ZCL message says about attributes of one cluster.
-type Input struct {
+// ActionKind is what an Action does.
+type ActionKind int
+
+// The kinds of action, with the fields of Action that they use.
+const (
+	Command ActionKind = iota // Command, Payload: a command of the cluster, whose answer is awaited
+	Write                     // Attributes
+	Read                      // IDs: the answer comes as a message of the device
+)
+
+// Action is one request to a device.
+type Action struct {
+	Kind         ActionKind
 	Endpoint     uint8
 	Cluster      uint16
 	Manufacturer uint16
+	Command      uint8
+	Payload      []byte
 	Attributes   []zcl.Attribute
+	IDs          []uint16
 }
 
-// Reading is one quantity of a device, under the key it is published by.
+// Input is one ZCL message of a device.
+type Input struct {
+	Time       time.Time
+	Endpoint   uint8
+	Cluster    uint16
+	Frame      zcl.Frame
+	Attributes []zcl.Attribute // of a report or a read response
+}
+
+// Reading is one quantity of a device, under the key it is published by, with
+// the precision of the Subject's Form.
 type Reading struct {
 	Key   string
-	Value any // float64, int64, bool or string
+	Value any // float64, int64, bool, string, nil, or a map or list of these
 }
 
-// Find is the definition of a device. One that has not said who made it is
-// found by its model alone, so that it is usable after an interview that missed
-// a step.
-func Find(id Identity) (*Definition, bool) {
-	for _, d := range definitions {
-		for _, m := range d.match {
-			if m.ModelID == id.ModelID && (m.ManufacturerName == id.ManufacturerName || id.ManufacturerName == "") {
-				return d, true
-			}
-		}
-	}
-	return nil, false
+// Note is something that was dropped, and why.
+type Note struct {
+	Key  string
+	Kind NoteKind
+	Text string // for the log: lower case, no full stop
 }
 
-// Source is where the quantity with this key comes from; ok is false when
-// nothing on the device can be asked for it.
-func (d *Definition) Source(key string) (s Source, ok bool) {
-	for _, s := range d.sources {
-		if s.Quantity.Key == key {
-			return s, true
-		}
-	}
-	return Source{}, false
-}
+// NoteKind is why something was dropped.
+type NoteKind int
 
-// Decode turns the attributes of a message into readings. Attributes that the
-// definition does not use, that the device does not support, that say "unknown"
-// (a counter of all ones) or that cannot be true give nothing.
-func (d *Definition) Decode(in Input) []Reading {
-	var list []Reading
-	for _, a := range in.Attributes {
-		if a.Status != zcl.StatusSuccess {
-			continue
-		}
-		for _, s := range d.sources {
-			if s.Endpoint != in.Endpoint || s.Cluster != in.Cluster ||
-				s.Manufacturer != in.Manufacturer || s.Attribute != a.ID {
-				continue
-			}
-			if v, ok := s.value(a.Value); ok {
-				list = append(list, Reading{Key: s.Quantity.Key, Value: v})
-			}
-		}
-	}
-	return list
-}
+// The kinds of note.
+const (
+	Unknown    NoteKind = iota // the device says that it does not know
+	Impossible                 // outside what can be true
+	WentBack                   // a counter below its last value
+	Jumped                     // a counter further ahead than any power could bring it
+	Restarted                  // a counter that began again is accepted as such
+	Wrapped                    // a counter that went past its largest value
+	Incomplete                 // a part of a set of values that never became whole
+	Held                       // a value waits for the next to bear it out
+)
 
-// value is the quantity for a raw value.
-func (s Source) value(v zcl.Value) (float64, bool) {
-	raw, ok := v.Float()
-	if !ok || math.IsInf(raw, 0) || s.Max != 0 && raw > s.Max {
-		return 0, false
-	}
-	// Dividing an integer by a power of ten gives the float64 nearest to the
-	// decimal number, and that is written with no more digits than it has.
-	return round(raw/s.Divisor, s.Quantity.Decimals), true
-}
+var noteKinds = [...]string{"unknown value", "impossible value", "counter went back", "counter jumped",
+	"counter began again", "counter wrapped", "set of values was incomplete", "value is held back"}
 
-func round(v float64, decimals int) float64 {
-	p := math.Pow10(decimals)
-	if r := math.Round(v*p) / p; !math.IsInf(r, 0) {
-		return r
+func (k NoteKind) String() string {
+	if k >= 0 && int(k) < len(noteKinds) {
+		return noteKinds[k]
 	}
-	return v
+	return "note"
 }

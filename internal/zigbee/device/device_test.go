@@ -40,7 +40,7 @@ func input(t testing.TB, endpoint uint8, cluster uint16, frame string) Input {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return Input{Endpoint: endpoint, Cluster: cluster, Manufacturer: f.Manufacturer, Attributes: list}
+	return Input{Endpoint: endpoint, Cluster: cluster, Frame: f, Attributes: list}
 }
 
 func TestFind(t *testing.T) {
@@ -99,10 +99,10 @@ var decodeTable = []struct {
 }
 
 func TestDecode(t *testing.T) {
-	d := find(t, meter)
+	d := For(Subject{Identity: meter}).NewDecoder(nil)
 	for _, tt := range decodeTable {
 		t.Run(tt.name, func(t *testing.T) {
-			got := d.Decode(input(t, tt.endpoint, tt.cluster, tt.frame))
+			got, _ := d.Decode(input(t, tt.endpoint, tt.cluster, tt.frame))
 			if diff := cmp.Diff(tt.want, got); diff != "" {
 				t.Errorf("readings (-want +got):\n%s", diff)
 			}
@@ -111,9 +111,9 @@ func TestDecode(t *testing.T) {
 }
 
 func TestReadingsKeepTheCountersResolutionInJSON(t *testing.T) {
-	d := find(t, meter)
+	d := For(Subject{Identity: meter}).NewDecoder(nil)
 	for _, raw := range []uint64{0, 1, 10, 999, 1234567, 12345678, 281474976710654} {
-		got := d.Decode(Input{Endpoint: 2, Cluster: zcl.ClusterMetering, Attributes: []zcl.Attribute{
+		got, _ := d.Decode(Input{Endpoint: 2, Cluster: zcl.ClusterMetering, Attributes: []zcl.Attribute{
 			{ID: zcl.AttrSummationDelivered, Value: zcl.Number(zcl.Uint48, raw)},
 		}})
 		if len(got) != 1 {
@@ -143,9 +143,6 @@ func TestSourcesAndSetupAgree(t *testing.T) {
 				keys[s.Quantity.Key] = true
 				if s.Divisor <= 0 || s.Quantity.Label == "" || s.Quantity.Description == "" {
 					t.Errorf("source of %s is not complete: %+v", s.Quantity.Key, s)
-				}
-				if got, ok := d.Source(s.Quantity.Key); !ok || got != s {
-					t.Errorf("Source(%q): got %+v, %v", s.Quantity.Key, got, ok)
 				}
 				reported, read := false, false
 				for _, step := range d.Setup {
@@ -243,14 +240,15 @@ func FuzzDecode(f *testing.F) {
 		}
 		f.Add(tt.endpoint, tt.cluster, b)
 	}
-	d := find(f, meter)
+	d := For(Subject{Identity: meter}).NewDecoder(nil)
 	f.Fuzz(func(t *testing.T, endpoint uint8, cluster uint16, b []byte) {
 		frame, err := zcl.Parse(b)
 		if err != nil {
 			return
 		}
 		list, _ := zcl.ParseReport(frame.Payload)
-		for _, r := range d.Decode(Input{Endpoint: endpoint, Cluster: cluster, Manufacturer: frame.Manufacturer, Attributes: list}) {
+		readings, _ := d.Decode(Input{Endpoint: endpoint, Cluster: cluster, Frame: frame, Attributes: list})
+		for _, r := range readings {
 			if _, err := json.Marshal(r.Value); err != nil {
 				t.Fatalf("%x: %v: %v", b, r, err)
 			}

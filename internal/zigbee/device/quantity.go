@@ -41,28 +41,6 @@ var (
 	}
 )
 
-// Bits of Expose.Access.
-const (
-	AccessState = 1 // it is in the device's state messages
-	AccessSet   = 2 // it can be set
-	AccessGet   = 4 // it can be asked for
-)
-
-// Expose is one quantity as Zigbee2MQTT 2 lists it in definition.exposes. The
-// keys are in the order it has them.
-type Expose struct {
-	Access      int      `json:"access"`
-	Category    string   `json:"category,omitempty"`
-	Description string   `json:"description"`
-	Label       string   `json:"label"`
-	Name        string   `json:"name"`
-	Property    string   `json:"property"`
-	Type        string   `json:"type"`
-	Unit        string   `json:"unit,omitempty"`
-	ValueMax    *float64 `json:"value_max,omitempty"`
-	ValueMin    *float64 `json:"value_min,omitempty"`
-}
-
 // expose is the quantity as a person sees it.
 func (q Quantity) expose(access int) Expose {
 	e := Expose{

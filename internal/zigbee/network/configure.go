@@ -19,13 +19,10 @@ var errOddAnswer = errors.New("the device answered with something else")
 // as messages. Every step is tried even when one before has failed.
 func (n *Network) configure(ctx context.Context, s *session, d *member) error {
 	n.mu.Lock()
-	def, known := device.Find(d.identity())
+	model := device.For(d.Subject())
 	n.mu.Unlock()
-	if !known {
-		return nil
-	}
 	var failed []error
-	for _, setup := range def.Setup {
+	for _, setup := range model.Setup() {
 		if setup.Bind {
 			if err := n.persist(ctx, func() error { return n.bind(ctx, s, d, setup.Endpoint, setup.Cluster) }); err != nil {
 				failed = append(failed, fmt.Errorf("binding cluster %s: %w", hex16(setup.Cluster), err))

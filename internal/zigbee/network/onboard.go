@@ -35,7 +35,7 @@ func (n *Network) onboard(s *session, d *member) {
 		return
 	}
 	if d.Interview == InterviewSuccessful {
-		if _, known := device.Find(d.identity()); !known || d.Configured {
+		if d.Configured || len(device.For(d.Subject()).Setup()) == 0 {
 			return
 		}
 	}
@@ -72,8 +72,21 @@ func (n *Network) onboardNow(ctx context.Context, s *session, d *member) {
 	n.configure(ctx, s, d)
 }
 
-func (d *member) identity() device.Identity {
-	return device.Identity{ManufacturerName: d.ManufacturerName, ModelID: d.ModelID, ManufacturerCode: d.ManufacturerCode}
+// Subject is what the device's model follows from.
+func (d Device) Subject() device.Subject {
+	s := device.Subject{
+		Identity:    device.Identity{ManufacturerName: d.ManufacturerName, ModelID: d.ModelID, ManufacturerCode: d.ManufacturerCode},
+		PowerSource: d.PowerSource,
+		SWBuildID:   d.SWBuildID,
+		DateCode:    d.DateCode,
+	}
+	if d.AppVersion != nil {
+		s.AppVersion = *d.AppVersion
+	}
+	for _, e := range d.Endpoints {
+		s.Endpoints = append(s.Endpoints, device.Endpoint{ID: e.ID, Profile: e.Profile, DeviceID: e.DeviceID, In: e.In, Out: e.Out})
+	}
+	return s
 }
 
 // Interview asks a device again what it is, and waits for the end of it.
@@ -87,9 +100,9 @@ func (n *Network) Interview(ctx context.Context, e zcl.EUI64) error {
 func (n *Network) Configure(ctx context.Context, e zcl.EUI64) error {
 	return n.exclusively(ctx, e, func(ctx context.Context, s *session, d *member) error {
 		n.mu.Lock()
-		_, known := device.Find(d.identity())
+		nothing := len(device.For(d.Subject()).Setup()) == 0
 		n.mu.Unlock()
-		if !known {
+		if nothing {
 			return errors.New("the device's model is not known: there is nothing to configure")
 		}
 		return n.configure(ctx, s, d)
