@@ -27,8 +27,8 @@ import (
 type Finder struct {
 	o    Options
 	log  *slog.Logger
-	root string // "/" but in tests
-	mdns string // where questions go; a test asks its own responder
+	mdns string        // where questions go; a test asks its own responder
+	wait time.Duration // for answers
 
 	mu     sync.Mutex
 	known  *remembered // the dongle that worked last
@@ -61,7 +61,10 @@ func hex4(v uint16) string { return fmt.Sprintf("%04x", v) }
 
 // NewFinder makes a Finder. A memory that cannot be read is as none.
 func NewFinder(o Options) *Finder {
-	f := &Finder{o: o, log: o.Log, root: "/", mdns: mdnsGroup}
+	if o.Root == "" {
+		o.Root = "/"
+	}
+	f := &Finder{o: o, log: o.Log, mdns: mdnsGroup, wait: mdnsWait}
 	if f.log == nil {
 		f.log = slog.New(slog.DiscardHandler)
 	}
@@ -158,7 +161,7 @@ func (f *Finder) find(ctx context.Context) (place, error) {
 // byPath is the dongle that a person has named by its path: the one that worked
 // there, when it is plugged in under another name now.
 func (f *Finder) byPath() place {
-	ports := usbPorts(f.root)
+	ports := usbPorts(f.o.Root)
 	here := slices.IndexFunc(ports, func(u usb) bool { return samePath(u.Path, f.o.Port) })
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -193,7 +196,7 @@ func at(u usb) place {
 // be one; else whatever else is plugged in and is not known to be something
 // else, one after the other; else the one that announces itself on the network.
 func (f *Finder) auto(ctx context.Context) (place, error) {
-	ports := usbPorts(f.root)
+	ports := usbPorts(f.o.Root)
 	f.mu.Lock()
 	if f.known != nil {
 		if i := slices.IndexFunc(ports, f.known.is); i >= 0 {

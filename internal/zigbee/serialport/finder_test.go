@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -37,9 +38,9 @@ func (m *machine) mkdir(name string) string {
 }
 
 func (m *machine) finder(o Options) *Finder {
+	o.Root = m.root
 	f := NewFinder(o)
-	f.root = m.root
-	f.mdns = "127.0.0.1:9" // nobody answers
+	f.mdns, f.wait = "127.0.0.1:9", 300*time.Millisecond // nobody answers
 	return f
 }
 

@@ -74,7 +74,7 @@ func (f *Finder) ask(ctx context.Context, kind string) (coordinator, error) {
 	if kind != "" {
 		kinds = []string{kind}
 	}
-	all, err := browse(ctx, f.mdns, kinds)
+	all, err := browse(ctx, f.mdns, f.wait, kinds)
 	if err != nil {
 		f.log.Debug("the network was not asked for coordinators", "err", err)
 	}
@@ -118,7 +118,7 @@ func noneFound(kind string) error {
 
 // browse asks the network once, from a port of its own, so that the answers come
 // to that port (RFC 6762 §6.7): no other resolver on this machine is in the way.
-func browse(ctx context.Context, group string, kinds []string) ([]coordinator, error) {
+func browse(ctx context.Context, group string, wait time.Duration, kinds []string) ([]coordinator, error) {
 	to, err := net.ResolveUDPAddr("udp4", group)
 	if err != nil {
 		return nil, err
@@ -136,7 +136,7 @@ func browse(ctx context.Context, group string, kinds []string) ([]coordinator, e
 	if _, err := conn.WriteToUDP(question, to); err != nil {
 		return nil, err
 	}
-	conn.SetReadDeadline(time.Now().Add(mdnsWait))
+	conn.SetReadDeadline(time.Now().Add(wait))
 	var found answers
 	buf := make([]byte, 9000) // RFC 6762 §17
 	for range maxAnswers {

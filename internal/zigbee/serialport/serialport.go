@@ -49,6 +49,8 @@ type Options struct {
 	DialTimeout time.Duration
 	// Memory is the file in which a Finder remembers the dongle; "" is none.
 	Memory string
+	// Root is where a Finder looks for dev and sys; "/" when empty.
+	Root string
 	// Log receives what a Finder finds; nil discards it.
 	Log *slog.Logger
 }

@@ -29,7 +29,7 @@ func (u usb) String() string {
 }
 
 // usbPorts lists the serial ports of USB devices that are plugged in, by name.
-// root is "/" but in tests. Source: Linux, Documentation/ABI/stable/sysfs-bus-usb.
+// Source: Linux, Documentation/ABI/stable/sysfs-bus-usb.
 func usbPorts(root string) []usb {
 	var list []usb
 	for _, pattern := range usbPatterns {
