@@ -9,7 +9,10 @@ import (
 )
 
 // Callback is something the NCP tells without being asked: a StackStatus,
-// IncomingMessage, MessageSent, TrustCenterJoin, ChildJoin, or Unknown.
+// IncomingMessage, MessageSent, TrustCenterJoin, ChildJoin, RouteRecord,
+// RouteError, NetworkError, IDConflict, ManyToOneRequest, NetworkKeySwitched,
+// KeyEstablished, CounterRollover, or Unknown. The results of a scan go to
+// whoever has asked for it.
 type Callback interface{ callback() }
 
 // StackStatus says that the state of the network has changed.
@@ -30,11 +33,14 @@ const (
 
 // IncomingMessage is a message from a device, or from the NCP itself.
 type IncomingMessage struct {
-	Type    MessageType
-	APS     APSFrame
-	LQI     uint8
-	RSSI    int8 // dBm
-	Sender  uint16
+	Type   MessageType
+	APS    APSFrame
+	LQI    uint8
+	RSSI   int8 // dBm
+	Sender uint16
+	// EUI64 is the sender's address when the NCP knows it; 0 when not, and
+	// always before EZSP 14.
+	EUI64   zcl.EUI64
 	Payload []byte
 }
 
@@ -80,18 +86,75 @@ type ChildJoin struct {
 	Type    uint8
 }
 
+// RouteRecord tells the way from a device to us, which is our way to it in
+// reverse. The NCP uses it by itself in source routes.
+type RouteRecord struct {
+	Source uint16
+	EUI64  zcl.EUI64
+	LQI    uint8
+	RSSI   int8     // dBm, of the last hop
+	Relays []uint16 // from the device's neighbour to ours
+}
+
+// RouteError says that a router could not pass on a message along a source
+// route, or back to us along a many-to-one route.
+type RouteError struct {
+	Status Status
+	Target uint16 // whom the message was for
+}
+
+// NetworkError is a network status that another node reports (Zigbee 3.4.3).
+type NetworkError struct {
+	Code   uint8 // 0x00 no route, 0x0B many-to-one route, 0x0D address conflict, …
+	Target uint16
+}
+
+// IDConflict says that two nodes use the same address. The NCP has told the
+// network; both take a new one.
+type IDConflict struct{ NodeID uint16 }
+
+// ManyToOneRequest is the announcement of another concentrator.
+type ManyToOneRequest struct {
+	Source uint16
+	EUI64  zcl.EUI64
+	Cost   uint8
+}
+
+// NetworkKeySwitched says that the network has gone over to its next key.
+type NetworkKeySwitched struct{ Sequence uint8 }
+
+// KeyEstablished says what became of a link key (UG100: EmberKeyStatus).
+type KeyEstablished struct {
+	Partner zcl.EUI64
+	Status  uint8
+}
+
+// CounterRollover says that one of the stack's counters has begun anew.
+type CounterRollover struct{ Counter uint8 }
+
 // Unknown is a callback that this package does not read.
 type Unknown struct {
 	ID      FrameID
 	Payload []byte
 }
 
-func (StackStatus) callback()     {}
-func (IncomingMessage) callback() {}
-func (MessageSent) callback()     {}
-func (TrustCenterJoin) callback() {}
-func (ChildJoin) callback()       {}
-func (Unknown) callback()         {}
+func (StackStatus) callback()        {}
+func (IncomingMessage) callback()    {}
+func (MessageSent) callback()        {}
+func (TrustCenterJoin) callback()    {}
+func (ChildJoin) callback()          {}
+func (RouteRecord) callback()        {}
+func (RouteError) callback()         {}
+func (NetworkError) callback()       {}
+func (IDConflict) callback()         {}
+func (ManyToOneRequest) callback()   {}
+func (NetworkKeySwitched) callback() {}
+func (KeyEstablished) callback()     {}
+func (CounterRollover) callback()    {}
+func (energyResult) callback()       {}
+func (networkFound) callback()       {}
+func (scanComplete) callback()       {}
+func (Unknown) callback()            {}
 
 var (
 	stackStatusLayout = layout[StackStatus]{all(func(c *coder, v *StackStatus) { emberStatus(c, &v.Status) })}
@@ -109,7 +172,11 @@ var (
 		}),
 		from(14, func(c *coder, m *IncomingMessage) {
 			u16(c, &m.Sender)
-			c.skip(8 + 2) // EUI64; binding and address table index
+			eui64(c, &m.EUI64)
+			if m.EUI64 == zcl.EUI64Any {
+				m.EUI64 = 0
+			}
+			c.skip(2) // binding and address table index
 			u8(c, &m.LQI)
 			u8(c, &m.RSSI)
 			c.skip(4) // time stamp
@@ -145,15 +212,61 @@ var (
 		eui64(c, &v.EUI64)
 		u8(c, &v.Type)
 	})}
+
+	routeRecordLayout = layout[RouteRecord]{all(func(c *coder, v *RouteRecord) {
+		u16(c, &v.Source)
+		eui64(c, &v.EUI64)
+		u8(c, &v.LQI)
+		u8(c, &v.RSSI)
+		list8(c, &v.Relays, u16)
+	})}
+
+	routeErrorLayout = layout[RouteError]{all(func(c *coder, v *RouteError) { emberStatus(c, &v.Status); u16(c, &v.Target) })}
+
+	networkErrorLayout = layout[NetworkError]{all(func(c *coder, v *NetworkError) { u8(c, &v.Code); u16(c, &v.Target) })}
+
+	idConflictLayout = layout[IDConflict]{all(func(c *coder, v *IDConflict) { u16(c, &v.NodeID) })}
+
+	manyToOneLayout = layout[ManyToOneRequest]{all(func(c *coder, v *ManyToOneRequest) {
+		u16(c, &v.Source)
+		eui64(c, &v.EUI64)
+		u8(c, &v.Cost)
+	})}
+
+	keySwitchedLayout = layout[NetworkKeySwitched]{all(func(c *coder, v *NetworkKeySwitched) { u8(c, &v.Sequence) })}
+
+	keyEstablishedLayout = layout[KeyEstablished]{all(func(c *coder, v *KeyEstablished) { eui64(c, &v.Partner); u8(c, &v.Status) })}
+
+	rolloverLayout = layout[CounterRollover]{all(func(c *coder, v *CounterRollover) { u8(c, &v.Counter) })}
 )
 
-// callbackDecoders reads each callback that is known.
-var callbackDecoders = map[FrameID]func(Version, []byte) (Callback, error){
-	0x0019: decodeAs(stackStatusLayout),
-	0x0023: decodeAs(childJoinLayout),
-	0x0024: decodeAs(trustCenterJoinLayout),
-	0x003F: decodeAs(messageSentLayout),
-	0x0045: decodeAs(incomingMessageLayout),
+// callbackDecoders reads each callback that is known, in the versions that
+// have it. A number that was given to another frame later is that frame.
+var callbackDecoders = map[FrameID]struct {
+	has    versions
+	decode func(Version, []byte) (Callback, error)
+}{
+	0x0019: {decode: decodeAs(stackStatusLayout)},
+	0x001B: {decode: decodeAs(networkFoundLayout)},
+	0x001C: {decode: decodeAs(scanCompleteLayout)},
+	0x0023: {decode: decodeAs(childJoinLayout)},
+	0x0024: {decode: decodeAs(trustCenterJoinLayout)},
+	0x003F: {decode: decodeAs(messageSentLayout)},
+	0x0045: {decode: decodeAs(incomingMessageLayout)},
+	0x0048: {decode: decodeAs(energyResultLayout)},
+	0x0059: {decode: decodeAs(routeRecordLayout)},
+	0x006E: {decode: decodeAs(keySwitchedLayout)},
+	0x007C: {decode: decodeAs(idConflictLayout)},
+	0x007D: {decode: decodeAs(manyToOneLayout)},
+	0x0080: {decode: decodeAs(routeErrorLayout)},
+	0x009B: {decode: decodeAs(keyEstablishedLayout)},
+	0x00C4: {decode: decodeAs(networkErrorLayout)},
+	0x00F2: {decode: decodeAs(rolloverLayout)},
+}
+
+func callbackDecoder(id FrameID, v Version) (func(Version, []byte) (Callback, error), bool) {
+	d, known := callbackDecoders[id]
+	return d.decode, known && d.has.include(v)
 }
 
 func decodeAs[T Callback](l layout[T]) func(Version, []byte) (Callback, error) {

@@ -32,6 +32,11 @@ func all[T any](code func(*coder, *T)) field[T] { return field[T]{code: code} }
 // from is a field that came with a version.
 func from[T any](v Version, code func(*coder, *T)) field[T] { return field[T]{first: v, code: code} }
 
+// between is a field that came with a version and went after another.
+func between[T any](v, last Version, code func(*coder, *T)) field[T] {
+	return field[T]{first: v, last: last, code: code}
+}
+
 // until is a field that a version was the last to have.
 func until[T any](v Version, code func(*coder, *T)) field[T] { return field[T]{last: v, code: code} }
 
@@ -40,7 +45,7 @@ func (l layout[T]) code(c *coder, v *T) {
 		if c.err != nil {
 			return
 		}
-		if f.first != 0 && c.v < f.first || f.last != 0 && c.v > f.last {
+		if !c.v.within(f.first, f.last) {
 			continue
 		}
 		f.code(c, v)
@@ -144,6 +149,27 @@ func bytes8(c *coder, p *[]byte) {
 		c.b = append(c.b, *p...)
 	} else if b := c.take(int(n)); b != nil {
 		*p = append([]byte(nil), b...)
+	}
+}
+
+// list8 is a list with the number of its members in one byte before it.
+func list8[T any](c *coder, p *[]T, member func(*coder, *T)) {
+	n := uint8(len(*p))
+	if c.write && len(*p) > 255 {
+		c.err = fmt.Errorf("%d members do not fit in a list of 255", len(*p))
+		return
+	}
+	u8(c, &n)
+	for i := range int(n) {
+		if c.write {
+			member(c, &(*p)[i])
+			continue
+		}
+		var v T
+		if member(c, &v); c.err != nil {
+			return
+		}
+		*p = append(*p, v)
 	}
 }
 

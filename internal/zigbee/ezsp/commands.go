@@ -13,11 +13,31 @@ type command[Q, A any] struct {
 	name   string
 	ask    layout[Q]
 	answer layout[A]
+	has    versions // that have the command; the zero value is all
+}
+
+// versions are those from the first to the last, 0 meaning no limit.
+type versions struct{ first, last Version }
+
+func (v versions) include(x Version) bool { return x.within(v.first, v.last) }
+
+// ErrUnsupported says that a command does not exist in the version that the NCP
+// speaks, and that nothing else does the same.
+type ErrUnsupported struct {
+	Command string
+	Version Version
+}
+
+func (e ErrUnsupported) Error() string {
+	return fmt.Sprintf("the dongle's firmware (EZSP %d) does not know %s", e.Version, e.Command)
 }
 
 // call sends the command and reads its reply.
 func (cmd *command[Q, A]) call(ctx context.Context, c *Conn, q Q) (a A, err error) {
-	payload, err := cmd.ask.encode(c.Version(), q)
+	if !cmd.has.include(c.dialect()) {
+		return a, ErrUnsupported{cmd.name, c.Version()}
+	}
+	payload, err := cmd.ask.encode(c.dialect(), q)
 	if err != nil {
 		return a, fmt.Errorf("ezsp: %s: %w", cmd.name, err)
 	}
@@ -25,7 +45,7 @@ func (cmd *command[Q, A]) call(ctx context.Context, c *Conn, q Q) (a A, err erro
 	if err != nil {
 		return a, err
 	}
-	if a, err = cmd.answer.decode(c.Version(), reply); err != nil {
+	if a, err = cmd.answer.decode(c.dialect(), reply); err != nil {
 		return a, fmt.Errorf("ezsp: reply to %s: %w", cmd.name, err)
 	}
 	return a, nil
@@ -45,6 +65,18 @@ type idValue struct {
 	Value uint16
 }
 
+type statusValue struct {
+	Status Status
+	Value  uint16
+}
+
+// keyDelivery names the device that is sent the network's key.
+type keyDelivery struct {
+	NodeID uint16
+	EUI64  zcl.EUI64
+	Parent uint16
+}
+
 type idBytes struct {
 	ID    uint8
 	Value []byte
@@ -61,16 +93,6 @@ type statusParameters struct {
 	Parameters NetworkParameters
 }
 
-type statusKeyInfo struct {
-	Status Status
-	Info   KeyInfo
-}
-
-type statusKey struct {
-	Status Status
-	Key    Key
-}
-
 type statusEUI64 struct {
 	Status Status
 	EUI64  zcl.EUI64
@@ -81,16 +103,12 @@ type statusSequence struct {
 	Sequence uint8
 }
 
-type transientKey struct {
-	EUI64 zcl.EUI64
-	Key   Key
-}
-
 type message struct {
 	Type        uint8
 	Destination uint16
 	APS         APSFrame
 	Radius      uint8
+	Beyond      uint8 // of a multicast: hops among those who are no members
 	Tag         uint8
 	Payload     []byte
 }
@@ -102,17 +120,17 @@ type versionReply struct {
 }
 
 var (
-	cmdVersion = command[Version, versionReply]{0x0000, "version",
-		layout[Version]{all(u8[Version])},
-		layout[versionReply]{all(func(c *coder, r *versionReply) {
+	cmdVersion = command[Version, versionReply]{id: 0x0000, name: "version",
+		ask: layout[Version]{all(u8[Version])},
+		answer: layout[versionReply]{all(func(c *coder, r *versionReply) {
 			u8(c, &r.Version)
 			u8(c, &r.StackType)
 			u16(c, &r.Stack)
 		})}}
-	cmdAddEndpoint     = command[Endpoint, Status]{0x0002, "addEndpoint", layout[Endpoint]{all(endpoint)}, ezspReply}
-	cmdNop             = command[nothing, nothing]{0x0005, "nop", nil, nil}
-	cmdSetConcentrator = command[Concentrator, Status]{0x0010, "setConcentrator",
-		layout[Concentrator]{all(func(c *coder, v *Concentrator) {
+	cmdAddEndpoint     = command[Endpoint, Status]{id: 0x0002, name: "addEndpoint", ask: layout[Endpoint]{all(endpoint)}, answer: ezspReply}
+	cmdNop             = command[nothing, nothing]{id: 0x0005, name: "nop"}
+	cmdSetConcentrator = command[Concentrator, Status]{id: 0x0010, name: "setConcentrator",
+		ask: layout[Concentrator]{all(func(c *coder, v *Concentrator) {
 			flag8(c, &v.On)
 			u16(c, &v.Type)
 			u16(c, &v.MinTime)
@@ -120,34 +138,38 @@ var (
 			u8(c, &v.RouteErrors)
 			u8(c, &v.DeliveryFailures)
 			u8(c, &v.MaxHops)
-		})}, emberReply}
-	cmdSetManufacturerCode = command[uint16, nothing]{0x0015, "setManufacturerCode", layout[uint16]{all(u16[uint16])}, nil}
-	cmdNetworkInit         = command[uint16, Status]{0x0017, "networkInit", layout[uint16]{all(u16[uint16])}, emberReply}
-	cmdNetworkState        = command[nothing, NetworkState]{0x0018, "networkState", nil, layout[NetworkState]{all(u8[NetworkState])}}
-	cmdFormNetwork         = command[NetworkParameters, Status]{0x001E, "formNetwork",
-		layout[NetworkParameters]{all(networkParameters)}, emberReply}
-	cmdPermitJoining        = command[uint8, Status]{0x0022, "permitJoining", layout[uint8]{all(u8[uint8])}, emberReply}
-	cmdGetEUI64             = command[nothing, zcl.EUI64]{0x0026, "getEui64", nil, layout[zcl.EUI64]{all(eui64)}}
-	cmdGetNetworkParameters = command[nothing, statusParameters]{0x0028, "getNetworkParameters", nil,
-		layout[statusParameters]{all(func(c *coder, v *statusParameters) {
+		})}, answer: emberReply}
+	cmdSetManufacturerCode = command[uint16, Status]{id: 0x0015, name: "setManufacturerCode", ask: layout[uint16]{all(u16[uint16])},
+		answer: layout[Status]{from(14, slStatus)}}
+	cmdNetworkInit  = command[uint16, Status]{id: 0x0017, name: "networkInit", ask: layout[uint16]{all(u16[uint16])}, answer: emberReply}
+	cmdNetworkState = command[nothing, NetworkState]{id: 0x0018, name: "networkState", answer: layout[NetworkState]{all(u8[NetworkState])}}
+	cmdFormNetwork  = command[NetworkParameters, Status]{id: 0x001E, name: "formNetwork",
+		ask: layout[NetworkParameters]{all(networkParameters)}, answer: emberReply}
+	cmdLeaveNetwork = command[nothing, Status]{id: 0x0020, name: "leaveNetwork",
+		ask: layout[nothing]{from(14, func(c *coder, _ *nothing) { c.skip(1) })}, answer: emberReply} // options
+	cmdPermitJoining        = command[uint8, Status]{id: 0x0022, name: "permitJoining", ask: layout[uint8]{all(u8[uint8])}, answer: emberReply}
+	cmdGetEUI64             = command[nothing, zcl.EUI64]{id: 0x0026, name: "getEui64", answer: layout[zcl.EUI64]{all(eui64)}}
+	cmdGetNetworkParameters = command[nothing, statusParameters]{id: 0x0028, name: "getNetworkParameters",
+		answer: layout[statusParameters]{all(func(c *coder, v *statusParameters) {
 			emberStatus(c, &v.Status)
 			u8(c, &v.NodeType)
 			networkParameters(c, &v.Parameters)
 		})}}
-	cmdSendUnicast = command[message, statusSequence]{0x0034, "sendUnicast",
-		layout[message]{
+	cmdGetNodeID            = command[nothing, uint16]{id: 0x0027, name: "getNodeId", answer: layout[uint16]{all(u16[uint16])}}
+	cmdMaximumPayloadLength = command[nothing, uint8]{id: 0x0033, name: "maximumPayloadLength", answer: layout[uint8]{all(u8[uint8])}}
+	cmdSendUnicast          = command[message, statusSequence]{id: 0x0034, name: "sendUnicast",
+		ask: layout[message]{
 			all(func(c *coder, m *message) {
 				u8(c, &m.Type)
 				u16(c, &m.Destination)
 				apsFrame(c, &m.APS)
 			}),
-			until(13, func(c *coder, m *message) { u8(c, &m.Tag) }),
-			from(14, func(c *coder, m *message) { u8(c, &m.Tag); c.skip(1) }),
+			all(messageTag),
 			all(func(c *coder, m *message) { bytes8(c, &m.Payload) }),
 		},
-		layout[statusSequence]{all(sendReply)}}
-	cmdSendBroadcast = command[message, statusSequence]{0x0036, "sendBroadcast",
-		layout[message]{
+		answer: layout[statusSequence]{all(sendReply)}}
+	cmdSendBroadcast = command[message, statusSequence]{id: 0x0036, name: "sendBroadcast",
+		ask: layout[message]{
 			from(14, func(c *coder, m *message) { c.skip(2) }), // alias
 			all(func(c *coder, m *message) { u16(c, &m.Destination) }),
 			from(14, func(c *coder, m *message) { c.skip(1) }), // network sequence
@@ -155,78 +177,53 @@ var (
 				apsFrame(c, &m.APS)
 				u8(c, &m.Radius)
 			}),
-			until(13, func(c *coder, m *message) { u8(c, &m.Tag) }),
-			from(14, func(c *coder, m *message) { u8(c, &m.Tag); c.skip(1) }),
+			all(messageTag),
 			all(func(c *coder, m *message) { bytes8(c, &m.Payload) }),
 		},
-		layout[statusSequence]{all(sendReply)}}
-	cmdSetConfigurationValue = command[idValue, Status]{0x0053, "setConfigurationValue",
-		layout[idValue]{all(func(c *coder, v *idValue) { u8(c, &v.ID); u16(c, &v.Value) })}, ezspReply}
-	cmdSetPolicy = command[[2]uint8, Status]{0x0055, "setPolicy",
-		layout[[2]uint8]{all(func(c *coder, v *[2]uint8) { u8(c, &v[0]); u8(c, &v[1]) })}, ezspReply}
-	cmdSetSourceRouteDiscoveryMode = command[uint8, uint32]{0x005A, "setSourceRouteDiscoveryMode",
-		layout[uint8]{all(u8[uint8])}, layout[uint32]{all(u32[uint32])}}
-	cmdLookupEUI64 = command[uint16, statusEUI64]{0x0061, "lookupEui64ByNodeId", layout[uint16]{all(u16[uint16])},
-		layout[statusEUI64]{all(func(c *coder, v *statusEUI64) { emberStatus(c, &v.Status); eui64(c, &v.EUI64) })}}
-	cmdSetInitialSecurityState = command[InitialSecurity, Status]{0x0068, "setInitialSecurityState",
-		layout[InitialSecurity]{all(func(c *coder, v *InitialSecurity) {
+		answer: layout[statusSequence]{all(sendReply)}}
+	cmdGetConfigurationValue = command[uint8, statusValue]{id: 0x0052, name: "getConfigurationValue", ask: layout[uint8]{all(u8[uint8])},
+		answer: layout[statusValue]{all(func(c *coder, v *statusValue) { ezspStatus(c, &v.Status); u16(c, &v.Value) })}}
+	cmdSetConfigurationValue = command[idValue, Status]{id: 0x0053, name: "setConfigurationValue",
+		ask: layout[idValue]{all(func(c *coder, v *idValue) { u8(c, &v.ID); u16(c, &v.Value) })}, answer: ezspReply}
+	cmdSetPolicy = command[[2]uint8, Status]{id: 0x0055, name: "setPolicy",
+		ask: layout[[2]uint8]{all(func(c *coder, v *[2]uint8) { u8(c, &v[0]); u8(c, &v[1]) })}, answer: ezspReply}
+	cmdSetSourceRouteDiscoveryMode = command[uint8, uint32]{id: 0x005A, name: "setSourceRouteDiscoveryMode",
+		ask: layout[uint8]{all(u8[uint8])}, answer: layout[uint32]{all(u32[uint32])}}
+	cmdLookupEUI64 = command[uint16, statusEUI64]{id: 0x0061, name: "lookupEui64ByNodeId", ask: layout[uint16]{all(u16[uint16])},
+		answer: layout[statusEUI64]{all(func(c *coder, v *statusEUI64) { emberStatus(c, &v.Status); eui64(c, &v.EUI64) })}}
+	cmdSetInitialSecurityState = command[InitialSecurity, Status]{id: 0x0068, name: "setInitialSecurityState",
+		ask: layout[InitialSecurity]{all(func(c *coder, v *InitialSecurity) {
 			u16(c, &v.Flags)
 			key(c, &v.TrustCenterLinkKey)
 			key(c, &v.NetworkKey)
 			u8(c, &v.NetworkKeySequence)
 			eui64(c, &v.TrustCenter)
-		})}, emberReply}
-	cmdClearTransientLinkKeys = command[nothing, nothing]{0x006B, "clearTransientLinkKeys", nil, nil}
-	cmdGetValue               = command[uint8, statusBytes]{0x00AA, "getValue", layout[uint8]{all(u8[uint8])},
-		layout[statusBytes]{all(func(c *coder, v *statusBytes) { ezspStatus(c, &v.Status); bytes8(c, &v.Value) })}}
-	cmdSetValue = command[idBytes, Status]{0x00AB, "setValue",
-		layout[idBytes]{all(func(c *coder, v *idBytes) { u8(c, &v.ID); bytes8(c, &v.Value) })}, ezspReply}
-	cmdClearKeyTable      = command[nothing, Status]{0x00B1, "clearKeyTable", nil, emberReply}
-	cmdImportTransientKey = command[transientKey, Status]{0x0111, "importTransientKey",
-		layout[transientKey]{
-			all(func(c *coder, v *transientKey) { eui64(c, &v.EUI64); key(c, &v.Key) }),
-			until(13, func(c *coder, v *transientKey) { c.skip(1) }), // flags
-		}, slReply}
-	cmdExportKey = command[keyContext, statusKey]{0x0114, "exportKey",
-		layout[keyContext]{all(func(c *coder, v *keyContext) {
-			u8(c, &v.Type)
-			c.skip(13)
-			u32(c, &v.Algorithm)
-		})},
-		layout[statusKey]{
-			from(14, func(c *coder, v *statusKey) { slStatus(c, &v.Status) }),
-			all(func(c *coder, v *statusKey) { key(c, &v.Key) }),
-			until(13, func(c *coder, v *statusKey) { slStatus(c, &v.Status) }),
-		}}
-	cmdGetNetworkKeyInfo = command[nothing, statusKeyInfo]{0x0116, "getNetworkKeyInfo", nil,
-		layout[statusKeyInfo]{all(func(c *coder, v *statusKeyInfo) {
-			slStatus(c, &v.Status)
-			flag8(c, &v.Info.Set)
-			flag8(c, &v.Info.AlternateSet)
-			u8(c, &v.Info.Sequence)
-			u8(c, &v.Info.AltSequence)
-			u32(c, &v.Info.FrameCounter)
-		})}}
+		})}, answer: emberReply}
+	cmdUnicastNetworkKey = command[keyDelivery, Status]{id: 0x0050, name: "unicastCurrentNetworkKey",
+		ask: layout[keyDelivery]{all(func(c *coder, v *keyDelivery) {
+			u16(c, &v.NodeID)
+			eui64(c, &v.EUI64)
+			u16(c, &v.Parent)
+		})}, answer: emberReply}
+	cmdBroadcastNextKey   = command[Key, Status]{id: 0x0073, name: "broadcastNextNetworkKey", ask: layout[Key]{all(key)}, answer: emberReply}
+	cmdBroadcastKeySwitch = command[nothing, Status]{id: 0x0074, name: "broadcastNetworkKeySwitch", answer: emberReply}
+	cmdTokenFactoryReset  = command[nothing, nothing]{id: 0x0077, name: "tokenFactoryReset", has: versions{first: 13},
+		ask: layout[nothing]{all(func(c *coder, _ *nothing) { c.skip(2) })}} // what to keep: nothing
+	cmdSetRadioPower = command[int8, Status]{id: 0x0099, name: "setRadioPower", ask: layout[int8]{all(u8[int8])}, answer: emberReply}
+	cmdSetChannel    = command[uint8, Status]{id: 0x00B9, name: "setLogicalAndRadioChannel", ask: layout[uint8]{all(u8[uint8])}, answer: emberReply}
+	cmdGetValue      = command[uint8, statusBytes]{id: 0x00AA, name: "getValue", ask: layout[uint8]{all(u8[uint8])},
+		answer: layout[statusBytes]{all(func(c *coder, v *statusBytes) { ezspStatus(c, &v.Status); bytes8(c, &v.Value) })}}
+	cmdSetValue = command[idBytes, Status]{id: 0x00AB, name: "setValue",
+		ask: layout[idBytes]{all(func(c *coder, v *idBytes) { u8(c, &v.ID); bytes8(c, &v.Value) })}, answer: ezspReply}
 )
 
-// keyContext names a key in the NCP's security manager.
-type keyContext struct {
-	Type      uint8
-	Algorithm uint32
+// messageTag is one byte up to EZSP 13 and two from then on.
+func messageTag(c *coder, m *message) {
+	u8(c, &m.Tag)
+	if c.v >= 14 {
+		c.skip(1)
+	}
 }
-
-// KeyType is a kind of key that can be exported.
-type KeyType uint8
-
-// The keys that are exported.
-const (
-	NetworkKey         KeyType = 1
-	TrustCenterLinkKey KeyType = 2
-)
-
-// psaCCM is the algorithm permission that the security manager expects in the
-// context: PSA_ALG_CCM_STAR_ANY_TAG or the like; recorded from a working host.
-const psaCCM = 0x05440100
 
 func sendReply(c *coder, r *statusSequence) {
 	emberStatus(c, &r.Status)

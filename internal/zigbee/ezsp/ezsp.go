@@ -80,13 +80,15 @@ type Conn struct {
 	link    Link
 	timeout time.Duration
 	log     *slog.Logger
-	version atomic.Uint32 // a Version
+	version atomic.Uint32 // the dialect, a Version
+	speaks  Version       // set before Open returns, and not after
 	stack   uint16
 
 	turn   chan struct{} // holds a token while no command is in flight
 	seq    uint8         // guarded by turn
 	legacy atomic.Bool
 	calls  callbackQueue
+	scan   scan
 
 	mu      sync.Mutex
 	waiting *exchange
@@ -107,7 +109,8 @@ type exchange struct {
 
 // Open negotiates the protocol version over a link that was just reset and
 // takes the link over; it is closed when the connection ends, also when Open
-// fails. An NCP that speaks another version gives ErrVersion.
+// fails. An NCP that speaks too old a version gives ErrVersion; one that speaks
+// a newer one than is known is tried with the newest that is.
 func Open(ctx context.Context, link Link, o Options) (*Conn, error) {
 	if o.Timeout <= 0 {
 		o.Timeout = 5 * time.Second
@@ -142,27 +145,35 @@ func (c *Conn) negotiate(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if r.Version < OldestVersion || r.Version > NewestVersion {
+	if r.Version < OldestVersion {
 		return ErrVersion{Version: r.Version, Stack: r.Stack}
 	}
 	c.legacy.Store(false)
 	if r, err = cmdVersion.call(ctx, c, r.Version); err != nil {
 		return err
 	}
-	if r.Version < OldestVersion || r.Version > NewestVersion {
+	if r.Version < OldestVersion {
 		return ErrVersion{Version: r.Version, Stack: r.Stack}
 	}
 	const meshStack = 2
 	if r.StackType != meshStack {
 		return fmt.Errorf("the dongle's firmware is not a zigbee stack (stack type %d)", r.StackType)
 	}
-	c.version.Store(uint32(r.Version))
-	c.stack = r.Stack
+	c.version.Store(uint32(r.Version.dialect()))
+	c.speaks, c.stack = r.Version, r.Stack
+	if _, known := emberZNet[r.Version]; !known {
+		c.log.Warn("the dongle's firmware speaks a version of EZSP that this version of hems does not know: the nearest before it is tried",
+			"ezsp", uint8(r.Version), "firmware", StackVersion(r.Stack), "tried", uint8(c.dialect()))
+	}
 	return nil
 }
 
-// Version is the protocol version in use.
-func (c *Conn) Version() Version { return Version(c.version.Load()) }
+// Version is the protocol version of the NCP.
+func (c *Conn) Version() Version { return c.speaks }
+
+// dialect is the version in whose form frames are written and read: the NCP's,
+// or the newest that is known.
+func (c *Conn) dialect() Version { return Version(c.version.Load()) }
 
 // Stack is the firmware version as the version reply gives it, for
 // StackVersion.
@@ -322,19 +333,21 @@ func (c *Conn) take(frame []byte) error {
 		c.overflows.Add(1)
 		c.log.Debug("ezsp: the dongle ran out of memory and has dropped callbacks")
 	}
-	decode, known := callbackDecoders[h.id]
+	decode, known := callbackDecoder(h.id, c.dialect())
 	if h.control&controlCallback != 0 || known {
 		if h.control&controlTruncated != 0 {
 			return fmt.Errorf("callback 0x%04X was cut short by the dongle", uint16(h.id))
 		}
 		var cb Callback = Unknown{ID: h.id, Payload: payload}
 		if known {
-			if cb, err = decode(c.Version(), payload); err != nil {
+			if cb, err = decode(c.dialect(), payload); err != nil {
 				return fmt.Errorf("callback 0x%04X: %w", uint16(h.id), err)
 			}
 		}
 		c.received.Add(1)
-		c.calls.put(cb)
+		if !c.scan.take(cb) {
+			c.calls.put(cb)
+		}
 		return nil
 	}
 	c.mu.Lock()
@@ -347,9 +360,10 @@ func (c *Conn) take(frame []byte) error {
 	c.waiting = nil
 	c.mu.Unlock()
 	if h.id == frameInvalidCommand {
-		reason, err := ezspReply.decode(c.Version(), payload)
-		if err != nil {
-			reason = Status{Ezsp, 0x31}
+		// One byte of reason in all versions.
+		reason := Status{Ezsp, 0x31}
+		if len(payload) > 0 {
+			reason.Code = uint32(payload[0])
 		}
 		x.bad = &reason
 	}

@@ -125,11 +125,9 @@ func TestFirmwareThatIsNotSpokenHere(t *testing.T) {
 		stack   uint16
 		want    []string
 	}{
-		{8, 0x6A30, []string{"EZSP 8", "EmberZNet 6.10.3", "EZSP 13", "update the dongle's firmware to EmberZNet 7.4"}},
-		{12, 0, []string{"EZSP 12", "EmberZNet 7.3"}},
-		{4, 0, []string{"EZSP 4"}},
-		{14, 0x8000, []string{"EZSP 14", "EmberZNet 8.0.0", "newer version of hems"}},
-		{99, 0, []string{"EZSP 99", "unknown version"}},
+		{7, 0x6630, []string{"EZSP 7", "EmberZNet 6.6.3", "EZSP 8 to 19", "update the dongle's firmware to EmberZNet 7.4"}},
+		{4, 0, []string{"EZSP 4", "EmberZNet 5.x"}},
+		{0, 0, []string{"EZSP 0", "unknown version"}},
 	}
 	for _, tt := range tests {
 		t.Run(fmt.Sprintf("EZSP%d", tt.version), func(t *testing.T) {

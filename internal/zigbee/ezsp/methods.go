@@ -2,6 +2,9 @@ package ezsp
 
 import (
 	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
 
 	"github.com/smartcore-ireland/hems/internal/zigbee/zcl"
 )
@@ -26,10 +29,25 @@ func (c *Conn) Nop(ctx context.Context) error {
 	return err
 }
 
+// Means reports whether err is a StatusError with that meaning.
+func Means(err error, m Meaning) bool {
+	var st *StatusError
+	return errors.As(err, &st) && st.Status.Is(m)
+}
+
 // SetConfigurationValue sets one of the stack's sizes and times, before the
-// network is started.
+// network is started. ErrUnsupported says that this version has no such value.
 func (c *Conn) SetConfigurationValue(ctx context.Context, id ConfigID, v uint16) error {
+	if has, ok := configVersions[id]; ok && !has.include(c.dialect()) {
+		return ErrUnsupported{fmt.Sprintf("configuration value 0x%02X", uint8(id)), c.Version()}
+	}
 	return do(ctx, c, &cmdSetConfigurationValue, idValue{uint8(id), v})
+}
+
+// ConfigurationValue gets one of the stack's sizes and times.
+func (c *Conn) ConfigurationValue(ctx context.Context, id ConfigID) (uint16, error) {
+	r, err := cmdGetConfigurationValue.call(ctx, c, uint8(id))
+	return r.Value, checked(cmdGetConfigurationValue.name, r.Status, err)
 }
 
 // SetPolicy sets how the NCP decides by itself.
@@ -54,13 +72,12 @@ func (c *Conn) Firmware(ctx context.Context) (FirmwareVersion, error) {
 	if err != nil {
 		return FirmwareVersion{}, err
 	}
-	return firmwareLayout.decode(c.Version(), b)
+	return firmwareLayout.decode(c.dialect(), b)
 }
 
 // SetManufacturerCode sets the manufacturer in the NCP's node descriptor.
 func (c *Conn) SetManufacturerCode(ctx context.Context, code uint16) error {
-	_, err := cmdSetManufacturerCode.call(ctx, c, code)
-	return err
+	return do(ctx, c, &cmdSetManufacturerCode, code)
 }
 
 // AddEndpoint makes the NCP answer for an endpoint, before the network is
@@ -95,6 +112,72 @@ func (c *Conn) FormNetwork(ctx context.Context, p NetworkParameters) error {
 	return do(ctx, c, &cmdFormNetwork, p)
 }
 
+// LeaveNetwork makes the NCP forget its network. A StackStatus with NetworkDown
+// follows.
+func (c *Conn) LeaveNetwork(ctx context.Context) error {
+	return do(ctx, c, &cmdLeaveNetwork, nothing{})
+}
+
+// FactoryReset erases what the NCP remembers of networks: with EZSP 13 and later
+// all its tokens (it must be reset afterwards), before that its link keys. The
+// network must have been left.
+func (c *Conn) FactoryReset(ctx context.Context) error {
+	if cmdTokenFactoryReset.has.include(c.dialect()) {
+		if _, err := cmdTokenFactoryReset.call(ctx, c, nothing{}); err != nil {
+			return err
+		}
+	}
+	return c.ClearKeyTable(ctx)
+}
+
+// SetExtendedSecurity sets what goes beyond InitialSecurity (UG100:
+// EmberExtendedSecurityBitmask), before the network is formed.
+func (c *Conn) SetExtendedSecurity(ctx context.Context, f ExtendedSecurity) error {
+	return c.SetValue(ctx, ValueExtendedSecurityBitmask, binary.LittleEndian.AppendUint16(nil, uint16(f)))
+}
+
+// NodeID gets the NCP's short address: 0 for the coordinator of a network that
+// is up, 0xFFFE when there is none.
+func (c *Conn) NodeID(ctx context.Context) (uint16, error) {
+	return cmdGetNodeID.call(ctx, c, nothing{})
+}
+
+// SetChannel moves the NCP to another channel, 11 to 26, now and for good. The
+// network is not told: broadcast Mgmt_NWK_Update_req for that, upon which the
+// NCP moves by itself and says so (StackStatus with ChannelChanged).
+func (c *Conn) SetChannel(ctx context.Context, channel uint8) error {
+	return do(ctx, c, &cmdSetChannel, channel)
+}
+
+// SetRadioPower sets with how much power the NCP sends, in dBm.
+func (c *Conn) SetRadioPower(ctx context.Context, dBm int8) error {
+	return do(ctx, c, &cmdSetRadioPower, dBm)
+}
+
+// MaximumPayloadLength gets how many bytes fit into one message without APS
+// encryption.
+func (c *Conn) MaximumPayloadLength(ctx context.Context) (int, error) {
+	n, err := cmdMaximumPayloadLength.call(ctx, c, nothing{})
+	return int(n), err
+}
+
+// UnicastNetworkKey sends a device the network's key again, through its parent.
+func (c *Conn) UnicastNetworkKey(ctx context.Context, node uint16, e zcl.EUI64, parent uint16) error {
+	return do(ctx, c, &cmdUnicastNetworkKey, keyDelivery{node, e, parent})
+}
+
+// BroadcastNextNetworkKey sends all routers the key that the network will have
+// next. It is used from BroadcastNetworkKeySwitch on.
+func (c *Conn) BroadcastNextNetworkKey(ctx context.Context, k Key) error {
+	return do(ctx, c, &cmdBroadcastNextKey, k)
+}
+
+// BroadcastNetworkKeySwitch makes the network go over to its next key, which a
+// NetworkKeySwitched tells.
+func (c *Conn) BroadcastNetworkKeySwitch(ctx context.Context) error {
+	return do(ctx, c, &cmdBroadcastKeySwitch, nothing{})
+}
+
 // NetworkParameters gets the network the NCP is in. The node type is 1 for its
 // coordinator.
 func (c *Conn) NetworkParameters(ctx context.Context) (nodeType uint8, p NetworkParameters, err error) {
@@ -107,23 +190,6 @@ func (c *Conn) EUI64(ctx context.Context) (zcl.EUI64, error) {
 	return cmdGetEUI64.call(ctx, c, nothing{})
 }
 
-// NetworkKeyInfo gets what goes with the network key.
-func (c *Conn) NetworkKeyInfo(ctx context.Context) (KeyInfo, error) {
-	r, err := cmdGetNetworkKeyInfo.call(ctx, c, nothing{})
-	return r.Info, checked(cmdGetNetworkKeyInfo.name, r.Status, err)
-}
-
-// ExportKey gets a key out of the NCP.
-func (c *Conn) ExportKey(ctx context.Context, t KeyType) (Key, error) {
-	r, err := cmdExportKey.call(ctx, c, keyContext{uint8(t), psaCCM})
-	return r.Key, checked(cmdExportKey.name, r.Status, err)
-}
-
-// ClearKeyTable forgets all link keys.
-func (c *Conn) ClearKeyTable(ctx context.Context) error {
-	return do(ctx, c, &cmdClearKeyTable, nothing{})
-}
-
 // SetConcentrator sets how the NCP makes itself known to routers.
 func (c *Conn) SetConcentrator(ctx context.Context, v Concentrator) error {
 	return do(ctx, c, &cmdSetConcentrator, v)
@@ -134,18 +200,6 @@ func (c *Conn) SetConcentrator(ctx context.Context, v Concentrator) error {
 // time.
 func (c *Conn) SetSourceRouteDiscoveryMode(ctx context.Context, mode uint8) (uint32, error) {
 	return cmdSetSourceRouteDiscoveryMode.call(ctx, c, mode)
-}
-
-// ImportTransientKey sets a link key with which a device may join for a while;
-// zcl.EUI64Any is any device.
-func (c *Conn) ImportTransientKey(ctx context.Context, e zcl.EUI64, k Key) error {
-	return do(ctx, c, &cmdImportTransientKey, transientKey{e, k})
-}
-
-// ClearTransientLinkKeys forgets them.
-func (c *Conn) ClearTransientLinkKeys(ctx context.Context) error {
-	_, err := cmdClearTransientLinkKeys.call(ctx, c, nothing{})
-	return err
 }
 
 // PermitJoining lets devices join at the NCP for that many seconds; 0 closes

@@ -32,8 +32,14 @@ const (
 	NetworkOpened
 	NetworkClosed
 	DeliveryFailed
-	Busy // no buffers, queue full: try again a little later
-	NotFound
+	Busy           // no buffers, queue full: try again a little later
+	NotFound       // no such entry
+	InvalidIndex   // beyond the end of a table
+	TableFull      // no room in a table
+	NodeIDChanged  // ours, after a conflict
+	PANIDChanged   // of the network
+	ChannelChanged // of the network
+	RouteFailure   // a source route or a many-to-one route no longer works
 )
 
 var meanings = map[Status]Meaning{
@@ -43,9 +49,17 @@ var meanings = map[Status]Meaning{
 	{Ember, 0x93}: NotJoined, {SL, 0x17}: NotJoined,
 	{Ember, 0x9C}: NetworkOpened, {SL, 0x0C18}: NetworkOpened,
 	{Ember, 0x9D}: NetworkClosed, {SL, 0x0C19}: NetworkClosed,
-	{Ember, 0x66}: DeliveryFailed, {SL, 0x0C02}: DeliveryFailed,
-	{Ember, 0x18}: Busy, {Ember, 0x72}: Busy, {Ember, 0xA1}: Busy, {Ezsp, 0x35}: Busy, {Ezsp, 0x41}: Busy,
-	{Ember, 0x03}: NotFound,
+	{Ember, 0x66}: DeliveryFailed, {SL, 0x0C02}: DeliveryFailed, {SL, 0x0C20}: DeliveryFailed,
+	{SL, 0x0C25}: DeliveryFailed, {SL, 0x0C26}: DeliveryFailed,
+	{Ember, 0x18}: Busy, {Ember, 0x72}: Busy, {Ember, 0xA1}: Busy, {Ember, 0x39}: Busy, {Ezsp, 0x35}: Busy, {Ezsp, 0x41}: Busy,
+	{SL, 0x04}: Busy, {SL, 0x19}: Busy, {SL, 0x1A}: Busy, {SL, 0x53}: Busy, {SL, 0x0C03}: Busy,
+	{Ember, 0x03}: NotFound, {Ember, 0xB6}: NotFound, {SL, 0x2D}: NotFound,
+	{Ember, 0xB1}: InvalidIndex, {SL, 0x27}: InvalidIndex, {SL, 0x28}: InvalidIndex,
+	{Ember, 0xB4}: TableFull, {SL, 0x1C}: TableFull,
+	{Ember, 0x99}: NodeIDChanged, {SL, 0x0C07}: NodeIDChanged,
+	{Ember, 0x9A}: PANIDChanged, {SL, 0x0C16}: PANIDChanged,
+	{Ember, 0x9B}: ChannelChanged, {SL, 0x0C17}: ChannelChanged,
+	{Ember, 0xA9}: RouteFailure, {Ember, 0xAA}: RouteFailure, {SL, 0x0C13}: RouteFailure, {SL, 0x0C14}: RouteFailure,
 }
 
 // Is reports whether the status has that meaning.
@@ -66,8 +80,10 @@ var emberNames = map[uint32]string{
 	0x99: "NODE_ID_CHANGED", 0x9A: "PAN_ID_CHANGED", 0x9B: "CHANNEL_CHANGED",
 	0x9C: "NETWORK_OPENED", 0x9D: "NETWORK_CLOSED",
 	0xA1: "NETWORK_BUSY", 0xA3: "INVALID_ENDPOINT", 0xA6: "APS_ENCRYPTION_ERROR", 0xA8: "SECURITY_STATE_NOT_SET",
+	0xA9: "SOURCE_ROUTE_FAILURE", 0xAA: "MANY_TO_ONE_ROUTE_FAILURE",
 	0xAB: "NO_BEACONS", 0xAC: "RECEIVED_KEY_IN_THE_CLEAR", 0xAD: "NO_NETWORK_KEY_RECEIVED",
 	0xAE: "NO_LINK_KEY_RECEIVED", 0xAF: "PRECONFIGURED_KEY_REQUIRED",
+	0xB1: "INDEX_OUT_OF_RANGE", 0xB4: "TABLE_FULL", 0xB6: "TABLE_ENTRY_ERASED",
 	0xB7: "SECURITY_CONFIGURATION_INVALID", 0xBB: "KEY_NOT_AUTHORIZED", 0xBD: "SECURITY_DATA_INVALID",
 }
 
@@ -81,8 +97,22 @@ var ezspNames = map[uint32]string{
 }
 
 var slNames = map[uint32]string{
-	0x0000: "OK", 0x0001: "FAIL", 0x0015: "NETWORK_UP", 0x0016: "NETWORK_DOWN", 0x0017: "NOT_JOINED",
-	0x0C02: "ZIGBEE_DELIVERY_FAILED", 0x0C18: "ZIGBEE_NETWORK_OPENED", 0x0C19: "ZIGBEE_NETWORK_CLOSED",
+	0x0000: "OK", 0x0001: "FAIL", 0x0002: "INVALID_STATE", 0x0003: "NOT_READY", 0x0004: "BUSY", 0x0007: "TIMEOUT",
+	0x000E: "NOT_AVAILABLE", 0x000F: "NOT_SUPPORTED", 0x0011: "NOT_INITIALIZED",
+	0x0015: "NETWORK_UP", 0x0016: "NETWORK_DOWN", 0x0017: "NOT_JOINED", 0x0018: "NO_BEACONS",
+	0x0019: "ALLOCATION_FAILED", 0x001A: "NO_MORE_RESOURCE", 0x001B: "EMPTY", 0x001C: "FULL",
+	0x0021: "INVALID_PARAMETER", 0x0023: "INVALID_CONFIGURATION", 0x0024: "INVALID_MODE", 0x0026: "INVALID_TYPE",
+	0x0027: "INVALID_INDEX", 0x0028: "INVALID_RANGE", 0x0029: "INVALID_KEY", 0x002A: "INVALID_CREDENTIALS",
+	0x002D: "NOT_FOUND", 0x002E: "ALREADY_EXISTS", 0x0038: "MESSAGE_TOO_LONG",
+	0x0040: "MAC_NO_ACK_RECEIVED", 0x0041: "MAC_INDIRECT_TIMEOUT", 0x0048: "COMMAND_IS_INVALID",
+	0x004C: "CCA_FAILURE", 0x004D: "MAC_SCANNING", 0x004F: "INVALID_CHANNEL_MASK", 0x0050: "BAD_SCAN_DURATION",
+	0x0053: "MAC_TRANSMIT_QUEUE_FULL",
+	0x0C01: "ZIGBEE_PACKET_HANDOFF_DROPPED", 0x0C02: "ZIGBEE_DELIVERY_FAILED", 0x0C03: "ZIGBEE_MAX_MESSAGE_LIMIT_REACHED",
+	0x0C07: "ZIGBEE_NODE_ID_CHANGED", 0x0C0A: "ZIGBEE_APS_ENCRYPTION_ERROR", 0x0C0B: "ZIGBEE_SECURITY_STATE_NOT_SET",
+	0x0C0E: "ZIGBEE_KEY_NOT_AUTHORIZED", 0x0C13: "ZIGBEE_SOURCE_ROUTE_FAILURE", 0x0C14: "ZIGBEE_MANY_TO_ONE_ROUTE_FAILURE",
+	0x0C16: "ZIGBEE_PAN_ID_CHANGED", 0x0C17: "ZIGBEE_CHANNEL_CHANGED",
+	0x0C18: "ZIGBEE_NETWORK_OPENED", 0x0C19: "ZIGBEE_NETWORK_CLOSED", 0x0C1E: "ZIGBEE_EZSP_ERROR",
+	0x0C20: "ZIGBEE_NO_APS_ACK", 0x0C25: "ZIGBEE_SEND_UNICAST_FAILURE", 0x0C26: "ZIGBEE_SEND_UNICAST_NO_ROUTE",
 }
 
 func (s Status) String() string {
@@ -122,6 +152,16 @@ func ezspStatus(c *coder, s *Status) { status(c, s, Ezsp) }
 func slStatus(c *coder, s *Status) {
 	u32(c, &s.Code)
 	s.Family = SL
+}
+
+// scanStatus is an EmberStatus in EZSP 8 and an SL status from then on: startScan
+// changed before all others did.
+func scanStatus(c *coder, s *Status) {
+	if c.v >= 9 {
+		slStatus(c, s)
+		return
+	}
+	emberStatus(c, s)
 }
 
 func status(c *coder, s *Status, old Family) {

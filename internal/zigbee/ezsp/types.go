@@ -89,6 +89,17 @@ const (
 	SecurityNoFrameCounterReset SecurityFlags = 0x1000
 )
 
+// ExtendedSecurity is EmberExtendedSecurityBitmask (UG100).
+type ExtendedSecurity uint16
+
+// The flags used here.
+const (
+	// SecurityJoinerGlobalLinkKey: joining devices use the well-known link key.
+	SecurityJoinerGlobalLinkKey ExtendedSecurity = 0x0010
+	// SecurityKeepFrameCounters: frame counters go on across a factory reset.
+	SecurityKeepFrameCounters ExtendedSecurity = 0x0100
+)
+
 // KeyInfo is what an NCP tells of its network key beside the key itself.
 type KeyInfo struct {
 	Set          bool

@@ -5,20 +5,34 @@ import "fmt"
 // Version is a version of the protocol. The NCP has one; the host adapts.
 type Version uint8
 
-// Versions spoken here.
+// Versions spoken here. Silicon Labs left out 15; a newer one than the newest
+// is spoken as that one.
 const (
-	OldestVersion Version = 13
-	NewestVersion Version = 13
+	OldestVersion Version = 8
+	NewestVersion Version = 19
 )
+
+// within reports whether a version lies between two, both included; 0 is no
+// limit.
+func (v Version) within(first, last Version) bool {
+	return (first == 0 || v >= first) && (last == 0 || v <= last)
+}
+
+// dialect is the version in whose form frames are written and read.
+func (v Version) dialect() Version { return min(v, NewestVersion) }
 
 // emberZNet names the firmware that a protocol version came with.
 var emberZNet = map[Version]string{
 	4: "5.x", 5: "6.0 to 6.3", 6: "6.4 to 6.5", 7: "6.6", 8: "6.7 to 6.10", 9: "7.0 to 7.1", 10: "7.2.0", 11: "7.2.2", 12: "7.3", 13: "7.4",
-	14: "8.0", 16: "8.1", 17: "8.2.0", 18: "8.2.2",
+	14: "8.0", 16: "8.1", 17: "8.2.0", 18: "8.2.2", 19: "of the Simplicity SDK 2026.6",
 }
 
-// ErrVersion says that the NCP speaks a version of EZSP that is not spoken
-// here.
+// recommended is the firmware that whoever has too old a one should install:
+// it is in wide use and every host speaks with it.
+const recommended = 13
+
+// ErrVersion says that the NCP speaks a version of EZSP older than those
+// spoken here.
 type ErrVersion struct {
 	Version Version
 	// Stack is the firmware's version, a hexadecimal digit each for major,
@@ -27,20 +41,13 @@ type ErrVersion struct {
 }
 
 func (e ErrVersion) Error() string {
-	s := fmt.Sprintf("the dongle's firmware speaks EZSP %d (EmberZNet %s); this version of hems speaks EZSP %d",
-		e.Version, e.firmware(), OldestVersion)
-	if NewestVersion > OldestVersion {
-		s += fmt.Sprintf(" to %d", NewestVersion)
-	}
-	return s
+	return fmt.Sprintf("the dongle's firmware speaks EZSP %d (EmberZNet %s); this version of hems speaks EZSP %d to %d",
+		e.Version, e.firmware(), OldestVersion, NewestVersion)
 }
 
 // Hint says what to do.
 func (e ErrVersion) Hint() string {
-	if e.Version > NewestVersion {
-		return fmt.Sprintf("install EmberZNet %s on the dongle, or a newer version of hems", emberZNet[NewestVersion])
-	}
-	return fmt.Sprintf("update the dongle's firmware to EmberZNet %s", emberZNet[NewestVersion])
+	return fmt.Sprintf("update the dongle's firmware to EmberZNet %s", emberZNet[recommended])
 }
 
 func (e ErrVersion) firmware() string {

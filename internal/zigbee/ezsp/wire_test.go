@@ -205,21 +205,25 @@ var callbackTable = []struct {
 			LQI: 200, RSSI: -50, Sender: 0x7a3c, Payload: unhexed("813c7aa511021b00bc150080")}},
 	{"Report14", 14, 0x0045, "000401020702010001000036" + "3c7a" + "a511021b00bc1500" + "ffff" + "c8ce" + "01020304" + "0918820a00042adc0500",
 		IncomingMessage{APS: APSFrame{Profile: 0x0104, Cluster: 0x0702, Source: 2, Destination: 1, Options: 0x0100, Sequence: 0x36},
-			LQI: 200, RSSI: -50, Sender: 0x7a3c, Payload: unhexed("18820a00042adc0500")}},
+			LQI: 200, RSSI: -50, Sender: 0x7a3c, EUI64: 0x0015bc001b0211a5, Payload: unhexed("18820a00042adc0500")}},
 }
 
 func TestRecordedCallbacks(t *testing.T) {
 	for _, tt := range callbackTable {
 		t.Run(tt.name, func(t *testing.T) {
 			b := unhex(t, tt.payload)
-			got, err := callbackDecoders[tt.id](tt.v, b)
+			decode, known := callbackDecoder(tt.id, tt.v)
+			if !known {
+				t.Fatalf("callback 0x%04X is not known to EZSP %d", uint16(tt.id), tt.v)
+			}
+			got, err := decode(tt.v, b)
 			if err != nil {
 				t.Fatal(err)
 			}
 			if diff := cmp.Diff(tt.want, got); diff != "" {
 				t.Errorf("(-want +got):\n%s", diff)
 			}
-			if _, err := callbackDecoders[tt.id](tt.v, b[:len(b)-len(b)/2-1]); !errors.As(err, new(ErrShort)) {
+			if _, err := decode(tt.v, b[:len(b)-len(b)/2-1]); !errors.As(err, new(ErrShort)) {
 				t.Errorf("cut: got %v", err)
 			}
 		})
@@ -231,7 +235,7 @@ func FuzzCallbacks(f *testing.F) {
 		f.Add(uint16(tt.id), uint8(tt.v), unhexed(tt.payload))
 	}
 	f.Fuzz(func(t *testing.T, id uint16, v uint8, p []byte) {
-		decode, ok := callbackDecoders[FrameID(id)]
+		decode, ok := callbackDecoder(FrameID(id), Version(v))
 		if !ok {
 			return
 		}
