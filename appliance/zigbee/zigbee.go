@@ -1,6 +1,6 @@
 // Package zigbee puts hems-zigbee together: the line to the dongle, the
 // network on it, and the bridge from the network to MQTT. It waits while their
-// state files make no sense.
+// state makes no sense.
 package zigbee
 
 import (
@@ -14,11 +14,26 @@ import (
 	"github.com/smartcore-ireland/hems/internal/zigbee/bridge"
 	"github.com/smartcore-ireland/hems/internal/zigbee/network"
 	"github.com/smartcore-ireland/hems/internal/zigbee/serialport"
+	"github.com/smartcore-ireland/hems/internal/zigbee/statefile"
 )
 
 // Run is the coordinator until ctx ends.
 func Run(ctx context.Context, env appliance.Env, cfg appliance.Config) error {
-	n, b, err := awaitState(ctx, env, func() (*network.Network, *bridge.Bridge, error) { return assemble(env, cfg) })
+	var state *statefile.File
+	unlock := func() {}
+	defer func() { unlock() }()
+	n, b, err := awaitState(ctx, env, func() (*network.Network, *bridge.Bridge, error) {
+		unlock()
+		release, err := statefile.Lock(env.Path("zigbee"))
+		if err != nil {
+			return nil, nil, err
+		}
+		unlock = release
+		if state, err = openState(env); err != nil {
+			return nil, nil, err
+		}
+		return assemble(env, cfg, state)
+	})
 	if err != nil {
 		return nil // stopped while it waited
 	}
@@ -30,11 +45,23 @@ func Run(ctx context.Context, env appliance.Env, cfg appliance.Config) error {
 	wg.Go(func() { defer cancel(); netErr = n.Run(ctx) })
 	wg.Go(func() { defer cancel(); bridgeErr = b.Run(ctx) })
 	wg.Wait()
-	return errors.Join(netErr, bridgeErr)
+	return errors.Join(netErr, bridgeErr, state.Close())
 }
 
-// assemble makes the network and its bridge from their state files.
-func assemble(env appliance.Env, cfg appliance.Config) (*network.Network, *bridge.Bridge, error) {
+// openState opens the coordinator's state and says what that has changed.
+func openState(env appliance.Env) (*statefile.File, error) {
+	state, err := statefile.Open(env.Path("zigbee", statefile.Name))
+	if err != nil {
+		return nil, err
+	}
+	for _, note := range state.Notes() {
+		env.Log.Warn(note)
+	}
+	return state, nil
+}
+
+// assemble makes the network and its bridge from their state.
+func assemble(env appliance.Env, cfg appliance.Config, state *statefile.File) (*network.Network, *bridge.Bridge, error) {
 	line := serialport.Options{
 		Port: cfg.Zigbee.Serial.Port,
 		Baud: cfg.Zigbee.Serial.Baud,
@@ -47,6 +74,7 @@ func assemble(env appliance.Env, cfg appliance.Config) (*network.Network, *bridg
 	line.Memory = env.Path("zigbee", "dongle.json")
 	dongle := serialport.NewFinder(line)
 	n, err := network.New(network.Options{
+		State:   state,
 		Dial:    func(ctx context.Context) (io.ReadWriteCloser, error) { return dongle.Open(ctx) },
 		Dir:     env.Path("zigbee"),
 		Channel: cfg.Zigbee.Channel,
@@ -57,6 +85,7 @@ func assemble(env appliance.Env, cfg appliance.Config) (*network.Network, *bridg
 	}
 	b, err := bridge.New(bridge.Options{
 		Network: n,
+		State:   state,
 		MQTT:    broker(env),
 		Dir:     env.Path("zigbee"),
 		Version: appliance.Version,

@@ -23,6 +23,7 @@ import (
 	"github.com/smartcore-ireland/hems/internal/health"
 	"github.com/smartcore-ireland/hems/internal/mqttclient"
 	"github.com/smartcore-ireland/hems/internal/zigbee/network"
+	"github.com/smartcore-ireland/hems/internal/zigbee/statefile"
 	"github.com/smartcore-ireland/hems/internal/zigbee/zcl"
 )
 
@@ -48,8 +49,11 @@ type Options struct {
 	MQTT mqttclient.Options
 	// BaseTopic is "zigbee2mqtt" when empty, DiscoveryPrefix "homeassistant".
 	BaseTopic, DiscoveryPrefix string
-	// Dir holds names.json (the names people gave) and states.json (the last
-	// readings). It is made when it does not exist.
+	// State holds the names people gave, in its section "names". nil: zigbee.json
+	// in Dir, which nobody else may have open then.
+	State *statefile.File
+	// Dir holds states.json (the last readings). It is made when it does not
+	// exist.
 	Dir string
 	// Version and Commit are the program's, for bridge/info.
 	Version, Commit string
@@ -91,7 +95,7 @@ const (
 	longRequest = 90 * time.Second // a sleeping device may answer late
 )
 
-// New loads the names and last readings from o.Dir. It connects to nothing. An
+// New loads the names and last readings. It connects to nothing. An
 // error means a state file that makes no sense; nothing is changed then.
 func New(o Options) (*Bridge, error) {
 	if o.Network == nil {
@@ -118,7 +122,14 @@ func New(o Options) (*Bridge, error) {
 	if err := os.MkdirAll(o.Dir, 0o700); err != nil {
 		return nil, fmt.Errorf("bridge: making the state directory: %w", err)
 	}
-	names, err := loadNames(filepath.Join(o.Dir, "names.json"))
+	if o.State == nil {
+		state, err := statefile.Open(filepath.Join(o.Dir, statefile.Name))
+		if err != nil {
+			return nil, err
+		}
+		o.State = state
+	}
+	names, err := loadNames(o.State)
 	if err != nil {
 		return nil, err
 	}

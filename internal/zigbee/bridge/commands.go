@@ -64,7 +64,7 @@ func (b *Bridge) command(ctx context.Context, name, verb, attribute string, payl
 
 // foundDocument is a discovery document that the broker holds. One of ours for
 // a device that is no more, or that has another name now (it left while the
-// broker was away, or names.json was edited), is cleared with the topics it
+// broker was away, or zigbee.json was edited), is cleared with the topics it
 // names.
 func (b *Bridge) foundDocument(m mqttclient.Message) {
 	if !m.Retain || len(m.Payload) == 0 || len(m.Payload) > maxPayload || b.retained.has(m.Topic) {

@@ -22,6 +22,7 @@ import (
 	"github.com/mochi-mqtt/server/v2/packets"
 	"github.com/smartcore-ireland/hems/internal/mqttclient"
 	"github.com/smartcore-ireland/hems/internal/zigbee/network"
+	"github.com/smartcore-ireland/hems/internal/zigbee/statefile"
 	"github.com/smartcore-ireland/hems/internal/zigbee/zcl"
 )
 
@@ -168,7 +169,7 @@ func start(t testing.TB, prepare ...func(*fixture)) *fixture {
 			},
 		},
 	}
-	f.write("names.json", `{"0x0015bc003f000001": "frient_blink_counter"}`)
+	f.write(statefile.Name, `{"version": 1, "readable_from": 1, "names": {"0x0015bc003f000001": "frient_blink_counter"}}`)
 	f.server = mochi.New(&mochi.Options{InlineClient: true, Logger: slog.New(slog.NewTextHandler(io.Discard, nil))})
 	for _, hook := range []mochi.Hook{f.recorder} {
 		if err := f.server.AddHook(hook, nil); err != nil {
@@ -231,6 +232,20 @@ func (f *fixture) write(name, content string) {
 	if err := os.WriteFile(filepath.Join(f.dir, name), []byte(content), 0o600); err != nil {
 		f.t.Fatal(err)
 	}
+}
+
+// savedNames are the names in the state.
+func (f *fixture) savedNames() map[string]string {
+	f.t.Helper()
+	state, err := statefile.Open(filepath.Join(f.dir, statefile.Name))
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	var names map[string]string
+	if _, err := state.Get(statefile.Names, &names); err != nil {
+		f.t.Fatal(err)
+	}
+	return names
 }
 
 // await is the next message on the topic that match accepts (nil: any).

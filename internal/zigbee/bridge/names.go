@@ -1,40 +1,31 @@
 package bridge
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
-	"os"
 	"strings"
 	"unicode"
 	"unicode/utf8"
 
-	"github.com/smartcore-ireland/hems/internal/atomicfile"
+	"github.com/smartcore-ireland/hems/internal/zigbee/statefile"
 	"github.com/smartcore-ireland/hems/internal/zigbee/zcl"
 )
 
-// names are the friendly names people gave to devices, in a file that they can
-// read: {"0x0015bc001b0211a5": "frient_blink_counter"}.
+// names are the friendly names people gave to devices, in the section "names" of
+// the state: {"0x0015bc001b0211a5": "frient_blink_counter"}.
 type names struct {
-	path string
-	of   map[zcl.EUI64]string
+	state *statefile.File
+	of    map[zcl.EUI64]string
 }
 
 // maxName is the longest name in octets.
 const maxName = 100
 
-// loadNames reads the file; one that does not exist is empty.
-func loadNames(path string) (*names, error) {
-	n := &names{path: path, of: make(map[zcl.EUI64]string)}
-	b, err := os.ReadFile(path)
-	if errors.Is(err, os.ErrNotExist) {
-		return n, nil
-	}
-	if err != nil {
-		return nil, fmt.Errorf("bridge: reading the devices' names: %w", err)
-	}
-	if err := json.Unmarshal(b, &n.of); err != nil {
-		return nil, fmt.Errorf("bridge: reading the devices' names from %s: %w; correct the file, or move it away to begin with the devices' addresses", path, err)
+// loadNames reads the section; one that does not exist is empty.
+func loadNames(state *statefile.File) (*names, error) {
+	n := &names{state: state, of: make(map[zcl.EUI64]string)}
+	if _, err := state.Get(statefile.Names, &n.of); err != nil {
+		return nil, err
 	}
 	if n.of == nil { // the file says null
 		n.of = make(map[zcl.EUI64]string)
@@ -42,10 +33,10 @@ func loadNames(path string) (*names, error) {
 	taken := make(map[string]zcl.EUI64)
 	for e, name := range n.of {
 		if err := checkName(name); err != nil {
-			return nil, fmt.Errorf("bridge: reading the devices' names from %s: %w; correct the file", path, err)
+			return nil, fmt.Errorf("bridge: reading the devices' names from %s: %w; correct the file", state.Path(), err)
 		}
 		if other, ok := taken[entityID(name)]; ok {
-			return nil, fmt.Errorf("bridge: reading the devices' names from %s: %v and %v have the same name %q; correct the file", path, other, e, name)
+			return nil, fmt.Errorf("bridge: reading the devices' names from %s: %v and %v have the same name %q; correct the file", state.Path(), other, e, name)
 		}
 		taken[entityID(name)] = e
 	}
@@ -110,11 +101,7 @@ func (n *names) remove(e zcl.EUI64) error {
 }
 
 func (n *names) save() error {
-	b, err := json.MarshalIndent(n.of, "", "  ")
-	if err != nil {
-		return fmt.Errorf("saving the devices' names: %w", err)
-	}
-	if err := atomicfile.Write(n.path, append(b, '\n'), 0o600); err != nil {
+	if err := n.state.Put(statefile.Names, n.of); err != nil {
 		return fmt.Errorf("saving the devices' names: %w", err)
 	}
 	return nil

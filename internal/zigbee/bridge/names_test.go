@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/smartcore-ireland/hems/internal/zigbee/statefile"
 	"github.com/smartcore-ireland/hems/internal/zigbee/zcl"
 )
 
@@ -54,7 +55,7 @@ func TestCheckName(t *testing.T) {
 
 func TestNamesAreUnique(t *testing.T) {
 	const other zcl.EUI64 = 0x0015bc003f000002
-	n := &names{path: filepath.Join(t.TempDir(), "names.json"), of: map[zcl.EUI64]string{meterEUI: "main_meter"}}
+	n := &names{of: map[zcl.EUI64]string{meterEUI: "main_meter"}}
 	devices := map[zcl.EUI64]*device{meterEUI: {}, other: {}}
 	for name, tt := range map[string]struct {
 		e    zcl.EUI64
@@ -94,11 +95,15 @@ func TestLoadNames(t *testing.T) {
 		"ErrTwice":     {`{"0x0015bc003f000001":"a b","0x0015bc003f000002":"A_b"}`, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
-			path := filepath.Join(t.TempDir(), "names.json")
-			if err := os.WriteFile(path, []byte(tt.content), 0o600); err != nil {
+			path := filepath.Join(t.TempDir(), statefile.Name)
+			if err := os.WriteFile(path, []byte(`{"version":1,"readable_from":1,"names":`+tt.content+`}`), 0o600); err != nil {
 				t.Fatal(err)
 			}
-			n, err := loadNames(path)
+			var n *names
+			state, err := statefile.Open(path)
+			if err == nil {
+				n, err = loadNames(state)
+			}
 			if tt.want == nil {
 				if err == nil {
 					t.Fatalf("got %v, want an error", n.of)
@@ -119,7 +124,15 @@ func TestLoadNames(t *testing.T) {
 }
 
 func TestNamesThatCannotBeSavedAreNotTaken(t *testing.T) {
-	n := &names{path: filepath.Join(t.TempDir(), "missing", "names.json"), of: map[zcl.EUI64]string{meterEUI: "a"}}
+	dir := filepath.Join(t.TempDir(), "zigbee")
+	state, err := statefile.Open(filepath.Join(dir, statefile.Name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.RemoveAll(dir); err != nil {
+		t.Fatal(err)
+	}
+	n := &names{state: state, of: map[zcl.EUI64]string{meterEUI: "a"}}
 	if err := n.set(meterEUI, "b"); err == nil {
 		t.Error("set: got no error")
 	}

@@ -61,7 +61,7 @@ func (s *session) create(ctx context.Context) error {
 		if err := s.ez.SetValue(ctx, ezsp.ValueNetworkFrameCounter, counter[:]); err != nil {
 			return &Error{
 				Message: "the saved zigbee network cannot be restored: the dongle does not take its frame counter",
-				Advice: "plug in the dongle the network was made with, or move " + n.files.path(networkFile) +
+				Advice: "plug in the dongle the network was made with, or move " + n.state.Path() +
 					" aside to form a new network and pair the devices again",
 				Err: err,
 			}
@@ -189,7 +189,7 @@ func (s *session) resumed(ctx context.Context) error {
 			return &Error{
 				Message: fmt.Sprintf("the dongle holds another zigbee network (PAN %s, channel %d) than this appliance's (PAN %s, channel %d)",
 					hex16(p.PANID), p.Channel, hex16(saved.PANID), saved.Channel),
-				Advice: "plug in the dongle that belongs to this appliance, or move " + n.files.path(networkFile) +
+				Advice: "plug in the dongle that belongs to this appliance, or move " + n.state.Path() +
 					" aside to take over the network that this dongle holds",
 			}
 		}
@@ -218,7 +218,7 @@ func (n *Network) adopt(now *savedNetwork) error {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if n.saved == nil || *n.saved != *now {
-		if err := n.files.saveNetwork(now); err != nil {
+		if err := n.saveNetwork(now); err != nil {
 			return &Error{
 				Message: "the network's key cannot be saved",
 				Advice:  "check that the data directory is writable and has room",
@@ -245,7 +245,7 @@ func (n *Network) fetchFrameCounter(ctx context.Context, s *session) error {
 	}
 	now := *n.saved
 	now.FrameCounter, now.KeySequence = info.FrameCounter, info.Sequence
-	if err := n.files.saveNetwork(&now); err != nil {
+	if err := n.saveNetwork(&now); err != nil {
 		return err
 	}
 	n.saved = &now

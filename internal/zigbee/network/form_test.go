@@ -2,7 +2,6 @@ package network
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"io"
 	"os"
@@ -15,6 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/smartcore-ireland/hems/internal/simulator"
+	"github.com/smartcore-ireland/hems/internal/zigbee/statefile"
 )
 
 func TestFormsANetworkOfItsOwn(t *testing.T) {
@@ -28,17 +28,14 @@ func TestFormsANetworkOfItsOwn(t *testing.T) {
 		if v := w.sim.State(); v.PAN != up.PANID || v.Channel != up.Channel || !v.NetworkUp || v.PermitOpen {
 			t.Errorf("the dongle says %+v, we say %+v", v, up)
 		}
-		info, err := os.Stat(filepath.Join(w.dir, networkFile))
+		info, err := os.Stat(filepath.Join(w.dir, statefile.Name))
 		if err != nil {
 			t.Fatal(err)
 		}
 		if got, want := info.Mode().Perm(), os.FileMode(0o600); got != want {
 			t.Errorf("the file with the key has mode %v, want %v", got, want)
 		}
-		var saved savedNetwork
-		if err := json.Unmarshal([]byte(w.readFile(networkFile)), &saved); err != nil {
-			t.Fatal(err)
-		}
+		saved := savedIn(t, w.dir)
 		if !isOwn(&saved) || saved.NetworkKey == saved.LinkKey {
 			t.Error("something about the network is a default")
 		}
@@ -90,7 +87,7 @@ func TestResumesWithoutPairing(t *testing.T) {
 		paired := w.pair()
 		w.report()
 		w.stop()
-		key := w.readFile(networkFile)
+		key := savedIn(t, w.dir)
 
 		w.start()
 		if got := w.net.Devices(); len(got) != 1 || !got[0].Configured || got[0].Interview != InterviewSuccessful {
@@ -100,8 +97,8 @@ func TestResumesWithoutPairing(t *testing.T) {
 		if diff := cmp.Diff(first, second); diff != "" {
 			t.Errorf("the network has changed (-first +second):\n%s", diff)
 		}
-		if diff := cmp.Diff(key, w.readFile(networkFile)); diff != "" {
-			t.Errorf("network.json has changed (-first +second):\n%s", diff)
+		if diff := cmp.Diff(key, savedIn(t, w.dir)); diff != "" {
+			t.Errorf("the saved network has changed (-first +second):\n%s", diff)
 		}
 		e := w.report()
 		if e.Device.EUI64 != paired.EUI64 || e.Device.NodeID != paired.NodeID {
@@ -126,14 +123,14 @@ func TestRestoresTheNetworkOnAnEmptyDongle(t *testing.T) {
 		w.sim.Close()
 
 		w.plug(simulator.Options{EUI64: 0x00124b0099999999})
-		key := savedKey(t, w)
+		key := savedIn(t, w.dir).NetworkKey
 		w.start()
 		after := w.awaitUp()
 		before.EUI64, before.Firmware = after.EUI64, after.Firmware
 		if diff := cmp.Diff(before, after); diff != "" {
 			t.Errorf("(-before +after):\n%s", diff)
 		}
-		if got := savedKey(t, w); got != key {
+		if got := savedIn(t, w.dir).NetworkKey; got != key {
 			t.Error("the restored network has another key")
 		}
 		w.stop()
@@ -142,13 +139,18 @@ func TestRestoresTheNetworkOnAnEmptyDongle(t *testing.T) {
 	})
 }
 
-func savedKey(t *testing.T, w *world) secret {
+// savedIn is the network in the state of a directory.
+func savedIn(t *testing.T, dir string) savedNetwork {
 	t.Helper()
-	var saved savedNetwork
-	if err := json.Unmarshal([]byte(w.readFile(networkFile)), &saved); err != nil {
+	f, err := statefile.Open(filepath.Join(dir, statefile.Name))
+	if err != nil {
 		t.Fatal(err)
 	}
-	return saved.NetworkKey
+	var saved savedNetwork
+	if ok, err := f.Get(statefile.Network, &saved); err != nil || !ok {
+		t.Fatalf("no network is saved: %v", err)
+	}
+	return saved
 }
 
 func TestLeavesAForeignNetworkAlone(t *testing.T) {
@@ -169,8 +171,8 @@ func TestLeavesAForeignNetworkAlone(t *testing.T) {
 		if down.Err == nil || !strings.Contains(down.Err.Error(), hex16(theirs.PANID)) || !strings.Contains(down.Err.Error(), hex16(ours.PANID)) {
 			t.Errorf("got error %v, want one that names both networks", down.Err)
 		}
-		if hint := Hint(down.Err); !strings.Contains(hint, networkFile) {
-			t.Errorf("got hint %q, want one that names %s", hint, networkFile)
+		if hint := Hint(down.Err); !strings.Contains(hint, statefile.Name) {
+			t.Errorf("got hint %q, want one that names %s", hint, statefile.Name)
 		}
 		w.stop()
 		other.start()
@@ -202,24 +204,31 @@ func TestTakesOverTheDonglesNetwork(t *testing.T) {
 	})
 }
 
-func TestStateFilesThatCannotBeRead(t *testing.T) {
-	good := `{"version":1,"pan_id":"0x1234","extended_pan_id":"0x0123456789abcdef","channel":11,"update_id":0,
+func TestStatesThatCannotBeRead(t *testing.T) {
+	const head, rest = `{"version":1,"readable_from":1,"network":`, `}`
+	good := head + `{"pan_id":"0x1234","extended_pan_id":"0x0123456789abcdef","channel":11,"update_id":0,
 		"network_key":"00112233445566778899aabbccddeeff","network_key_sequence":0,"network_key_frame_counter":1,
-		"trust_centre_link_key":"ffeeddccbbaa99887766554433221100","coordinator":"0x00124b0012345678","formed":"2026-01-01T00:00:00Z"}`
-	tests := []struct{ name, network, wantErr string }{
-		{"NetworkIsGood", good, ""},
-		{"NetworkIsCut", good[:40], "cannot be read"},
-		{"NetworkOfALaterVersion", strings.Replace(good, `"version":1`, `"version":9`, 1), "form 9"},
+		"trust_centre_link_key":"ffeeddccbbaa99887766554433221100","coordinator":"0x00124b0012345678","formed":"2026-01-01T00:00:00Z"}` + rest
+	tests := []struct{ name, state, wantErr string }{
+		{"Good", good, ""},
+		{"Cut", good[:80], "cannot be read"},
+		{"OfALaterVersion", strings.Replace(good, `"readable_from":1`, `"readable_from":9`, 1), "newer version"},
 		{"ShortKey", strings.Replace(good, "00112233445566778899aabbccddeeff", "0011", 1), "cannot be read"},
 		{"NoKey", strings.Replace(good, `"network_key":"00112233445566778899aabbccddeeff",`, "", 1), "missing"},
 		{"ImpossibleChannel", strings.Replace(good, `"channel":11`, `"channel":99`, 1), "out of range"},
 		{"Empty", "", "cannot be read"},
+		{"DevicesAreNoList", head[:len(head)-len(`"network":`)] + `"devices":{}}`, "devices"},
+		{"EarlierRelease", "", "form 9"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			dir := t.TempDir()
-			path := filepath.Join(dir, networkFile)
-			if err := os.WriteFile(path, []byte(tt.network), 0o600); err != nil {
+			path := filepath.Join(dir, statefile.Name)
+			if tt.name == "EarlierRelease" {
+				path = filepath.Join(dir, "network.json")
+				tt.state = `{"version":9}`
+			}
+			if err := os.WriteFile(path, []byte(tt.state), 0o600); err != nil {
 				t.Fatal(err)
 			}
 			_, err := New(Options{Dial: unusedDial, Dir: dir})
@@ -231,27 +240,39 @@ func TestStateFilesThatCannotBeRead(t *testing.T) {
 			case err != nil && strings.Contains(err.Error(), "00112233"):
 				t.Errorf("the error shows the key: %v", err)
 			}
-			if got, err := os.ReadFile(path); err != nil || string(got) != tt.network {
+			if got, err := os.ReadFile(path); err != nil || string(got) != tt.state {
 				t.Error("the file was changed")
 			}
 		})
 	}
 }
 
-func TestUnreadableDevicesArePutAside(t *testing.T) {
+// The state of the release before this one, as it wrote it.
+func TestTakesOverAnEarlierReleasesState(t *testing.T) {
 	dir := t.TempDir()
-	if err := os.WriteFile(filepath.Join(dir, devicesFile), []byte("{"), 0o600); err != nil {
-		t.Fatal(err)
+	for name, content := range map[string]string{
+		"network.json": `{"version":1,"pan_id":"0x1234","extended_pan_id":"0x0123456789abcdef","channel":15,"update_id":1,
+			"network_key":"00112233445566778899aabbccddeeff","network_key_sequence":2,"network_key_frame_counter":3,
+			"trust_centre_link_key":"ffeeddccbbaa99887766554433221100","coordinator":"0x00124b0012345678","formed":"2026-01-01T00:00:00Z"}`,
+		"devices.json": `{"version":1,"devices":[{"eui64":"`+meterEUI64.String()+`","node_id":4660,"type":"EndDevice","model_id":"EMIZB-141",
+			"manufacturer_code":4117,"power_source":3,"endpoints":[{"id":2,"profile":260,"device_id":83,"in":[0,1794]}],
+			"interview":"SUCCESSFUL","configured":true,"link_quality":200,"last_seen":"2026-01-02T00:00:00Z",
+			"joined":"2026-01-01T00:00:00Z","available":true,"sleepy":true}]}`,
+	} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
 	}
 	n, err := New(Options{Dial: unusedDial, Dir: dir})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := n.Devices(); len(got) != 0 {
-		t.Errorf("got %v", got)
+	if got := n.saved; got == nil || got.PANID != 0x1234 || got.KeySequence != 2 || got.NetworkKey[1] != 0x11 || got.FrameCounter != 3 {
+		t.Error("the network is another")
 	}
-	if b, err := os.ReadFile(filepath.Join(dir, devicesFile+".unreadable")); err != nil || string(b) != "{" {
-		t.Errorf("the old list was not kept: %q, %v", b, err)
+	d, ok := n.Device(meterEUI64)
+	if !ok || d.ModelID != "EMIZB-141" || !d.Configured || len(d.Endpoints) != 1 || !n.devices[meterEUI64].sleepy {
+		t.Errorf("got %+v", d)
 	}
 }
 

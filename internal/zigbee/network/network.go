@@ -12,9 +12,11 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"path/filepath"
 	"sync"
 	"time"
 
+	"github.com/smartcore-ireland/hems/internal/zigbee/statefile"
 	"github.com/smartcore-ireland/hems/internal/zigbee/zcl"
 )
 
@@ -27,8 +29,11 @@ type Options struct {
 	// failure, so it should look for the dongle afresh each time. Its error is
 	// shown to the person; one with a method Hint() string also says what to do.
 	Dial func(ctx context.Context) (io.ReadWriteCloser, error)
-	// Dir holds network.json (with the network key, mode 0600) and
-	// devices.json. It is made when it does not exist.
+	// State holds the network's keys and what is known of its devices, in its
+	// sections "network" and "devices". nil: zigbee.json in Dir, which nobody else
+	// may have open then.
+	State *statefile.File
+	// Dir is where the coordinator's files are. It is made when it does not exist.
 	Dir string
 	// Channel is the radio channel (11 to 26) of a network formed by this
 	// process; 0 means DefaultChannel. A network that exists keeps its own.
@@ -47,7 +52,7 @@ type Network struct {
 	log    *slog.Logger
 	timing Timing
 	events *eventQueue
-	files  stateFiles
+	state  *statefile.File
 
 	mu      sync.Mutex
 	info    Info
@@ -55,17 +60,17 @@ type Network struct {
 	devices map[zcl.EUI64]*member
 	nodes   map[uint16]*member // by network address, a subset of devices
 	session *session           // nil unless Up
-	dirty   bool               // devices differ from devices.json in substance
-	touched bool               // devices differ from devices.json only in LastSeen and the like
+	dirty   bool               // devices differ from what is saved in substance
+	touched bool               // devices differ from what is saved only in LastSeen and the like
 	running bool
 
 	saveWake chan struct{}
-	saving   sync.Mutex  // held while devices.json is written; taken after mu
+	saving   sync.Mutex  // held while devices are written; taken after mu
 	closing  *time.Timer // ends the time the network is open
 }
 
-// New loads what is remembered in o.Dir. It does not touch the line. An error
-// means that the state files cannot be read or make no sense; nothing is
+// New loads what is remembered in o.State. It does not touch the line. An error
+// means that the state cannot be read or makes no sense; nothing is
 // changed then.
 func New(o Options) (*Network, error) {
 	if o.Dial == nil {
@@ -88,11 +93,21 @@ func New(o Options) (*Network, error) {
 		log:     o.Log,
 		timing:  o.Timing.withDefaults(),
 		events:  newEventQueue(),
-		files:   stateFiles{dir: o.Dir},
+		state:   o.State,
 		devices: make(map[zcl.EUI64]*member),
 		nodes:   make(map[uint16]*member),
 
 		saveWake: make(chan struct{}, 1),
+	}
+	if n.state == nil {
+		state, err := statefile.Open(filepath.Join(o.Dir, statefile.Name))
+		if err != nil {
+			return nil, err
+		}
+		for _, note := range state.Notes() {
+			n.log.Warn(note)
+		}
+		n.state = state
 	}
 	if err := n.load(); err != nil {
 		return nil, err

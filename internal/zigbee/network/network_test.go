@@ -3,8 +3,6 @@ package network
 import (
 	"context"
 	"log/slog"
-	"os"
-	"path/filepath"
 	"testing"
 	"time"
 
@@ -53,16 +51,6 @@ func (w *world) plug(o simulator.Options) {
 		}
 		sim.Close()
 	})
-}
-
-// readFile is a state file.
-func (w *world) readFile(name string) string {
-	w.t.Helper()
-	b, err := os.ReadFile(filepath.Join(w.dir, name))
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	return string(b)
 }
 
 // start runs a coordinator on the world's dongle, as the process does.

@@ -353,7 +353,11 @@ func TestAvailability(t *testing.T) {
 		if got, want := e.Time.Sub(start), 3*290*time.Second; got < want || got > want+time.Minute {
 			t.Errorf("offline after %v, want %v", got, want)
 		}
-		if !strings.Contains(w.readFile(devicesFile), `"available": false`) {
+		n, err := New(Options{Dial: unusedDial, Dir: w.dir})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if d, ok := n.Device(meterEUI64); !ok || d.Available {
 			t.Error("that it is offline was not saved")
 		}
 	})

@@ -3,36 +3,18 @@ package network
 import (
 	"context"
 	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
-	"os"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"time"
 
-	"github.com/smartcore-ireland/hems/internal/atomicfile"
+	"github.com/smartcore-ireland/hems/internal/zigbee/statefile"
 	"github.com/smartcore-ireland/hems/internal/zigbee/zcl"
 )
 
-// The state files and the version of their form.
-const (
-	networkFile = "network.json"
-	devicesFile = "devices.json"
-	fileVersion = 1
-)
-
-// stateFiles are network.json and devices.json in a directory. Both are
-// readable by their owner only: one has the network key in it, the other says
-// who lives here.
-type stateFiles struct{ dir string }
-
-func (f stateFiles) path(name string) string { return filepath.Join(f.dir, name) }
-
-// savedNetwork is network.json: all that is needed to make the same network
-// again on another dongle.
+// savedNetwork is the section "network" of the state: all that is needed to make
+// the same network again on another dongle.
 type savedNetwork struct {
 	PANID         hexUint16 `json:"pan_id"`
 	ExtendedPANID hexUint64 `json:"extended_pan_id"`
@@ -47,40 +29,24 @@ type savedNetwork struct {
 	Formed       time.Time `json:"formed"`
 }
 
-// savedDevice is a device in devices.json.
+// savedDevice is one of the section "devices".
 type savedDevice struct {
 	Device
 	Sleepy bool `json:"sleepy"`
 }
 
-// load reads the state files.
+// load reads what the state says of the network and its devices.
 func (n *Network) load() error {
-	if err := os.MkdirAll(n.files.dir, 0o700); err != nil {
-		return &Error{Message: "the zigbee data directory cannot be made", Advice: "check its permissions", Err: err}
+	var network savedNetwork
+	there, err := n.state.Get(statefile.Network, &network)
+	if err == nil && there && !isUsable(&network) {
+		err = n.state.Damaged(statefile.Network, errors.New("a value in it is missing or out of range"))
 	}
-	var network struct {
-		Version int `json:"version"`
-		savedNetwork
+	if err != nil {
+		return err
 	}
-	path := n.files.path(networkFile)
-	switch err := readJSON(path, &network); {
-	case errors.Is(err, fs.ErrNotExist):
-	case err == nil && network.Version != fileVersion:
-		return &Error{
-			Message: fmt.Sprintf("%s has form %d; this version of hems knows form %d", path, network.Version, fileVersion),
-			Advice:  "run the version of hems that wrote it",
-		}
-	case err == nil && !isUsable(&network.savedNetwork):
-		err = errors.New("a value in it is missing or out of range")
-		fallthrough
-	case err != nil:
-		return &Error{
-			Message: path + " cannot be read",
-			Advice:  "restore it from a backup, or move it aside: the network is then taken over from the dongle",
-			Err:     err,
-		}
-	default:
-		n.saved = &network.savedNetwork
+	if there {
+		n.saved = &network
 		n.info.PANID, n.info.ExtendedPANID = uint16(n.saved.PANID), uint64(n.saved.ExtendedPANID)
 		n.info.Channel, n.info.EUI64 = n.saved.Channel, n.saved.Coordinator
 	}
@@ -92,31 +58,12 @@ func isUsable(s *savedNetwork) bool {
 		s.NetworkKey != secret{}
 }
 
-// loadDevices reads devices.json. When it cannot be read it is put aside: every
-// device is found again when it next speaks.
 func (n *Network) loadDevices() error {
-	var list deviceList
-	path := n.files.path(devicesFile)
-	err := readJSON(path, &list)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
+	var list []savedDevice
+	if _, err := n.state.Get(statefile.Devices, &list); err != nil {
+		return err
 	}
-	if err == nil && list.Version != fileVersion {
-		return &Error{
-			Message: fmt.Sprintf("%s has form %d; this version of hems knows form %d", path, list.Version, fileVersion),
-			Advice:  "run the version of hems that wrote it",
-		}
-	}
-	if err != nil {
-		aside := path + ".unreadable"
-		n.log.Error("the list of devices cannot be read and is put aside; devices are found again when they speak",
-			"err", err, "kept", aside)
-		if err := os.Rename(path, aside); err != nil {
-			return &Error{Message: path + " cannot be read or moved", Advice: "check its permissions", Err: err}
-		}
-		return nil
-	}
-	for _, sd := range list.Devices {
+	for _, sd := range list {
 		if sd.EUI64 == 0 || len(n.devices) >= maxDevices {
 			continue
 		}
@@ -132,30 +79,9 @@ func (n *Network) loadDevices() error {
 	return nil
 }
 
-func readJSON(path string, v any) error {
-	b, err := os.ReadFile(path)
-	if err != nil {
-		return err
-	}
-	return json.Unmarshal(b, v)
-}
+func (n *Network) saveNetwork(s *savedNetwork) error { return n.state.Put(statefile.Network, s) }
 
-func (f stateFiles) save(name string, v any) error {
-	b, err := json.MarshalIndent(v, "", "  ")
-	if err != nil {
-		return err
-	}
-	return atomicfile.Write(f.path(name), append(b, '\n'), 0o600)
-}
-
-func (f stateFiles) saveNetwork(s *savedNetwork) error {
-	return f.save(networkFile, struct {
-		Version int `json:"version"`
-		*savedNetwork
-	}{fileVersion, s})
-}
-
-// saveDevices writes devices.json if there is anything new in it.
+// saveDevices writes the devices if there is anything new about them.
 func (n *Network) saveDevices() {
 	n.mu.Lock()
 	if !n.dirty && !n.touched {
@@ -165,7 +91,7 @@ func (n *Network) saveDevices() {
 	list := n.takeList()
 	n.saving.Lock() // before n.mu is let go: the newest list is written last
 	n.mu.Unlock()
-	err := n.files.save(devicesFile, list)
+	err := n.state.Put(statefile.Devices, list)
 	n.saving.Unlock()
 	if err != nil {
 		n.mu.Lock()
@@ -174,28 +100,21 @@ func (n *Network) saveDevices() {
 	}
 }
 
-// saveDevicesNow writes devices.json before anything else happens. n.mu is
-// held.
+// saveDevicesNow writes the devices before anything else happens. n.mu is held.
 func (n *Network) saveDevicesNow() {
 	n.saving.Lock()
 	defer n.saving.Unlock()
-	if err := n.files.save(devicesFile, n.takeList()); err != nil {
+	if err := n.state.Put(statefile.Devices, n.takeList()); err != nil {
 		n.notSaved(err)
 	}
 }
 
-// deviceList is devices.json.
-type deviceList struct {
-	Version int           `json:"version"`
-	Devices []savedDevice `json:"devices"`
-}
-
 // takeList is what there is to save now. n.mu is held.
-func (n *Network) takeList() deviceList {
+func (n *Network) takeList() []savedDevice {
 	n.dirty, n.touched = false, false
-	list := deviceList{fileVersion, []savedDevice{}}
+	list := []savedDevice{}
 	for _, d := range n.devicesLocked() {
-		list.Devices = append(list.Devices, savedDevice{d, n.devices[d.EUI64].sleepy})
+		list = append(list, savedDevice{d, n.devices[d.EUI64].sleepy})
 	}
 	return list
 }
