@@ -254,7 +254,7 @@ func TestTakesOverAnEarlierReleasesState(t *testing.T) {
 		"network.json": `{"version":1,"pan_id":"0x1234","extended_pan_id":"0x0123456789abcdef","channel":15,"update_id":1,
 			"network_key":"00112233445566778899aabbccddeeff","network_key_sequence":2,"network_key_frame_counter":3,
 			"trust_centre_link_key":"ffeeddccbbaa99887766554433221100","coordinator":"0x00124b0012345678","formed":"2026-01-01T00:00:00Z"}`,
-		"devices.json": `{"version":1,"devices":[{"eui64":"`+meterEUI64.String()+`","node_id":4660,"type":"EndDevice","model_id":"EMIZB-141",
+		"devices.json": `{"version":1,"devices":[{"eui64":"` + meterEUI64.String() + `","node_id":4660,"type":"EndDevice","model_id":"EMIZB-141",
 			"manufacturer_code":4117,"power_source":3,"endpoints":[{"id":2,"profile":260,"device_id":83,"in":[0,1794]}],
 			"interview":"SUCCESSFUL","configured":true,"link_quality":200,"last_seen":"2026-01-02T00:00:00Z",
 			"joined":"2026-01-01T00:00:00Z","available":true,"sleepy":true}]}`,
