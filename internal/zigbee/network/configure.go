@@ -9,7 +9,6 @@ import (
 
 	"github.com/smartcore-ireland/hems/internal/zigbee/device"
 	"github.com/smartcore-ireland/hems/internal/zigbee/zcl"
-	"github.com/smartcore-ireland/hems/internal/zigbee/zdo"
 )
 
 var errOddAnswer = errors.New("the device answered with something else")
@@ -29,7 +28,8 @@ func (n *Network) configure(ctx context.Context, s *session, d *member) error {
 			}
 		}
 		if len(setup.Reporting) > 0 {
-			if err := n.persist(ctx, func() error { return n.setReporting(ctx, s, d, setup) }); err != nil {
+			err := n.persist(ctx, func() error { return n.setReporting(ctx, s, d, setup.Endpoint, setup.Cluster, 0, setup.Reporting) })
+			if err != nil {
 				failed = append(failed, fmt.Errorf("reporting of cluster %s: %w", hex16(setup.Cluster), err))
 			}
 		}
@@ -71,65 +71,57 @@ func (n *Network) configure(ctx context.Context, s *session, d *member) error {
 	return err
 }
 
-// bind makes a device send what a cluster reports to us.
-func (n *Network) bind(ctx context.Context, s *session, d *member, endpoint uint8, cluster uint16) error {
-	_, err := askDevice[zdo.BindResponse](ctx, n, s, d, func(uint16) zdo.Message {
-		return zdo.BindRequest{Binding: zdo.Binding{
-			Source: d.EUI64, SourceEndpoint: endpoint, ClusterID: cluster,
-			Destination: s.eui64, DestinationEndpoint: ourEndpoint,
-		}}
-	})
-	if err != nil {
-		return err
+// setReporting tells a device when to report, and notes what it has agreed to.
+// Only so many attributes go into one request: some devices fail on more.
+func (n *Network) setReporting(ctx context.Context, s *session, d *member, endpoint uint8, cluster, manufacturer uint16, list []zcl.ReportConfig) error {
+	var refused []zcl.AttributeStatus
+	for part := range slices.Chunk(list, maxTogether) {
+		no, err := n.setReportingOf(ctx, s, d, endpoint, cluster, manufacturer, part)
+		if err != nil {
+			return err
+		}
+		refused = append(refused, no...)
 	}
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	e := d.endpoint(endpoint)
-	b := Binding{Cluster: cluster, Target: s.eui64, TargetEndpoint: ourEndpoint}
-	if !slices.Contains(e.Bindings, b) {
-		e.Bindings = append(e.Bindings, b)
-	}
-	return nil
+	return refusal(refused)
 }
 
-// setReporting tells a device when to report, and notes what it has agreed to.
-func (n *Network) setReporting(ctx context.Context, s *session, d *member, setup device.Setup) error {
-	r, err := n.requestDevice(ctx, s, d, setup.Endpoint, setup.Cluster, zcl.ConfigureReporting(setup.Reporting))
+// maxTogether is how many attributes go into one request.
+const maxTogether = 4
+
+func (n *Network) setReportingOf(ctx context.Context, s *session, d *member, endpoint uint8, cluster, manufacturer uint16, list []zcl.ReportConfig) (refused []zcl.AttributeStatus, err error) {
+	q := zcl.ConfigureReporting(list)
+	q.Manufacturer = manufacturer
+	r, err := n.requestDevice(ctx, s, d, endpoint, cluster, q)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if r.ClusterSpecific || r.Command != zcl.CommandConfigureReportingResponse {
-		return errOddAnswer
+		return nil, errOddAnswer
 	}
-	refused, err := zcl.ParseConfigureReportingResponse(r.Payload)
+	told, err := zcl.ParseConfigureReportingResponse(r.Payload)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	e := d.endpoint(setup.Endpoint)
-	for _, rc := range setup.Reporting {
-		i := slices.IndexFunc(refused, func(a zcl.AttributeStatus) bool { return a.ID == rc.Attribute || a.ID == zcl.AllAttributes })
-		if i >= 0 && refused[i].Status != zcl.StatusSuccess {
-			err = errors.Join(err, fmt.Errorf("attribute %s: %v", hex16(rc.Attribute), refused[i].Status))
-			continue
+	d.edit(endpoint, func(e *Endpoint) {
+		e.Reporting = slices.Clone(e.Reporting)
+		for _, rc := range list {
+			i := slices.IndexFunc(told, func(a zcl.AttributeStatus) bool { return a.ID == rc.Attribute || a.ID == zcl.AllAttributes })
+			if i >= 0 && told[i].Status != zcl.StatusSuccess {
+				refused = append(refused, zcl.AttributeStatus{ID: rc.Attribute, Status: told[i].Status})
+				continue
+			}
+			e.Reporting = slices.DeleteFunc(e.Reporting, func(r Reporting) bool {
+				return r.Cluster == cluster && r.Attribute == rc.Attribute && r.Manufacturer == manufacturer
+			})
+			if rc.Max == 0xFFFF { // it reports no more
+				continue
+			}
+			e.Reporting = append(e.Reporting, Reporting{Cluster: cluster, Attribute: rc.Attribute, Manufacturer: manufacturer,
+				Min: rc.Min, Max: rc.Max, Change: rc.Change})
 		}
-		agreed := Reporting{Cluster: setup.Cluster, Attribute: rc.Attribute, Min: rc.Min, Max: rc.Max, Change: rc.Change}
-		e.Reporting = slices.DeleteFunc(e.Reporting, func(r Reporting) bool {
-			return r.Cluster == agreed.Cluster && r.Attribute == agreed.Attribute && r.Manufacturer == agreed.Manufacturer
-		})
-		e.Reporting = append(e.Reporting, agreed)
-	}
-	return err
-}
-
-// endpoint gives an endpoint to note something on. Network.mu is held.
-func (d *member) endpoint(id uint8) *Endpoint {
-	for i := range d.Endpoints {
-		if d.Endpoints[i].ID == id {
-			return &d.Endpoints[i]
-		}
-	}
-	d.Endpoints = append(d.Endpoints, Endpoint{ID: id})
-	return &d.Endpoints[len(d.Endpoints)-1]
+	})
+	n.changed()
+	return refused, nil
 }

@@ -46,20 +46,3 @@ func (n *Network) leave(ctx context.Context, d *member) error {
 	}
 	return nil
 }
-
-// Read asks a device for attributes of a cluster. Attributes that the device
-// does not have come with their status. The answer is an event
-// MessageReceived too.
-func (n *Network) Read(ctx context.Context, e zcl.EUI64, endpoint uint8, cluster, manufacturer uint16, ids ...uint16) ([]zcl.Attribute, error) {
-	s, err := n.up()
-	if err != nil {
-		return nil, err
-	}
-	n.mu.Lock()
-	d := n.devices[e]
-	n.mu.Unlock()
-	if d == nil {
-		return nil, ErrUnknownDevice{e}
-	}
-	return n.readDevice(ctx, s, d, endpoint, cluster, manufacturer, ids)
-}

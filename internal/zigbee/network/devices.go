@@ -27,15 +27,35 @@ type member struct {
 	failedAt time.Time     // when that last failed
 	pinged   time.Time     // when it was last asked for a sign of life
 	joinTold time.Time     // when the dongle last told that it joined as new
+	relays   []uint16      // the way of its last route record, from it to us; never changed in place
+	backoff  int           // pings in a row that it has not answered
+	sought   time.Time     // when the network was last asked for its address
+	pending  int           // requests that wait until it wakes up
+	awake    chan struct{} // closed when it does
 }
 
 func newDevice(d Device, sleepy bool) *member {
-	dev := &member{Device: d, sleepy: sleepy, turn: make(chan struct{}, 1)}
+	dev := &member{Device: d, sleepy: sleepy, turn: make(chan struct{}, 1), awake: make(chan struct{})}
 	dev.turn <- struct{}{}
 	return dev
 }
 
-func (d *member) snapshot() Device { return d.Device.clone() }
+// snapshot is the device as it is. It shares what never changes (see Device):
+// nothing is copied for each report.
+func (d *member) snapshot() Device { return d.Device }
+
+// edit changes an endpoint, one not known yet included, in a new list of
+// endpoints. What the change reaches inside the endpoint it must clone.
+// Network.mu is held.
+func (d *member) edit(id uint8, change func(*Endpoint)) {
+	list := slices.Clone(d.Endpoints)
+	i := slices.IndexFunc(list, func(e Endpoint) bool { return e.ID == id })
+	if i < 0 {
+		list, i = append(list, Endpoint{ID: id}), len(list)
+	}
+	change(&list[i])
+	d.Endpoints = list
+}
 
 func (d *member) event(k Kind) Event {
 	return Event{Kind: k, Device: d.snapshot(), EUI64: d.EUI64}
@@ -97,6 +117,7 @@ func (n *Network) forget(d *member) {
 // alive notes that a device was heard. n.mu is held.
 func (n *Network) alive(d *member) {
 	d.LastSeen = time.Now().UTC().Truncate(time.Millisecond)
+	d.backoff = 0
 	n.touched = true
 	n.setAvailable(d, true)
 }

@@ -292,7 +292,7 @@ func TestDevicesSurviveTheirFile(t *testing.T) {
 		Interview: InterviewSuccessful, Configured: true, LinkQuality: 200, Available: true,
 		Joined: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC), LastSeen: time.Date(2026, 1, 2, 0, 0, 0, 0, time.UTC),
 	}
-	n.devices[want.EUI64] = newDevice(want.clone(), true)
+	n.devices[want.EUI64] = newDevice(want, true)
 	n.dirty = true
 	n.saveDevices()
 	n, err = New(Options{Dial: unusedDial, Dir: dir})

@@ -36,9 +36,11 @@ func (n *Network) incoming(s *session, m ezsp.IncomingMessage) {
 	case zcl.ProfileGreenPower: // no such devices are known here
 		return
 	}
+	n.stats.messages.Add(1)
 	n.mu.Lock()
 	d := n.nodes[m.Sender]
 	if d == nil {
+		n.stats.unknown.Add(1)
 		n.askWho(s, m)
 		n.mu.Unlock()
 		return
@@ -53,6 +55,9 @@ func (n *Network) heard(s *session, d *member, m ezsp.IncomingMessage) {
 	d.LinkQuality = m.LQI
 	n.alive(d)
 	n.onboard(s, d)
+	if m.APS.Cluster != zcl.ClusterPollControl { // its check-in is answered first
+		d.wake()
+	}
 }
 
 func (n *Network) incomingZDO(s *session, m ezsp.IncomingMessage) {
@@ -62,6 +67,13 @@ func (n *Network) incomingZDO(s *session, m ezsp.IncomingMessage) {
 		n.alive(d)
 	}
 	n.mu.Unlock()
+	if m.APS.Cluster == zdo.ResponseTo(zdo.ClusterNWKAddrRequest) {
+		if _, r, err := zdo.Parse(m.APS.Cluster, m.Payload); err == nil {
+			if a, ok := r.(zdo.NWKAddrResponse); ok && a.Status == zdo.StatusSuccess {
+				n.moved(a.EUI64, a.NWKAddr)
+			}
+		}
+	}
 	if zdo.IsResponse(m.APS.Cluster) {
 		if len(m.Payload) > 0 {
 			s.answered(m, m.Payload[0])
@@ -74,7 +86,7 @@ func (n *Network) incomingZDO(s *session, m ezsp.IncomingMessage) {
 	_, msg, err := zdo.Parse(m.APS.Cluster, m.Payload)
 	a, ok := msg.(zdo.DeviceAnnounce)
 	if err != nil || !ok {
-		n.log.Debug("an announcement makes no sense", "node", hex16(m.Sender), "err", err)
+		n.malformed("an announcement makes no sense", m, err)
 		return
 	}
 	n.mu.Lock()
@@ -85,7 +97,7 @@ func (n *Network) incomingZDO(s *session, m ezsp.IncomingMessage) {
 func (n *Network) incomingZCL(s *session, d *member, m ezsp.IncomingMessage) {
 	f, err := zcl.Parse(m.Payload)
 	if err != nil {
-		n.log.Debug("a message makes no sense", "node", hex16(m.Sender), "cluster", hex16(m.APS.Cluster), "err", err)
+		n.malformed("a message makes no sense", m, err)
 		return
 	}
 	msg := &Message{Endpoint: m.APS.Source, Cluster: m.APS.Cluster, Frame: f, LQI: m.LQI, RSSI: m.RSSI}
@@ -97,7 +109,7 @@ func (n *Network) incomingZCL(s *session, d *member, m ezsp.IncomingMessage) {
 			msg.Attributes, err = zcl.ParseReadResponse(f.Payload)
 		}
 		if err != nil { // what came before the fault is as good as any
-			n.log.Debug("a message ends in nonsense", "node", hex16(m.Sender), "cluster", hex16(m.APS.Cluster), "err", err)
+			n.malformed("a message ends in nonsense", m, err)
 		}
 	}
 	if f.ClusterSpecific || len(msg.Attributes) > 0 {
@@ -114,10 +126,23 @@ func (n *Network) incomingZCL(s *session, d *member, m ezsp.IncomingMessage) {
 	if f.FromServer || f.Command == zcl.CommandDefaultResponse {
 		asked = s.answered(m, f.Seq)
 	}
+	if isCheckIn(m.APS.Cluster, f) && !asked {
+		n.checkedIn(s, d, m, f)
+		return
+	}
 	if !asked && m.Type == ezsp.Unicast {
 		if r, ok := answerFor(m.APS.Cluster, f); ok {
 			s.reply(m.Sender, m.APS.Source, m.APS.Cluster, r)
 		}
+	}
+}
+
+// malformed counts a message that cannot be read, and logs it now and then.
+func (n *Network) malformed(what string, m ezsp.IncomingMessage, err error) {
+	n.stats.malformed.Add(1)
+	if n.noise.ok(what) {
+		n.log.Debug(what, "node", hex16(m.Sender), "cluster", hex16(m.APS.Cluster), "err", err,
+			"malformed so far", n.stats.malformed.Load())
 	}
 }
 
@@ -131,7 +156,9 @@ func (n *Network) askWho(s *session, m ezsp.IncomingMessage) {
 	s.spawn(func(ctx context.Context) {
 		e, err := s.lookup(ctx, m.Sender)
 		if err != nil {
-			n.log.Debug("an unknown device does not say who it is", "node", hex16(m.Sender), "err", err)
+			if n.noise.ok("unknown device") {
+				n.log.Debug("an unknown device does not say who it is", "node", hex16(m.Sender), "err", err)
+			}
 			if sleep(ctx, n.timing.Request) != nil { // it is not asked again at once
 				return
 			}
@@ -175,7 +202,6 @@ func (s *session) lookup(ctx context.Context, node uint16) (zcl.EUI64, error) {
 
 // Commands and attributes of the clusters that we answer for.
 const (
-	pollCheckIn       = 0x00
 	timeUTC           = 0x0000
 	timeStatus        = 0x0001
 	timeLocal         = 0x0007
@@ -192,10 +218,6 @@ func answerFor(cluster uint16, q zcl.Frame) (zcl.Frame, bool) {
 			return zcl.DefaultResponse(q, zcl.StatusMalformed), true
 		}
 		return zcl.ReadResponse(q, ourAttributes(cluster, q.Manufacturer, ids, time.Now())), true
-	case q.ClusterSpecific && cluster == zcl.ClusterPollControl && q.FromServer && q.Command == pollCheckIn:
-		// "No need to poll faster": 1 byte start, 2 bytes time-out.
-		return zcl.Frame{ClusterSpecific: true, DisableDefaultResponse: true, Seq: q.Seq, Command: pollCheckIn,
-			Manufacturer: q.Manufacturer, Payload: []byte{0, 0, 0}}, true
 	case q.WantsDefaultResponse():
 		return zcl.DefaultResponse(q, zcl.StatusSuccess), true
 	}

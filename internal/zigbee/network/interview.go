@@ -175,12 +175,10 @@ func (n *Network) learnEndpoint(ctx context.Context, s *session, d *member, id u
 	}
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	for i := range d.Endpoints {
-		if e := &d.Endpoints[i]; e.ID == id {
-			e.Profile, e.DeviceID = a.Descriptor.Profile, a.Descriptor.DeviceID
-			e.In, e.Out = a.Descriptor.In, a.Descriptor.Out
-		}
-	}
+	d.edit(id, func(e *Endpoint) {
+		e.Profile, e.DeviceID = a.Descriptor.Profile, a.Descriptor.DeviceID
+		e.In, e.Out = a.Descriptor.In, a.Descriptor.Out
+	})
 	return nil
 }
 

@@ -2,7 +2,9 @@ package network
 
 import (
 	"context"
+	"fmt"
 	"math"
+	"slices"
 	"time"
 
 	"github.com/smartcore-ireland/hems/internal/zigbee/ezsp"
@@ -21,19 +23,52 @@ const joinRepeat = 10 * time.Second
 // broadcast addresses (Zigbee specification 3.6.5).
 const toRouters = 0xFFFC
 
+// door is for how long the network is open, and where.
+type door struct {
+	seconds uint8
+	// via is the one node at which devices may join; 0 is all of them.
+	via zcl.EUI64
+}
+
 // PermitJoin opens the network to new devices for d (at most 254 s, rounded
 // up to whole seconds), or closes it when d is 0 or less.
 func (n *Network) PermitJoin(ctx context.Context, d time.Duration) error {
+	return n.PermitJoinVia(ctx, d, 0)
+}
+
+// PermitJoinVia opens the network at one router only, or at the coordinator
+// only when via is its address (Info.EUI64). Devices that are near another
+// router cannot join then. With a zero address it is PermitJoin. Closing closes
+// all.
+func (n *Network) PermitJoinVia(ctx context.Context, d time.Duration, via zcl.EUI64) error {
 	s, err := n.up()
 	if err != nil {
 		return err
 	}
-	return n.permit(ctx, s, min(max(d, 0), maxPermit))
+	if via != 0 && via != s.eui64 {
+		n.mu.Lock()
+		router := n.devices[via]
+		isRouter := router != nil && router.Type == TypeRouter
+		n.mu.Unlock()
+		if router == nil {
+			return ErrUnknownDevice{via}
+		}
+		if !isRouter {
+			return &Error{
+				Message: fmt.Sprintf("%v is not a router: no device can join at it", via),
+				Advice:  "choose a device that is on the mains, or leave out the device to open the whole network",
+			}
+		}
+	}
+	seconds := uint8(math.Ceil(min(max(d, 0), maxPermit).Seconds()))
+	if seconds == 0 {
+		via = 0
+	}
+	return n.permit(ctx, s, door{seconds, via})
 }
 
-func (n *Network) permit(ctx context.Context, s *session, d time.Duration) error {
-	seconds := uint8(math.Ceil(d.Seconds()))
-	if err := s.permit(ctx, seconds); err != nil {
+func (n *Network) permit(ctx context.Context, s *session, o door) error {
+	if err := s.permit(ctx, o); err != nil {
 		return err
 	}
 	n.mu.Lock()
@@ -43,16 +78,16 @@ func (n *Network) permit(ctx context.Context, s *session, d time.Duration) error
 		n.closing = nil
 	}
 	wasOpen := !n.info.PermitUntil.IsZero()
-	n.info.PermitUntil = time.Time{}
-	if seconds > 0 {
-		open := time.Duration(seconds) * time.Second
-		n.info.PermitUntil = time.Now().Add(open)
+	n.info.PermitUntil, n.info.PermitVia = time.Time{}, 0
+	if o.seconds > 0 {
+		open := time.Duration(o.seconds) * time.Second
+		n.info.PermitUntil, n.info.PermitVia = time.Now().Add(open), o.via
 		n.closing = time.AfterFunc(open, n.permitEnded)
-		n.log.Info("the network is open to new devices", "seconds", seconds)
+		n.log.Info("the network is open to new devices", "seconds", o.seconds)
 	} else if wasOpen {
 		n.log.Info("the network is closed to new devices")
 	}
-	if wasOpen || seconds > 0 {
+	if wasOpen || o.seconds > 0 {
 		n.putLocked(Event{Kind: PermitJoinChanged, Info: n.infoLocked()})
 	}
 	return nil
@@ -66,7 +101,7 @@ func (n *Network) permitEnded() {
 		n.mu.Unlock()
 		return
 	}
-	n.info.PermitUntil = time.Time{}
+	n.info.PermitUntil, n.info.PermitVia = time.Time{}, 0
 	n.putLocked(Event{Kind: PermitJoinChanged, Info: n.infoLocked()})
 	s := n.session
 	n.mu.Unlock()
@@ -86,18 +121,22 @@ func (n *Network) reopen(ctx context.Context, s *session) error {
 	n.mu.Lock()
 	left := time.Until(n.info.PermitUntil)
 	open := !n.info.PermitUntil.IsZero()
+	via := n.info.PermitVia
 	n.mu.Unlock()
 	if !open || left < time.Second {
 		return nil
 	}
-	return s.permit(ctx, uint8(math.Ceil(left.Seconds())))
+	return s.permit(ctx, door{uint8(math.Ceil(left.Seconds())), via})
 }
 
-// permit tells the NCP and all routers. To open: the key that new devices
-// have, then who may come, then the door; to close: the other way round.
-func (s *session) permit(ctx context.Context, seconds uint8) error {
-	if seconds > 0 {
+// permit tells the NCP and the routers. To open: the keys that new devices
+// have, then who may come, then the doors; to close: the other way round.
+func (s *session) permit(ctx context.Context, o door) error {
+	if o.seconds > 0 {
 		if err := s.ez.ImportTransientKey(ctx, zcl.EUI64Any, ezsp.Key(wellKnownLinkKey)); err != nil {
+			return err
+		}
+		if err := s.n.importInstallKeys(ctx, s); err != nil {
 			return err
 		}
 		if err := s.ez.SetPolicy(ctx, ezsp.PolicyTrustCenter, tcAllowJoins); err != nil {
@@ -106,18 +145,34 @@ func (s *session) permit(ctx context.Context, seconds uint8) error {
 	} else if err := s.closePolicy(ctx); err != nil {
 		return err
 	}
-	if err := s.ez.PermitJoining(ctx, seconds); err != nil {
+	own, everyone := o.seconds, o.seconds
+	if o.via != 0 { // what was open elsewhere is closed
+		everyone = 0
+		if o.via != s.eui64 {
+			own = 0
+		}
+	}
+	if err := s.ez.PermitJoining(ctx, own); err != nil {
 		return err
 	}
-	s.mu.Lock()
-	s.zdoSeq++
-	seq := s.zdoSeq
-	s.mu.Unlock()
-	q := zdo.PermitJoiningRequest{Duration: seconds, TrustCenter: true}
-	f := ezsp.APSFrame{Cluster: q.Cluster(), Options: apsOptions}
-	const everywhere = 0xFF // radius
-	_, err := s.ez.SendBroadcast(ctx, toRouters, f, everywhere, seq, zdo.Append(nil, seq, q))
-	return err
+	if err := s.broadcast(ctx, toRouters, zdo.PermitJoiningRequest{Duration: everyone, TrustCenter: true}); err != nil {
+		return err
+	}
+	if o.via == 0 || o.via == s.eui64 {
+		return nil
+	}
+	s.n.mu.Lock()
+	router := s.n.devices[o.via]
+	s.n.mu.Unlock()
+	if router == nil {
+		return ErrUnknownDevice{o.via}
+	}
+	return s.n.oncemore(ctx, s, router, func(ctx context.Context, s *session, d *member) error {
+		_, err := askDevice[zdo.PermitJoiningResponse](ctx, s.n, s, d, func(uint16) zdo.Message {
+			return zdo.PermitJoiningRequest{Duration: o.seconds, TrustCenter: true}
+		})
+		return err
+	})
 }
 
 func (s *session) closePolicy(ctx context.Context) error {
@@ -142,7 +197,9 @@ func (n *Network) trustCenterJoin(s *session, j ezsp.TrustCenterJoin) {
 		return
 	}
 	if j.Decision == ezsp.JoinDenied {
-		n.log.Warn("a device was not let in", "device", j.EUI64, "node", hex16(j.NodeID))
+		if n.noise.ok("not let in") {
+			n.log.Warn("a device was not let in", "device", j.EUI64, "node", hex16(j.NodeID))
+		}
 		return
 	}
 	n.mu.Lock()
@@ -153,6 +210,8 @@ func (n *Network) trustCenterJoin(s *session, j ezsp.TrustCenterJoin) {
 		return
 	}
 	n.alive(d)
+	d.wake()
+	delete(n.installs, j.EUI64)
 	if j.Status == ezsp.UnsecuredJoin {
 		told := d.joinTold
 		d.joinTold = time.Now()
@@ -170,6 +229,7 @@ func (n *Network) trustCenterJoin(s *session, j ezsp.TrustCenterJoin) {
 			if !d.working {
 				d.Interview = InterviewPending
 			}
+			d.Endpoints = slices.Clone(d.Endpoints)
 			for i := range d.Endpoints {
 				d.Endpoints[i].Bindings, d.Endpoints[i].Reporting = nil, nil
 			}
@@ -197,6 +257,7 @@ func (n *Network) announced(s *session, a zdo.DeviceAnnounce) {
 		return
 	}
 	n.alive(d)
+	d.wake()
 	d.failedAt = time.Time{} // whoever has pressed its button wants it to work
 	if sleepy := a.Capability&zdo.CapabilityRxOnWhenIdle == 0; d.Type == TypeUnknown {
 		d.sleepy = sleepy

@@ -67,6 +67,17 @@ type Network struct {
 	saveWake chan struct{}
 	saving   sync.Mutex  // held while devices are written; taken after mu
 	closing  *time.Timer // ends the time the network is open
+
+	installs map[zcl.EUI64]installKey // install codes whose device has not come yet
+
+	backUp chan struct{} // closed when the network comes up the next time
+
+	// How availability is judged: by default, and of single devices.
+	judging      AvailabilityDefaults
+	availability map[zcl.EUI64]AvailabilityOptions
+
+	stats counters
+	noise noise
 }
 
 // New loads what is remembered in o.State. It does not touch the line. An error
@@ -98,6 +109,7 @@ func New(o Options) (*Network, error) {
 		nodes:   make(map[uint16]*member),
 
 		saveWake: make(chan struct{}, 1),
+		backUp:   make(chan struct{}),
 	}
 	if n.state == nil {
 		state, err := statefile.Open(filepath.Join(o.Dir, statefile.Name))
@@ -137,7 +149,7 @@ func (n *Network) infoLocked() Info {
 }
 
 // Devices lists every device of the network except the coordinator, in the
-// order in which they joined. The copies are the caller's.
+// order in which they joined.
 func (n *Network) Devices() []Device {
 	n.mu.Lock()
 	defer n.mu.Unlock()

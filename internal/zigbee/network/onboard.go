@@ -3,7 +3,6 @@ package network
 import (
 	"context"
 	"errors"
-	"fmt"
 	"time"
 
 	"github.com/smartcore-ireland/hems/internal/zigbee/device"
@@ -148,10 +147,12 @@ func (n *Network) node(d *member) (node uint16, wait time.Duration, err error) {
 		return 0, 0, ErrUnknownDevice{d.EUI64}
 	}
 	if d.NodeID == unknownNode {
-		return 0, 0, errors.New("the device's address is not known: it must speak first")
+		return 0, 0, errNoAddress
 	}
 	return d.NodeID, n.wait(d), nil
 }
+
+var errNoAddress = errors.New("the device's address is not known: it must speak first")
 
 // takeTurn waits until no other request to the device is under way: sleepy
 // devices have room for one message, and small ones lose track of more.
@@ -185,9 +186,20 @@ func askDevice[R zdo.Response](ctx context.Context, n *Network, s *session, d *m
 		return r, errOddAnswer
 	}
 	if st := r.Result(); st != zdo.StatusSuccess {
-		return r, fmt.Errorf("the device refuses: %v", st)
+		n.stats.refused.Add(1)
+		return r, zdoRefusal{st}
 	}
 	return r, nil
+}
+
+// zdoRefusal is a device's answer to a ZDO request that says no.
+type zdoRefusal struct{ status zdo.Status }
+
+func (e zdoRefusal) Error() string { return "the device refuses: " + e.status.String() }
+
+func isStatus(err error, st zdo.Status) bool {
+	var refusal zdoRefusal
+	return errors.As(err, &refusal) && refusal.status == st
 }
 
 // requestDevice sends a ZCL command.
@@ -201,21 +213,12 @@ func (n *Network) requestDevice(ctx context.Context, s *session, d *member, endp
 	if err != nil {
 		return zcl.Frame{}, err
 	}
-	return s.request(ctx, node, endpoint, cluster, q, wait)
-}
-
-// readDevice reads attributes.
-func (n *Network) readDevice(ctx context.Context, s *session, d *member, endpoint uint8, cluster, manufacturer uint16, ids []uint16) ([]zcl.Attribute, error) {
-	q := zcl.ReadAttributes(ids...)
-	q.Manufacturer = manufacturer
-	r, err := n.requestDevice(ctx, s, d, endpoint, cluster, q)
-	if err != nil {
-		return nil, err
+	r, err := s.request(ctx, node, endpoint, cluster, q, wait)
+	var refused *RefusedError
+	if errors.As(err, &refused) {
+		n.stats.refused.Add(1)
 	}
-	if r.ClusterSpecific || r.Command != zcl.CommandReadResponse {
-		return nil, errors.New("the device answered a read with something else")
-	}
-	return zcl.ParseReadResponse(r.Payload)
+	return r, err
 }
 
 // tries is how often a step is tried with a device that does not answer.

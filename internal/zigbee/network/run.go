@@ -59,6 +59,9 @@ func (n *Network) retry(ctx context.Context) {
 			wait, logged = n.timing.RetryMin, ""
 		}
 		n.setDown(err)
+		if errors.Is(err, errRestarting) {
+			continue
+		}
 		if msg := err.Error(); msg != logged { // once per distinct fault, not once per try
 			n.log.Error("zigbee is down", "err", err, "hint", Hint(err))
 			logged = msg
@@ -90,6 +93,7 @@ func (n *Network) serve(ctx context.Context) (wasUp bool, err error) {
 	sessionCtx, end := context.WithCancelCause(context.WithoutCancel(ctx))
 	defer end(nil)
 	s := newSession(sessionCtx, n, ez)
+	n.stats.sessions.Add(1)
 	lost := make(chan struct{}) // the connection has ended
 	var cause error             // why; valid once lost is closed
 	go func() {
@@ -127,11 +131,15 @@ func (n *Network) serve(ctx context.Context) (wasUp bool, err error) {
 	s.spawn(s.keepAlive)
 	s.spawn(s.watchAvailability)
 	s.spawn(s.saveFrameCounter)
+	s.spawn(s.announceRoutes)
 	n.resumeWork(s)
 
 	select {
 	case <-lost:
 		return true, cause
+	case <-s.restart:
+		n.closeDown(s)
+		return true, errRestarting
 	case <-ctx.Done():
 		n.closeDown(s)
 		return true, nil
@@ -148,7 +156,7 @@ func (n *Network) closeDown(s *session) {
 	open := !n.infoLocked().PermitUntil.IsZero()
 	n.mu.Unlock()
 	if open {
-		if err := n.permit(ctx, s, 0); err != nil {
+		if err := n.permit(ctx, s, door{}); err != nil {
 			n.log.Warn("could not close the network to new devices; it closes by itself", "err", err)
 		}
 	}
@@ -199,6 +207,8 @@ func (n *Network) setUp(s *session) {
 	defer n.mu.Unlock()
 	s.since = time.Now()
 	n.session = s
+	close(n.backUp)
+	n.backUp = make(chan struct{})
 	n.info.State, n.info.Err = Up, nil
 	n.putLocked(Event{Kind: StateChanged, Info: n.infoLocked()})
 	n.log.Info("zigbee is up", "pan", hex16(n.info.PANID), "channel", n.info.Channel,

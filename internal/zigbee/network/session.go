@@ -33,12 +33,20 @@ type session struct {
 	work   sync.WaitGroup   // goroutines of this session
 	asking map[uint16]bool  // unknown nodes being identified; guarded by n.mu
 
-	mu      sync.Mutex
-	tag     uint8
-	zclSeq  uint8
-	zdoSeq  uint8
-	sent    map[uint8]chan ezsp.Status
-	answers map[answerKey]chan ezsp.IncomingMessage
+	askRoutes      chan struct{} // ways have broken; has room for one
+	noSourceRoutes atomic.Bool   // the NCP does not take any
+	sending        sync.Mutex    // held while a way and its message are sent
+	restart        chan struct{} // a person wants to begin anew; has room for one
+
+	mu               sync.Mutex
+	routeErrorsSince time.Time
+	routeErrors      int
+	scan             chan ezsp.Callback // who waits for a scan's results
+	tag              uint8
+	zclSeq           uint8
+	zdoSeq           uint8
+	sent             map[uint8]chan ezsp.Status
+	answers          map[answerKey]chan ezsp.IncomingMessage
 }
 
 // answerKey is what an answer is recognised by.
@@ -51,13 +59,15 @@ type answerKey struct {
 
 func newSession(ctx context.Context, n *Network, ez *ezsp.Conn) *session {
 	s := &session{
-		n:       n,
-		ez:      ez,
-		ctx:     ctx,
-		status:  make(chan ezsp.Status, 16),
-		asking:  make(map[uint16]bool),
-		sent:    make(map[uint8]chan ezsp.Status),
-		answers: make(map[answerKey]chan ezsp.IncomingMessage),
+		n:         n,
+		ez:        ez,
+		ctx:       ctx,
+		status:    make(chan ezsp.Status, 16),
+		askRoutes: make(chan struct{}, 1),
+		restart:   make(chan struct{}, 1),
+		asking:    make(map[uint16]bool),
+		sent:      make(map[uint8]chan ezsp.Status),
+		answers:   make(map[answerKey]chan ezsp.IncomingMessage),
 	}
 	s.heard.Store(time.Now().UnixNano())
 	return s
@@ -85,6 +95,14 @@ func (s *session) receive(ctx context.Context) error {
 			s.messageSent(cb)
 		case ezsp.IncomingMessage:
 			s.n.incoming(s, cb)
+		case ezsp.RouteRecord:
+			s.n.routeRecord(s, cb)
+		case ezsp.RouteError:
+			s.n.routeError(s, cb)
+		case ezsp.IDConflict:
+			s.n.conflict(cb)
+		case ezsp.EnergyResult, ezsp.ScanComplete:
+			s.scanned(cb)
 		case ezsp.TrustCenterJoin:
 			s.n.trustCenterJoin(s, cb)
 		}
@@ -179,7 +197,10 @@ func (s *session) unicast(ctx context.Context, node uint16, f ezsp.APSFrame, pay
 		}
 		s.mu.Unlock()
 	}()
-	if err := s.sendWhenFree(ctx, node, f, tag, payload); err != nil {
+	err = s.whenFree(ctx, func() error {
+		return s.launch(ctx, node, f, tag, payload)
+	})
+	if err != nil {
 		return m, err
 	}
 	timer := time.NewTimer(wait)
@@ -224,11 +245,11 @@ func (s *session) freeTag() (uint8, bool) {
 	return 0, false
 }
 
-// sendWhenFree sends a message, again after a moment when the dongle is out of
+// whenFree sends a message, again after a moment when the dongle is out of
 // buffers.
-func (s *session) sendWhenFree(ctx context.Context, node uint16, f ezsp.APSFrame, tag uint8, payload []byte) error {
+func (s *session) whenFree(ctx context.Context, send func() error) error {
 	for try := 0; ; try++ {
-		_, err := s.ez.SendUnicast(ctx, node, f, tag, payload)
+		err := send()
 		var st *ezsp.StatusError
 		if !errors.As(err, &st) {
 			if err != nil && s.ez.Err() != nil {
@@ -280,8 +301,8 @@ func (s *session) request(ctx context.Context, node uint16, endpoint uint8, clus
 	if !r.ClusterSpecific && r.Command == zcl.CommandDefaultResponse {
 		if _, st, err := zcl.ParseDefaultResponse(r.Payload); err != nil {
 			return r, err
-		} else if err := st.Err(); err != nil {
-			return r, err
+		} else if st != zcl.StatusSuccess {
+			return r, &RefusedError{Status: st}
 		}
 	}
 	return r, nil

@@ -10,6 +10,9 @@ type Timing struct {
 	// SleepyRequest is for a device that sleeps between polls; its parent holds
 	// a message for 7.68 s: 15 s.
 	SleepyRequest time.Duration
+	// Queue is how long a request waits for a device that sleeps: 75 min, a
+	// check-in of every hour and some.
+	Queue         time.Duration
 	NetworkUp     time.Duration // after networkInit or formNetwork: 10 s
 	KeepAlive     time.Duration // an idle dongle is asked for a sign of life: 7 s
 	RetryMin      time.Duration // first wait before the dongle is tried again: 500 ms
@@ -25,6 +28,7 @@ type Timing struct {
 	PassiveTimeout    time.Duration
 	MissedReports     int           // 3
 	AvailabilityCheck time.Duration // how often silence is looked for: 30 s
+	RouteRequest      time.Duration // how often routers are asked for routes: 1 h
 	SaveEvery         time.Duration // LastSeen and frame counters go to disk: 1 h
 }
 
@@ -37,6 +41,7 @@ func (t Timing) withDefaults() Timing {
 	def(&t.Command, 5*time.Second)
 	def(&t.Request, 10*time.Second)
 	def(&t.SleepyRequest, 15*time.Second)
+	def(&t.Queue, 75*time.Minute)
 	def(&t.NetworkUp, 10*time.Second)
 	def(&t.KeepAlive, 7*time.Second)
 	def(&t.RetryMin, 500*time.Millisecond)
@@ -45,6 +50,7 @@ func (t Timing) withDefaults() Timing {
 	def(&t.ActiveTimeout, 10*time.Minute)
 	def(&t.PassiveTimeout, 25*time.Hour)
 	def(&t.AvailabilityCheck, 30*time.Second)
+	def(&t.RouteRequest, time.Hour)
 	def(&t.SaveEvery, time.Hour)
 	if t.MissedReports <= 0 {
 		t.MissedReports = 3

@@ -1,7 +1,6 @@
 package network
 
 import (
-	"slices"
 	"time"
 
 	"github.com/smartcore-ireland/hems/internal/zigbee/zcl"
@@ -45,6 +44,9 @@ type Info struct {
 	// PermitUntil is when the network closes to new devices; zero when it is
 	// closed.
 	PermitUntil time.Time
+	// PermitVia is the only router (or the coordinator) at which devices may
+	// join until then; zero when they may join at any.
+	PermitVia zcl.EUI64
 	// Dropped counts MessageReceived events lost to a slow reader of Events.
 	Dropped uint64
 }
@@ -64,11 +66,13 @@ const (
 	TypeUnknown   = "Unknown"
 )
 
-// Binding says that a device sends what one of its clusters reports to Target.
+// Binding says that a device sends what one of its clusters reports to Target,
+// or to a Group when that is not 0.
 type Binding struct {
 	Cluster        uint16    `json:"cluster"`
-	Target         zcl.EUI64 `json:"target"`
-	TargetEndpoint uint8     `json:"target_endpoint"`
+	Target         zcl.EUI64 `json:"target,omitempty"`
+	TargetEndpoint uint8     `json:"target_endpoint,omitempty"`
+	Group          uint16    `json:"group,omitempty"`
 }
 
 // Reporting is a report that a device has agreed to send. Intervals in seconds;
@@ -95,7 +99,8 @@ type Endpoint struct {
 }
 
 // Device is what is known of a device. Fields that the interview has not
-// filled are zero.
+// filled are zero. What it points to is shared by all copies and never changes:
+// a change makes new endpoints.
 type Device struct {
 	EUI64            zcl.EUI64  `json:"eui64"`
 	NodeID           uint16     `json:"node_id"`        // network address; 0xFFFE when it is not known
@@ -117,26 +122,6 @@ type Device struct {
 	LastSeen         time.Time  `json:"last_seen"`
 	Joined           time.Time  `json:"joined"`
 	Available        bool       `json:"available"`
-}
-
-func (d Device) clone() Device {
-	d.ZCLVersion, d.AppVersion = clonePtr(d.ZCLVersion), clonePtr(d.AppVersion)
-	d.StackVersion, d.HWVersion = clonePtr(d.StackVersion), clonePtr(d.HWVersion)
-	d.Endpoints = slices.Clone(d.Endpoints)
-	for i := range d.Endpoints {
-		e := &d.Endpoints[i]
-		e.In, e.Out = slices.Clone(e.In), slices.Clone(e.Out)
-		e.Bindings, e.Reporting = slices.Clone(e.Bindings), slices.Clone(e.Reporting)
-	}
-	return d
-}
-
-func clonePtr[T any](p *T) *T {
-	if p == nil {
-		return nil
-	}
-	v := *p
-	return &v
 }
 
 // Kind is what an Event tells.

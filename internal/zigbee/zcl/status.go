@@ -21,6 +21,7 @@ const (
 	StatusInvalidValue        Status = 0x87
 	StatusReadOnly            Status = 0x88
 	StatusInsufficientSpace   Status = 0x89
+	StatusDuplicateExists     Status = 0x8a
 	StatusNotFound            Status = 0x8b
 	StatusUnreportable        Status = 0x8c
 	StatusInvalidDataType     Status = 0x8d
@@ -52,6 +53,7 @@ var statusNames = map[Status]string{
 	StatusInvalidValue:        "invalid value",
 	StatusReadOnly:            "read only",
 	StatusInsufficientSpace:   "insufficient space",
+	StatusDuplicateExists:     "exists already",
 	StatusNotFound:            "not found",
 	StatusUnreportable:        "attribute cannot be reported",
 	StatusInvalidDataType:     "invalid data type",

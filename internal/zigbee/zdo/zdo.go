@@ -26,8 +26,11 @@ const (
 	ClusterBind            uint16 = 0x0021
 	ClusterUnbind          uint16 = 0x0022
 	ClusterMgmtLqi         uint16 = 0x0031
+	ClusterMgmtRtg         uint16 = 0x0032
+	ClusterMgmtBind        uint16 = 0x0033
 	ClusterMgmtLeave       uint16 = 0x0034
 	ClusterPermitJoining   uint16 = 0x0036
+	ClusterNWKUpdate       uint16 = 0x0038
 	responseBit            uint16 = 0x8000
 )
 
@@ -93,6 +96,12 @@ var parsers = map[uint16]func(*reader) Message{
 	ClusterBind:                        func(r *reader) Message { return BindRequest{parseBinding(r)} },
 	ClusterUnbind:                      func(r *reader) Message { return UnbindRequest{parseBinding(r)} },
 	ClusterMgmtLqi:                     func(r *reader) Message { return LqiRequest{Start: r.u8()} },
+	ClusterMgmtRtg:                     func(r *reader) Message { return RtgRequest{Start: r.u8()} },
+	ClusterMgmtBind:                    func(r *reader) Message { return BindTableRequest{Start: r.u8()} },
+	ClusterNWKUpdate:                   func(r *reader) Message { return parseNWKUpdate(r) },
+	ResponseTo(ClusterMgmtRtg):         func(r *reader) Message { return parseRtgResponse(r) },
+	ResponseTo(ClusterMgmtBind):        func(r *reader) Message { return parseBindTableResponse(r) },
+	ResponseTo(ClusterNWKUpdate):       func(r *reader) Message { return parseNWKUpdateNotify(r) },
 	ClusterMgmtLeave:                   func(r *reader) Message { return parseLeaveRequest(r) },
 	ClusterPermitJoining:               func(r *reader) Message { return parsePermitJoining(r) },
 	ResponseTo(ClusterNWKAddrRequest):  func(r *reader) Message { return NWKAddrResponse{parseAddress(r)} },
