@@ -13,6 +13,9 @@ import (
 // profileZDO is the profile of the device objects.
 const profileZDO = 0x0000
 
+// clusterTuya is where Tuya devices keep all that they have, as datapoints.
+const clusterTuya = 0xEF00
+
 // maxAsking bounds how many unknown senders are asked at once who they are.
 const maxAsking = 8
 

@@ -491,7 +491,7 @@ func TestReadAndInterviewOnRequest(t *testing.T) {
 func TestADeviceThatIsGoneGivesAnError(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, simulator.Options{})
-		w.start()
+		w.start(func(o *Options) { o.Timing.Queue = 2 * time.Second })
 		w.awaitUp()
 		w.pair()
 		w.net.mu.Lock()

@@ -461,12 +461,6 @@ func TestAnswersToDevices(t *testing.T) {
 				t.Errorf("got %+v", r)
 			}
 		}},
-		{"CheckIn", zcl.ClusterPollControl, zcl.Frame{ClusterSpecific: true, FromServer: true, Command: pollCheckIn, Seq: 4}, true,
-			func(t *testing.T, r zcl.Frame) {
-				if !r.ClusterSpecific || r.FromServer || r.Seq != 4 || !bytes.Equal(r.Payload, []byte{0, 0, 0}) {
-					t.Errorf("got %+v", r)
-				}
-			}},
 		{"ReadThatIsCut", zcl.ClusterTime, zcl.Frame{Command: zcl.CommandRead, Payload: []byte{1}}, true, nil},
 	}
 	for _, tt := range tests {

@@ -91,6 +91,27 @@ var wire = []struct {
 			ExtendedPANID: 0x0807060504030201, EUI64: 0x0015bc001b0211a5, NWKAddr: 0x7a3c,
 			Type: 2, Relationship: 1, PermitJoining: 2, Depth: 1, LQI: 0xc8,
 		}}}},
+	{name: "RtgRequest", hex: "0402", seq: 4, msg: RtgRequest{Start: 2}},
+	{name: "RtgResponse", hex: "0400020002" + "3c7a" + "00" + "1234" + "0000" + "3b" + "5678", seq: 4,
+		msg: RtgResponse{Total: 2, Routes: []Route{
+			{Destination: 0x7a3c, NextHop: 0x3412},
+			{State: RouteInactive, MemoryConstrained: true, ManyToOne: true, RouteRecord: true, NextHop: 0x7856},
+		}}},
+	{name: "RtgResponseNotSupported", hex: "0484", seq: 4, msg: RtgResponse{Status: StatusNotSupported}},
+	{name: "BindTableRequest", hex: "0400", seq: 4, msg: BindTableRequest{}},
+	{name: "BindTableResponse", hex: "0400020002" + "a511021b00bc1500" + "02" + "0207" + "03" + "78563412004b1200" + "01" +
+		"a511021b00bc1500" + "02" + "0600" + "01" + "8503", seq: 4,
+		msg: BindTableResponse{Total: 2, Bindings: []Binding{
+			{Source: 0x0015bc001b0211a5, SourceEndpoint: 2, ClusterID: 0x0702, Destination: 0x00124b0012345678, DestinationEndpoint: 1},
+			{Source: 0x0015bc001b0211a5, SourceEndpoint: 2, ClusterID: 0x0006, ToGroup: true, Group: 901},
+		}}},
+	{name: "NWKUpdateScan", hex: "0700f8ff070301", seq: 7, msg: NWKUpdateRequest{Channels: 0x07fff800, Duration: 3, Count: 1}},
+	{name: "NWKUpdateChannel", hex: "0700001000fe05", seq: 7, msg: NWKUpdateRequest{Channels: 1 << 20, Duration: UpdateChannel, UpdateID: 5}},
+	{name: "NWKUpdateManager", hex: "0700f8ff07ff050000", seq: 7,
+		msg: NWKUpdateRequest{Channels: 0x07fff800, Duration: UpdateManager, UpdateID: 5}},
+	{name: "NWKUpdateNotify", hex: "07000018000012000100" + "02" + "40c8", seq: 7,
+		msg: NWKUpdateNotify{Channels: 3 << 11, Transmissions: 18, Failures: 1, Energy: []uint8{0x40, 0xc8}}},
+	{name: "NWKUpdateNotifyNotSupported", hex: "078400000000000000" + "00" + "00", seq: 7, short: 2, msg: NWKUpdateNotify{Status: StatusNotSupported}},
 	{name: "LqiResponseNotSupported", hex: "0384", seq: 3, msg: LqiResponse{Status: StatusNotSupported}},
 }
 
