@@ -26,7 +26,7 @@ func (n *Network) findAgain(ctx context.Context, s *session, d *member) {
 	n.mu.Lock()
 	old := d.NodeID
 	n.mu.Unlock()
-	if node, ok, err := s.ez.LookupNodeID(ctx, d.EUI64); err == nil && ok && node != old && node != 0 {
+	if node, err := s.ez.LookupNodeID(ctx, d.EUI64); err == nil && node != old && node != 0 {
 		n.moved(d.EUI64, node)
 		return
 	}

@@ -2,12 +2,12 @@ package network
 
 import (
 	"context"
-	"errors"
 	"fmt"
+	"maps"
 	"math/bits"
+	"slices"
 	"time"
 
-	"github.com/smartcore-ireland/hems/internal/zigbee/ezsp"
 	"github.com/smartcore-ireland/hems/internal/zigbee/zdo"
 )
 
@@ -21,7 +21,6 @@ const (
 	// scanDuration is 2^4+1 times 15.36 ms on each channel: 4.2 s in all, during
 	// which the dongle hears nothing else.
 	scanDuration = 4
-	scanTimeout  = 15 * time.Second
 	// The stack waits for a broadcast to have passed (9 s) before it moves.
 	moveTimeout = 30 * time.Second
 	moveLook    = time.Second
@@ -34,55 +33,21 @@ func (n *Network) EnergyScan(ctx context.Context) ([]ChannelEnergy, error) {
 	if err != nil {
 		return nil, err
 	}
-	results := make(chan ezsp.Callback, 64)
-	s.mu.Lock()
-	if s.scan != nil {
-		s.mu.Unlock()
-		return nil, errors.New("a scan is under way already")
+	found, err := s.ez.EnergyScan(ctx, allChannels, scanDuration)
+	if err != nil {
+		return nil, fmt.Errorf("scanning the channels: %w", err)
 	}
-	s.scan = results
-	s.mu.Unlock()
-	defer func() {
-		s.mu.Lock()
-		s.scan = nil
-		s.mu.Unlock()
-	}()
-	if err := s.ez.StartEnergyScan(ctx, allChannels, scanDuration); err != nil {
-		return nil, fmt.Errorf("starting the scan: %w", err)
+	loudest := make(map[uint8]int8)
+	for _, e := range found { // a channel may have been measured more than once
+		if rssi, ok := loudest[e.Channel]; !ok || e.RSSI > rssi {
+			loudest[e.Channel] = e.RSSI
+		}
 	}
-	ctx, cancel := context.WithTimeoutCause(ctx, scanTimeout, errors.New("the dongle does not end its scan"))
-	defer cancel()
 	var list []ChannelEnergy
-	for {
-		select {
-		case cb := <-results:
-			switch cb := cb.(type) {
-			case ezsp.EnergyResult:
-				list = append(list, ChannelEnergy{cb.Channel, cb.RSSI})
-			case ezsp.ScanComplete:
-				if !cb.Status.OK() {
-					return list, fmt.Errorf("the scan has failed: %v", cb.Status)
-				}
-				return list, nil
-			}
-		case <-s.ctx.Done():
-			return nil, ErrDown
-		case <-ctx.Done():
-			return list, context.Cause(ctx)
-		}
+	for _, channel := range slices.Sorted(maps.Keys(loudest)) {
+		list = append(list, ChannelEnergy{channel, loudest[channel]})
 	}
-}
-
-// scanned gives what a scan has found to who waits for it.
-func (s *session) scanned(cb ezsp.Callback) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.scan != nil {
-		select {
-		case s.scan <- cb:
-		default: // more than there are channels
-		}
-	}
+	return list, nil
 }
 
 // ChangeChannel moves the network with all its devices to another channel (11
@@ -157,7 +122,7 @@ func (n *Network) followed(ctx context.Context, s *session, channel uint8) error
 			}
 		} else if waited > moveTimeout/2 && !forced { // a stack that does not follow by itself
 			forced = true
-			if err := s.ez.SetRadioChannel(ctx, channel); err != nil {
+			if err := s.ez.SetChannel(ctx, channel); err != nil {
 				n.log.Debug("the dongle does not take a channel", "err", err)
 			}
 		}

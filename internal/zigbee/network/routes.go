@@ -100,6 +100,8 @@ func (s *session) launch(ctx context.Context, node uint16, f ezsp.APSFrame, tag 
 	}
 	s.n.mu.Unlock()
 	if len(relays) > 0 {
+		relays = slices.Clone(relays)
+		slices.Reverse(relays) // from us to the device
 		var refused *ezsp.InvalidCommandError
 		if err := s.ez.SetSourceRoute(ctx, node, relays); errors.As(err, &refused) {
 			s.noSourceRoutes.Store(true)

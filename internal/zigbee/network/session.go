@@ -41,7 +41,6 @@ type session struct {
 	mu               sync.Mutex
 	routeErrorsSince time.Time
 	routeErrors      int
-	scan             chan ezsp.Callback // who waits for a scan's results
 	tag              uint8
 	zclSeq           uint8
 	zdoSeq           uint8
@@ -101,8 +100,6 @@ func (s *session) receive(ctx context.Context) error {
 			s.n.routeError(s, cb)
 		case ezsp.IDConflict:
 			s.n.conflict(cb)
-		case ezsp.EnergyResult, ezsp.ScanComplete:
-			s.scanned(cb)
 		case ezsp.TrustCenterJoin:
 			s.n.trustCenterJoin(s, cb)
 		}
