@@ -34,9 +34,18 @@ type house struct {
 	control string
 	client  *mqttclient.Client
 
+	devices string // what --devices of the simulator says; "" for the meter alone
+
 	mu   sync.Mutex
 	seen map[string][]string // payloads by topic, in order
+	all  []heard             // everything, in order
 	more chan struct{}
+}
+
+// heard is one message as it came.
+type heard struct {
+	topic, payload string
+	at             time.Time
 }
 
 // newHouse starts the broker and connects the person.
@@ -77,8 +86,11 @@ func newHouse(t *testing.T) *house {
 // startDongle starts the simulator on its pseudo-terminal.
 func (h *house) startDongle(t *testing.T) *process {
 	t.Helper()
-	p := start(t, "hems-simulator", nil, filepath.Join(h.bin, "hems-simulator"),
-		"--pty", h.pty, "--state", filepath.Join(h.data, "simulator.json"), "--control", h.control)
+	flags := []string{"--pty", h.pty, "--state", filepath.Join(h.data, "simulator.json"), "--control", h.control}
+	if h.devices != "" {
+		flags = append(flags, "--devices", h.devices)
+	}
+	p := start(t, "hems-simulator", nil, filepath.Join(h.bin, "hems-simulator"), flags...)
 	p.waitFor(t, "dongle simulator runs", 10*time.Second)
 	return p
 }
@@ -125,6 +137,7 @@ func (h *house) receive(m mqttclient.Message) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.seen[m.Topic] = append(h.seen[m.Topic], string(m.Payload))
+	h.all = append(h.all, heard{m.Topic, string(m.Payload), time.Now()})
 	close(h.more)
 	h.more = make(chan struct{})
 }
