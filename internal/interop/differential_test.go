@@ -3,9 +3,13 @@
 package interop
 
 import (
+	"encoding/json"
 	"flag"
 	"fmt"
+	"maps"
+	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -30,12 +34,24 @@ func TestDifferential(t *testing.T) {
 	if t.Failed() {
 		return
 	}
-	found := compareSides(a, b)
-	if *record != "" {
-		put(t, filepath.Join(*record, "differences.txt"), strings.Join(found, "\n")+"\n")
+	found, reasons := compareSides(a, b), intended(t)
+	var lines []string
+	for at, d := range found {
+		line := fmt.Sprintf("%s | %s (first at %s; %d times)", at.topic, d, d.when, d.times)
+		if reasons[at] == "" {
+			t.Logf("a difference that nobody wants: %s", line)
+		}
+		lines = append(lines, line)
 	}
-	for _, one := range found {
-		t.Log(one)
+	for at, reason := range reasons {
+		if found[at] == nil {
+			t.Logf("no difference any more at %s | %s: take it out of differences.json (%s)", at.topic, at.path, reason)
+		}
+	}
+	t.Logf("%d places where the two differ, %d of them meant to be", len(found), len(reasons))
+	if *record != "" {
+		slices.Sort(lines)
+		put(t, filepath.Join(*record, "differences.txt"), strings.Join(lines, "\n")+"\n")
 	}
 }
 
@@ -45,49 +61,79 @@ func (s *side) live(t *testing.T) {
 	for _, step := range script {
 		step.do(t, s)
 		s.quiet(1500*time.Millisecond, 15*time.Second)
-		s.close(t, step.name)
+		s.end(t, step.name)
 		t.Logf("%5.1f s: %s", time.Since(began).Seconds(), step.name)
 	}
 }
 
-func compareSides(a, b *side) (found []string) {
+// place is where the two sides differ: a topic, of an event with its kind, and
+// a path in its payload.
+type place struct{ topic, path string }
+
+// difference is what was first seen at a place, and how often it was.
+type difference struct {
+	jsondiff.Difference
+	when  string
+	times int
+}
+
+// compareSides compares each moment: what is retained, and what came.
+func compareSides(a, b *side) map[place]*difference {
+	found := map[place]*difference{}
 	for i := range min(len(a.moments), len(b.moments)) {
 		x, y := a.moments[i], b.moments[i]
-		found = append(found, differences(x.name+" retained", x.retained, y.retained)...)
-		live := func(m moment) map[string]any {
-			all := map[string]any{}
-			for topic, kinds := range m.live {
-				for kind, v := range kinds {
-					all[strings.TrimSpace(topic+" "+kind)] = v
-				}
-			}
-			return all
-		}
-		found = append(found, differences(x.name+" live", live(x), live(y))...)
+		compareTopics(found, x.name+", retained", x.retained, y.retained)
+		compareTopics(found, x.name+", live", x.live, y.live)
 	}
 	return found
 }
 
-func differences(when string, a, b map[string]any) (found []string) {
-	topics := map[string]bool{}
-	for topic := range a {
-		topics[topic] = true
-	}
-	for topic := range b {
-		topics[topic] = true
-	}
-	for _, topic := range sorted(topics) {
-		x, inA := a[topic]
-		y, inB := b[topic]
-		if !inA {
-			x = jsondiff.Missing
+func compareTopics(found map[place]*difference, when string, a, b map[string]any) {
+	topics := maps.Clone(a)
+	maps.Copy(topics, b)
+	of := func(side map[string]any, topic string) any {
+		if v, ok := side[topic]; ok {
+			return v
 		}
-		if !inB {
-			y = jsondiff.Missing
-		}
-		for _, d := range jsondiff.Diff(x, y) {
-			found = append(found, fmt.Sprintf("%s | %s | %s", when, topic, d))
+		return jsondiff.Missing
+	}
+	for topic := range topics {
+		for _, d := range jsondiff.Diff(of(a, topic), of(b, topic)) {
+			at := place{topic, d.Path}
+			if found[at] == nil {
+				found[at] = &difference{Difference: d, when: when}
+			}
+			found[at].times++
 		}
 	}
-	return found
+}
+
+// intended reads the list of differences that are meant to be.
+func intended(t *testing.T) map[place]string {
+	t.Helper()
+	var list []struct {
+		Topic, Reason string
+		Paths         []string
+	}
+	b, err := os.ReadFile(filepath.Join("testdata", "differences.json"))
+	if err == nil {
+		err = json.Unmarshal(b, &list)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	reasons := map[place]string{}
+	for _, entry := range list {
+		if entry.Reason == "" || len(entry.Paths) == 0 || strings.ContainsAny(entry.Topic, "*+#") {
+			t.Fatalf("differences.json: the entry %+v has no reason, no path, or a wildcard", entry)
+		}
+		for _, path := range entry.Paths {
+			if at := (place{entry.Topic, path}); reasons[at] == "" {
+				reasons[at] = entry.Reason
+			} else {
+				t.Fatalf("differences.json: %v is there twice", at)
+			}
+		}
+	}
+	return reasons
 }

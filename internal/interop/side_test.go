@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"flag"
 	"fmt"
+	"math/bits"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -44,8 +45,8 @@ type side struct {
 // what came during the step.
 type moment struct {
 	name     string
-	retained map[string]any            // by topic
-	live     map[string]map[string]any // last messages by topic, of an event also by its kind
+	retained map[string]any // by topic
+	live     map[string]any // the last by topic, and of an event by its kind too
 }
 
 // theirs is the real Zigbee2MQTT, with its defaults, Home Assistant and
@@ -78,7 +79,7 @@ advanced:
   network_key: %s
   pan_id: %d
   ext_pan_id: %s
-`, s.port, person, password, s.pty, bytesOf(theKey), thePAN, bytesOf(fmt.Sprintf("%016x", uint64(theExtPAN))))
+`, s.port, person, password, s.pty, bytesOf(theKey), thePAN, bytesOf(fmt.Sprintf("%016x", bits.ReverseBytes64(theExtPAN))))
 	put(t, filepath.Join(s.settings, "configuration.yaml"), text)
 	s.begin = func() *process {
 		notOurs := "GIT_DIR=" + filepath.Join(s.settings, "none")
@@ -184,24 +185,19 @@ func (s *side) quiet(for_, within time.Duration) {
 	}
 }
 
-// close ends a step: what was said since the last one, and what is retained,
+// end closes a step: what was said since the last one, and what is retained,
 // under the name of the moment.
-func (s *side) close(t *testing.T, name string) {
+func (s *side) end(t *testing.T, name string) {
 	t.Helper()
 	s.mu.Lock()
 	said := slices.Clone(s.all[s.mark:])
 	s.mark = len(s.all)
 	s.mu.Unlock()
-	m := moment{name: name, live: map[string]map[string]any{}, retained: map[string]any{}}
+	m := moment{name: name, live: map[string]any{}, retained: map[string]any{}}
 	for _, one := range said {
-		kind, value, ok := sort(one)
-		if !ok {
-			continue
+		if what, value, ok := compared(one); ok {
+			m.live[what] = value
 		}
-		if m.live[one.topic] == nil {
-			m.live[one.topic] = map[string]any{}
-		}
-		m.live[one.topic][kind] = value
 	}
 	kept := s.kept(t)
 	for topic, payload := range kept {
