@@ -19,10 +19,14 @@ func Command(ctx context.Context, args []string, stderr io.Writer) error {
 	f.SetOutput(stderr)
 	f.StringVar(&o.Pty, "pty", "", "`path` of a symbolic link to the dongle's pseudo-terminal")
 	f.StringVar(&o.Listen, "listen", "", "TCP `address` of the dongle, like 127.0.0.1:6638")
-	f.StringVar(&o.State, "state", "", "`file` that keeps the network and the meter; without it they are forgotten")
+	f.StringVar(&o.State, "state", "", "`file` that keeps the network and the devices; without it they are forgotten")
 	f.StringVar(&o.Control, "control", "", "`path` of the Unix socket for pressing buttons and pulling plugs")
 	f.StringVar(&o.Trace, "trace", "", "`file` that gets a JSON line for each report")
-	f.DurationVar(&o.ReportEvery, "report-every", 0, "let the meter count and report at this `interval`, for measuring")
+	f.DurationVar(&o.ReportEvery, "report-every", 0, "let the devices count and report at this `interval`, for measuring")
+	f.Func("devices", "`models` in the house, like \"EMIZB-141,TS011F,SNZB-02D*3\"; without it the meter alone", func(list string) (err error) {
+		o.Devices, err = ParseDevices(list)
+		return err
+	})
 	f.Uint64Var(&o.Seed, "seed", 1, "`number` that makes the house and its noise this one and no other")
 	f.TextVar(&level, "log", slog.LevelInfo, "least `level` of what is logged: debug, info, warn, error")
 	if err := f.Parse(args); err != nil {
@@ -44,6 +48,9 @@ func Command(ctx context.Context, args []string, stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
-	o.Log.Info("dongle simulator runs", "pty", s.Pty(), "tcp", s.Addr(), "state", o.State, "meter", s.o.MeterEUI64)
+	o.Log.Info("dongle simulator runs", "pty", s.Pty(), "tcp", s.Addr(), "state", o.State, "devices", len(s.devices))
+	for _, d := range s.devices {
+		o.Log.Info("device", "model", d.model.Name, "eui64", d.node.EUI64())
+	}
 	return s.Wait()
 }

@@ -5,6 +5,7 @@ import (
 
 	"github.com/smartcore-ireland/hems/internal/simulator/ash"
 	"github.com/smartcore-ireland/hems/internal/simulator/ncp"
+	"github.com/smartcore-ireland/hems/internal/simulator/node"
 	"github.com/smartcore-ireland/hems/internal/simulator/radio"
 )
 
@@ -24,14 +25,25 @@ type View struct {
 
 // DeviceView is a device in the house.
 type DeviceView struct {
-	EUI64     radio.EUI64 `json:"eui64"`
-	Model     string      `json:"model"`
-	Joined    bool        `json:"joined"` // part of the network that is up, or last was
-	NodeID    uint16      `json:"node_id,omitempty"`
-	PowerW    int64       `json:"power_w"`
-	EnergyWh  int64       `json:"energy_wh"`
-	FixedW    *int64      `json:"fixed_w,omitempty"` // the load a person set
-	Reporting int         `json:"reporting"`         // attributes with a configuration
+	EUI64     radio.EUI64        `json:"eui64"`
+	Model     string             `json:"model"`
+	Role      string             `json:"role"`
+	Joined    bool               `json:"joined"` // part of the network that is up, or last was
+	NodeID    uint16             `json:"node_id,omitempty"`
+	Parent    *uint16            `json:"parent,omitempty"` // short address
+	Silent    bool               `json:"silent"`
+	WakesMS   int64              `json:"wakes_ms,omitempty"` // until a sleeping device asks its parent next
+	PowerW    int64              `json:"power_w"`
+	EnergyWh  int64              `json:"energy_wh"`
+	FixedW    *int64             `json:"fixed_w,omitempty"` // the load a person set
+	Values    map[string]float64 `json:"values"`            // what it measures, in W, kWh, V, A, °C, %, ...
+	Held      []string           `json:"held,omitempty"`    // values that a person set
+	Reporting int                `json:"reporting"`         // attributes with a configuration
+	Reports   []node.Reporting   `json:"reports,omitempty"`
+	Bindings  []node.Binding     `json:"bindings,omitempty"`
+	Groups    []node.Group       `json:"groups,omitempty"`
+	Scenes    int                `json:"scenes,omitempty"`
+	Zones     []node.Enrolment   `json:"zones,omitempty"`
 }
 
 // State returns what is to be seen now.
@@ -50,25 +62,11 @@ func (s *Simulator) State() View {
 		v.PAN, v.Channel = net.PAN, net.Channel
 		_, v.PermitOpen = s.ncp.Open()
 		v.NCP = s.ncp.Stats()
-		id, mine, joined := s.node.Address()
-		d := DeviceView{EUI64: s.node.EUI64(), Model: "EMIZB-141", Joined: joined && (!v.NetworkUp || mine == net),
-			NodeID: id, PowerW: s.meter.Power(), EnergyWh: s.meter.Energy(), FixedW: s.meter.Memory().Fixed,
-			Reporting: len(s.node.Memory().Reporting)}
-		v.Devices = []DeviceView{d}
+		for _, d := range s.devices {
+			v.Devices = append(v.Devices, d.view(v.NetworkUp, net))
+		}
 	})
 	return v
-}
-
-// SetPower holds the meter's load at watts, 0 to 60,000; nil follows the day again.
-func (s *Simulator) SetPower(watts *int64) {
-	s.air.Do(func() { s.meter.Fix(watts) })
-}
-
-// PressButton presses the meter's button: it joins, or announces itself when
-// it has. node.ErrClosed: no network is open.
-func (s *Simulator) PressButton() (err error) {
-	s.air.Do(func() { err = s.node.Press() })
-	return err
 }
 
 // SetFaults changes what the line does to bytes.

@@ -1,8 +1,9 @@
 // Package simulator is a Zigbee dongle with a house behind it, for working
 // without hardware: an EmberZNet co-processor on a pseudo-terminal, a TCP port
-// or an in-process pipe, and a frient EMIZB-141 meter in its radio's reach that
-// joins, is interviewed and reports what the house draws. It puts the packages
-// beneath it together and must never import anything of the coordinator.
+// or an in-process pipe, and devices in its radio's reach that join, are
+// interviewed and report what the house does: a frient EMIZB-141 meter alone,
+// or those of the catalogue that are asked for. It puts the packages beneath it
+// together and must never import anything of the coordinator.
 package simulator
 
 import (
@@ -16,10 +17,7 @@ import (
 	"time"
 
 	"github.com/smartcore-ireland/hems/internal/simulator/ash"
-	"github.com/smartcore-ireland/hems/internal/simulator/household"
-	"github.com/smartcore-ireland/hems/internal/simulator/meter"
 	"github.com/smartcore-ireland/hems/internal/simulator/ncp"
-	"github.com/smartcore-ireland/hems/internal/simulator/node"
 	"github.com/smartcore-ireland/hems/internal/simulator/radio"
 )
 
@@ -34,9 +32,14 @@ const (
 type Options struct {
 	Pty     string // path of a symbolic link to the pseudo-terminal; "" for none
 	Listen  string // TCP address, like 127.0.0.1:6638; "" for none
-	State   string // file that keeps network and meter; "" to forget
+	State   string // file that keeps network and devices; "" to forget
 	Control string // path of a Unix socket for Control requests; "" for none
 	Trace   string // file that gets a JSON line for each report; "" for none
+
+	// Devices are the models of the house's devices, as devices.Find knows
+	// them; nil means the meter alone. The first EMIZB-141 has MeterEUI64, the
+	// others have addresses that their model and position decide.
+	Devices []string
 
 	EUI64       radio.EUI64      // of the dongle; 0 means DefaultEUI64
 	MeterEUI64  radio.EUI64      // 0 means DefaultMeterEUI64
@@ -61,19 +64,18 @@ var (
 // Simulator is a running dongle and its house. Its methods may be called
 // concurrently.
 type Simulator struct {
-	o     Options
-	log   *slog.Logger
-	air   *radio.Air
-	ncp   *ncp.NCP
-	meter *meter.Register
-	node  *node.Node
-	keep  *keeper
-	trace *tracer
-	noise *ash.Noise
-	ctx   context.Context
-	stop  context.CancelFunc
-	tasks sync.WaitGroup
-	addr  net.Addr
+	o       Options
+	log     *slog.Logger
+	air     *radio.Air
+	ncp     *ncp.NCP
+	devices []*device
+	keep    *keeper
+	trace   *tracer
+	noise   *ash.Noise
+	ctx     context.Context
+	stop    context.CancelFunc
+	tasks   sync.WaitGroup
+	addr    net.Addr
 
 	mu      sync.Mutex
 	plugged context.Context    // ends when the dongle is pulled out
@@ -84,7 +86,7 @@ type Simulator struct {
 	boot    uint8
 }
 
-// Start powers the dongle and the meter, and opens what Options name. They run
+// Start powers the dongle and the devices, and opens what Options name. They run
 // until ctx ends or Close.
 func Start(ctx context.Context, o Options) (*Simulator, error) {
 	if o.EUI64 == 0 {
@@ -114,7 +116,10 @@ func Start(ctx context.Context, o Options) (*Simulator, error) {
 		return nil, err
 	}
 	s.ctx, s.stop = context.WithCancel(ctx)
-	s.build()
+	if err := s.build(); err != nil {
+		s.stop()
+		return nil, errors.Join(err, s.trace.close())
+	}
 	if err := s.open(); err != nil {
 		s.Close()
 		return nil, err
@@ -124,24 +129,26 @@ func Start(ctx context.Context, o Options) (*Simulator, error) {
 }
 
 // build puts the world together.
-func (s *Simulator) build() {
+func (s *Simulator) build() error {
 	o := s.o
-	state := s.keep.state
+	s.keep.state.takeOver(o.MeterEUI64, o.Seed, o.Now())
 	s.air = radio.New(o.Seed, max(o.Latency, 0))
-	s.meter = meter.New(household.New(o.Seed), o.Now, state.Register, o.ReportEvery > 0, s.save)
-	s.ncp = ncp.New(ncp.Options{EUI64: o.EUI64, Version: o.EZSP, Air: s.air, Memory: state.Dongle, Changed: s.save, Log: o.Log})
-	s.node = node.New(node.Options{
-		Description: meter.EMIZB141(o.MeterEUI64, s.meter),
-		Memory:      state.Meter, Air: s.air, Changed: s.save, Reported: s.trace.reports,
-		Every: o.ReportEvery, Tick: s.meter.Tick, Log: o.Log,
+	s.ncp = ncp.New(ncp.Options{EUI64: o.EUI64, Version: o.EZSP, Air: s.air, Memory: s.keep.state.Dongle, Changed: s.save, Log: o.Log})
+	if err := s.furnish(); err != nil {
+		return err
+	}
+	s.air.Do(func() {
+		for _, d := range s.devices {
+			d.node.Start()
+		}
 	})
-	s.air.Do(s.node.Start)
+	s.tasks.Add(1)
+	go s.keepState()
+	return nil
 }
 
-// save keeps the memories. It is called in the world.
-func (s *Simulator) save() {
-	s.keep.write(state{Dongle: s.ncp.Memory(), Meter: s.node.Memory(), Register: s.meter.Memory()})
-}
+// save has the memories kept.
+func (s *Simulator) save() { s.keep.changed() }
 
 // open makes the dongle and the control socket reachable.
 func (s *Simulator) open() error {

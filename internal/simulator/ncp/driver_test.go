@@ -54,6 +54,11 @@ func (d *device) EUI64() radio.EUI64                     { return deviceEUI64 }
 func (d *device) Address() (uint16, radio.Network, bool) { return deviceID, d.net, d.joined }
 func (d *device) Receive(f radio.Frame)                  { d.got = append(d.got, f) }
 func (d *device) NetworkChanged()                        {}
+func (d *device) Role() radio.Role                       { return radio.Role{Sleepy: true} }
+func (d *device) Parent() uint16                         { return radio.Coordinator }
+func (d *device) Permits() bool                          { return false }
+func (d *device) Silent() bool                           { return false }
+func (d *device) Wakes() time.Duration                   { return 0 }
 
 func newDriver(t *testing.T, m Memory) *driver {
 	d := &driver{t: t, air: radio.New(1, 10*time.Millisecond), device: &device{}}

@@ -31,21 +31,37 @@ func (n *NCP) Up() (radio.Network, bool) {
 	return n.memory.Network.Network, true
 }
 
-// Open implements radio.Hub. A device with no key but the well-known one gets
-// in while joining is permitted, the trust centre's policy allows joins, and
-// that key is accepted: as a transient key, or as the link key of all.
+// Open returns the network when devices with no key but the well-known one get
+// in at the coordinator now.
 func (n *NCP) Open() (radio.Network, bool) {
-	if !n.up || !n.permitted || n.policy[policyTrustCenter]&allowJoins == 0 {
+	if net, ok := n.Permits(); !ok {
+		return net, false
+	}
+	return n.Admit(anyDevice, radio.WellKnownKey)
+}
+
+// Permits implements radio.Hub.
+func (n *NCP) Permits() (radio.Network, bool) {
+	if !n.up || !n.permitted {
+		return radio.Network{}, false
+	}
+	return n.memory.Network.Network, len(n.memory.Children) < int(n.config[configMaxChildren])
+}
+
+// Admit implements radio.Hub. A newcomer gets in while the trust centre's
+// policy allows joins and its link key is accepted: as a transient key of its
+// own or of all, or as the link key of all.
+func (n *NCP) Admit(eui radio.EUI64, link radio.Key) (radio.Network, bool) {
+	if !n.up || n.policy[policyTrustCenter]&allowJoins == 0 {
 		return radio.Network{}, false
 	}
 	n.dropTransient(func(transientKey) bool { return false })
 	s := n.memory.Network
-	global := s.Security&securityHashedLinkKey != securityHashedLinkKey && s.LinkKey == wellKnownKey
-	wildcard := slices.ContainsFunc(n.transient, func(k transientKey) bool { return k.eui == anyDevice && k.key == wellKnownKey })
-	if !global && !wildcard {
-		return radio.Network{}, false
-	}
-	return s.Network, len(n.memory.Children) < int(n.config[configMaxChildren])
+	global := s.Security&securityHashedLinkKey != securityHashedLinkKey && s.LinkKey == link
+	transient := slices.ContainsFunc(n.transient, func(k transientKey) bool {
+		return (k.eui == anyDevice || k.eui == eui) && k.key == link
+	})
+	return s.Network, global || transient
 }
 
 // Knows implements radio.Hub.
@@ -53,18 +69,21 @@ func (n *NCP) Knows(eui radio.EUI64, id uint16) bool {
 	return slices.ContainsFunc(n.memory.Children, func(c Child) bool { return c.EUI64 == eui && c.ID == id })
 }
 
-// Member implements radio.Hub: the child table changes, and the host is told
-// twice, as trust centre and as parent.
-func (n *NCP) Member(eui radio.EUI64, id uint16, how radio.Join, sleepy bool) {
-	i := slices.IndexFunc(n.memory.Children, func(c Child) bool { return c.EUI64 == eui })
-	child := Child{EUI64: eui, ID: id, Sleepy: sleepy}
+// Member implements radio.Hub: the host is told as trust centre, and for end
+// devices that joined here as their parent too.
+func (n *NCP) Member(m radio.Member) {
+	i := slices.IndexFunc(n.memory.Children, func(c Child) bool { return c.EUI64 == m.EUI64 })
+	child := Child{EUI64: m.EUI64, ID: m.ID, Sleepy: m.Sleepy}
+	mine := m.Parent == radio.Coordinator && !m.Router
+	index, gone := i, child
 	switch {
-	case how == radio.Left && i < 0:
-		return
-	case how == radio.Left:
+	case (m.How == radio.Left || !mine) && i >= 0: // it left, or has another parent now
+		gone = n.memory.Children[i]
 		n.memory.Children = slices.Delete(n.memory.Children, i, i+1)
+	case m.How == radio.Left || !mine:
+		index = -1
 	case i < 0:
-		i = len(n.memory.Children)
+		index = len(n.memory.Children)
 		n.memory.Children = append(n.memory.Children, child)
 	default:
 		n.memory.Children[i] = child
@@ -72,22 +91,25 @@ func (n *NCP) Member(eui radio.EUI64, id uint16, how radio.Join, sleepy bool) {
 	n.o.Changed()
 	const usePreconfiguredKey, noAction = 0, 3
 	decision := uint8(noAction)
-	if how == radio.UnsecuredJoin {
+	if m.How == radio.UnsecuredJoin {
 		decision = usePreconfiguredKey
 	}
 	n.callback(callbackTrustCenterJoin, func(w *writer) {
-		w.u16(id)
-		w.u64(uint64(eui))
-		w.u8(uint8(how))
+		w.u16(m.ID)
+		w.u64(uint64(m.EUI64))
+		w.u8(uint8(m.How))
 		w.u8(decision)
-		w.u16(0x0000) // parent
+		w.u16(m.Parent)
 	})
+	if index < 0 {
+		return
+	}
 	n.callback(callbackChildJoin, func(w *writer) {
-		w.u8(uint8(i))
-		w.bool(how != radio.Left)
-		w.u16(id)
-		w.u64(uint64(eui))
-		w.u8(child.nodeType())
+		w.u8(uint8(index))
+		w.bool(m.How != radio.Left && mine)
+		w.u16(gone.ID)
+		w.u64(uint64(gone.EUI64))
+		w.u8(gone.nodeType())
 	})
 }
 
@@ -152,6 +174,10 @@ func lookupNodeID(n *NCP, in *reader, out *writer) {
 			return
 		}
 	}
+	if _, id, ok := n.remote(func(e radio.EUI64, _ uint16) bool { return e == eui }); ok {
+		out.u16(id)
+		return
+	}
 	out.u16(0xFFFF)
 }
 
@@ -172,8 +198,37 @@ func lookupEUI64(n *NCP, in *reader, out *writer) {
 			return
 		}
 	}
+	if eui, _, ok := n.remote(func(_ radio.EUI64, i uint16) bool { return i == id }); ok {
+		out.status(statusOK)
+		out.u64(uint64(eui))
+		return
+	}
 	out.status(statusFatal)
 	out.u64(1<<64 - 1)
+}
+
+// remote finds a device that is no child in the addresses that the stack has
+// seen on the air.
+func (n *NCP) remote(match func(radio.EUI64, uint16) bool) (eui radio.EUI64, id uint16, ok bool) {
+	if !n.up {
+		return 0, 0, false
+	}
+	return n.air.Lookup(n.memory.Network.Network, match)
+}
+
+// inReach lists the coordinator's neighbours: the children it remembers and
+// the routers.
+func (n *NCP) inReach() []radio.Neighbour {
+	var list []radio.Neighbour
+	for _, c := range n.memory.Children {
+		list = append(list, radio.Neighbour{EUI64: c.EUI64, ID: c.ID, Role: radio.Role{Sleepy: c.Sleepy}, Child: true, Depth: 1, LQI: 200})
+	}
+	for _, r := range n.air.Neighbours(n.memory.Network.Network, radio.Coordinator) {
+		if r.Role.Router {
+			list = append(list, r)
+		}
+	}
+	return list
 }
 
 func setExtendedTimeout(n *NCP, in *reader, out *writer) {

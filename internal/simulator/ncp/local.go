@@ -7,9 +7,6 @@ import (
 	"github.com/smartcore-ireland/hems/internal/simulator/zdo"
 )
 
-// mgmtRtg is the request for the routing table, which is always empty here.
-const mgmtRtg = 0x0032
-
 // local takes a message that the coordinator sent to itself: its stack answers
 // for the device objects, anything else comes back to the host.
 func (n *NCP) local(f radio.Frame) {
@@ -53,25 +50,13 @@ func (n *NCP) manage(cluster uint16, request []byte) []byte {
 	switch cluster {
 	case zdo.MgmtLqi:
 		return n.neighbours(seq, start)
-	case mgmtRtg:
+	case zdo.MgmtRtg:
 		return []byte{seq, byte(zdo.Success), 0, byte(start), 0}
 	}
 	return []byte{seq, byte(zdo.NotSupported)}
 }
 
-// neighbours lists the children, three at a time (Mgmt_Lqi_rsp).
+// neighbours lists children and routers, three at a time (Mgmt_Lqi_rsp).
 func (n *NCP) neighbours(seq uint8, start int) []byte {
-	all := n.memory.Children
-	from := min(start, len(all))
-	part := all[from:min(from+3, len(all))]
-	b := []byte{seq, byte(zdo.Success), byte(len(all)), byte(start), byte(len(part))}
-	for _, c := range part {
-		b = binary.LittleEndian.AppendUint64(b, n.memory.Network.Extended)
-		b = binary.LittleEndian.AppendUint64(b, uint64(c.EUI64))
-		b = binary.LittleEndian.AppendUint16(b, c.ID)
-		// End device, receiver off when idle, a child; permit joining unknown;
-		// one hop away.
-		b = append(b, 0x02|1<<4, 0x02, 0x01, 200)
-	}
-	return b
+	return zdo.Neighbours(seq, start, n.memory.Network.Extended, n.inReach())
 }

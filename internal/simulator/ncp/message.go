@@ -115,8 +115,7 @@ func sendMulticast(n *NCP, in *reader, out *writer) {
 	n.spread(m, n.check(m), out)
 }
 
-// spread sends a broadcast or multicast. Sleepy devices, all there are, hear
-// it only when it is meant for them.
+// spread sends a broadcast or multicast.
 func (n *NCP) spread(m outgoing, s status, out *writer) {
 	out.status(s)
 	if s != statusOK {
@@ -125,8 +124,11 @@ func (n *NCP) spread(m outgoing, s status, out *writer) {
 	}
 	f := n.launch(&m)
 	out.u8(f.Sequence)
-	if m.kind == outBroadcast {
+	switch m.kind {
+	case outBroadcast:
 		n.air.Broadcast(n.memory.Network.Network, f)
+	case outMulticast:
+		n.air.Multicast(n.memory.Network.Network, f)
 	}
 	n.later(n.air.Delay(), func() { n.sent(m, true) })
 }

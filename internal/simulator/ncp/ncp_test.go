@@ -345,7 +345,9 @@ func TestMembers(t *testing.T) {
 		d.form()
 		d.permit()
 		member := func(how radio.Join) {
-			d.air.Do(func() { d.ncp.Member(deviceEUI64, deviceID, how, true) })
+			d.air.Do(func() {
+				d.ncp.Member(radio.Member{EUI64: deviceEUI64, ID: deviceID, How: how, Role: radio.Role{Sleepy: true}})
+			})
 		}
 		member(radio.UnsecuredJoin)
 		d.called(0, "2400 3c7a a511021b00bc1500 01 00 0000", "2300 00 01 3c7a a511021b00bc1500 04")
@@ -370,7 +372,9 @@ func TestNetworkSurvivesWithoutPower(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := newDriver(t, Memory{})
 		d.form()
-		d.air.Do(func() { d.ncp.Member(deviceEUI64, deviceID, radio.UnsecuredJoin, true) })
+		d.air.Do(func() {
+			d.ncp.Member(radio.Member{EUI64: deviceEUI64, ID: deviceID, How: radio.UnsecuredJoin, Role: radio.Role{Sleepy: true}})
+		})
 		for range 3 {
 			d.command(0x0036, "fcff0000360000004011000000ff0403043c01")
 		}

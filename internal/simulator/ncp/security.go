@@ -8,9 +8,6 @@ import (
 	"github.com/smartcore-ireland/hems/internal/simulator/radio"
 )
 
-// wellKnownKey lets devices without an install code in: "ZigBeeAlliance09".
-var wellKnownKey = radio.Key([]byte("ZigBeeAlliance09"))
-
 // Bits of the initial security bitmask (EmberInitialSecurityBitmask).
 const (
 	securityHashedLinkKey = 0x0084

@@ -7,97 +7,242 @@ import (
 	"github.com/smartcore-ireland/hems/internal/simulator/radio"
 )
 
-// Times of joining: how long a device looks for a network, how long after
-// joining it announces itself, and how long after the request it leaves.
+// Times of joining: how long a device looks for a network, how much longer each
+// further device of the house does, how long after joining it announces
+// itself, how long after the request it leaves, and after how long without its
+// parent it looks for another one.
 const (
 	searchTime   = 300 * time.Millisecond
+	turnTime     = 150 * time.Millisecond
 	announceTime = 250 * time.Millisecond
 	leaveTime    = 150 * time.Millisecond
+	orphanTime   = 12 * time.Second
 )
 
-// ErrClosed: the coordinator lets no device in at the moment.
+// ErrClosed: nobody lets the device in at the moment.
 var ErrClosed = errors.New("no network is open for joining: permit joining on the coordinator first")
+
+// ErrNotJoined: the device has no network.
+var ErrNotJoined = errors.New("the device is not part of the network: let it join first")
+
+// ErrSilent: the device has no power.
+var ErrSilent = errors.New("the device is silent: let it speak first")
 
 // NetworkChanged implements radio.Device. A device without a network joins one
 // that opens, as if its owner held the button; a device of this network that
-// the coordinator has forgotten comes back to it with the network key.
+// the coordinator has forgotten, or whose channel changed, comes back to it
+// with the network key.
 func (n *Node) NetworkChanged() {
 	hub := n.o.Air.Hub()
-	if hub == nil {
+	if hub == nil || n.silent {
 		return
 	}
-	if net, up := hub.Up(); up && n.partOf(net) {
-		if !hub.Knows(n.o.EUI64, n.memory.ID) {
+	net, up := hub.Up()
+	switch {
+	case up && n.partOf(net):
+		if n.forgotten(hub) {
 			n.search(n.rejoin)
 		}
-		return
-	}
-	if _, open := hub.Open(); open {
-		n.search(n.join)
+	case up && n.moved(net):
+		n.search(n.rejoin)
+	default:
+		if _, _, open := n.door(); open {
+			n.search(n.join)
+		}
 	}
 }
 
 // Press is the button: a device that is part of the network announces itself,
-// another one tries to join. ErrClosed says that it cannot.
+// and one that sleeps checks in; another one tries to join. ErrClosed says that
+// it cannot.
 func (n *Node) Press() error {
-	hub := n.o.Air.Hub()
-	if hub == nil {
-		return ErrClosed
+	if n.silent {
+		return ErrSilent
 	}
-	if net, up := hub.Up(); up && n.partOf(net) {
+	if n.connected() {
+		n.fresh()
 		n.announce()
+		for _, f := range n.checkIns {
+			f()
+		}
 		return nil
 	}
-	if _, open := hub.Open(); !open {
+	if _, _, open := n.door(); !open {
 		return ErrClosed
 	}
 	n.search(n.join)
 	return nil
 }
 
+// Rejoin lets the device look for a parent again, with a new short address.
+func (n *Node) Rejoin() error {
+	switch {
+	case n.silent:
+		return ErrSilent
+	case !n.connected():
+		return ErrNotJoined
+	}
+	n.memory.ID = n.freeID()
+	n.comeBack(n.o.Air.Hub())
+	return nil
+}
+
+// Leave lets the device leave the network by itself.
+func (n *Node) Leave() error {
+	switch {
+	case n.silent:
+		return ErrSilent
+	case !n.connected():
+		return ErrNotJoined
+	}
+	n.leave()
+	return nil
+}
+
 func (n *Node) partOf(net radio.Network) bool { return n.memory.Joined && n.memory.Network == net }
+
+// moved says whether net is the device's network on another channel or under
+// another PAN identifier.
+func (n *Node) moved(net radio.Network) bool {
+	m := n.memory.Network
+	return n.memory.Joined && m != net && m.Extended == net.Extended && m.Key == net.Key
+}
+
+// connected says whether the device's network is up.
+func (n *Node) connected() bool {
+	hub := n.o.Air.Hub()
+	if hub == nil {
+		return false
+	}
+	net, up := hub.Up()
+	return up && n.partOf(net)
+}
+
+// forgotten says whether the coordinator should have the device among its
+// children and has not.
+func (n *Node) forgotten(hub radio.Hub) bool {
+	return n.memory.Parent == radio.Coordinator && !n.Role().Router && !hub.Knows(n.o.EUI64, n.memory.ID)
+}
+
+func (n *Node) linkKey() radio.Key {
+	if n.o.LinkKey == (radio.Key{}) {
+		return radio.WellKnownKey
+	}
+	return n.o.LinkKey
+}
+
+// door finds who lets the device in: the coordinator or a router.
+func (n *Node) door() (net radio.Network, parent uint16, open bool) {
+	hub := n.o.Air.Hub()
+	if hub == nil {
+		return radio.Network{}, 0, false
+	}
+	net, admitted := hub.Admit(n.o.EUI64, n.linkKey())
+	if !admitted {
+		return net, 0, false
+	}
+	_, direct := hub.Permits()
+	routers := n.o.Air.Open(net)
+	if len(routers) > 0 && (n.o.ViaRouter || !direct) {
+		return net, n.choose(net, routers), true
+	}
+	return net, radio.Coordinator, direct
+}
+
+// choose takes the router with the fewest children.
+func (n *Node) choose(net radio.Network, routers []uint16) uint16 {
+	best := routers[0]
+	for _, r := range routers {
+		if n.o.Air.Children(net, r) < n.o.Air.Children(net, best) {
+			best = r
+		}
+	}
+	return best
+}
 
 func (n *Node) search(then func()) {
 	if n.joining {
 		return
 	}
 	n.joining = true
-	n.o.Air.After(searchTime, func() {
+	n.o.Air.After(searchTime+time.Duration(n.o.Position)*turnTime, func() {
 		n.joining = false
-		then()
+		if !n.silent {
+			then()
+		}
 	})
 }
 
+// freeID chooses a short address that nobody has.
+func (n *Node) freeID() uint16 {
+	for {
+		id := uint16(1 + n.o.Air.Random().UintN(0xFFF6))
+		_, _, taken := n.o.Air.Lookup(n.memory.Network, func(_ radio.EUI64, other uint16) bool { return other == id })
+		if !taken {
+			return id
+		}
+	}
+}
+
 func (n *Node) join() {
-	hub := n.o.Air.Hub()
-	net, open := hub.Open()
+	net, parent, open := n.door()
 	if !open || n.partOf(net) {
 		return
 	}
-	n.memory = Memory{Joined: true, ID: uint16(1 + n.o.Air.Random().UintN(0xFFF6)), Network: net}
+	n.memory = Memory{Joined: true, Parent: parent, Network: net}
+	n.memory.ID = n.freeID()
 	clear(n.last)
 	n.o.Changed()
-	n.log.Info("device joined", "eui64", n.o.EUI64, "id", n.memory.ID)
-	n.associated(hub, radio.UnsecuredJoin)
+	n.log.Info("device joined", "eui64", n.o.EUI64, "id", n.memory.ID, "parent", parent)
+	n.associated(n.o.Air.Hub(), radio.UnsecuredJoin)
 }
 
 func (n *Node) rejoin() {
 	hub := n.o.Air.Hub()
-	if net, up := hub.Up(); !up || !n.partOf(net) || hub.Knows(n.o.EUI64, n.memory.ID) {
+	net, up := hub.Up()
+	if !up || !n.partOf(net) && !n.moved(net) || n.partOf(net) && !n.forgotten(hub) && n.o.Air.Reached(n) {
 		return
 	}
-	n.log.Info("device came back", "eui64", n.o.EUI64, "id", n.memory.ID)
+	n.memory.Network = net
+	n.comeBack(hub)
+}
+
+// comeBack rejoins with the network key, through the parent it had or, when
+// that does not answer, through another one.
+func (n *Node) comeBack(hub radio.Hub) {
+	if !n.o.Air.Reached(n) {
+		n.memory.Parent = n.anyParent(hub)
+	}
+	n.o.Changed()
+	n.log.Info("device came back", "eui64", n.o.EUI64, "id", n.memory.ID, "parent", n.memory.Parent)
 	n.associated(hub, radio.SecuredRejoin)
 }
 
+// anyParent is who takes an orphan: a router that works, or the coordinator.
+func (n *Node) anyParent(radio.Hub) uint16 {
+	if n.o.ViaRouter {
+		for _, r := range n.o.Air.Neighbours(n.memory.Network, radio.Coordinator) {
+			if r.Role.Router && r.EUI64 != n.o.EUI64 {
+				return r.ID
+			}
+		}
+	}
+	return radio.Coordinator
+}
+
 func (n *Node) associated(hub radio.Hub, how radio.Join) {
-	hub.Member(n.o.EUI64, n.memory.ID, how, true)
+	n.tell(hub, n.memory.ID, how)
+	n.fresh()
 	id := n.memory.ID
 	n.o.Air.After(announceTime, func() {
-		if n.memory.Joined && n.memory.ID == id {
+		if n.memory.Joined && n.memory.ID == id && !n.silent {
 			n.announce()
 		}
 	})
+}
+
+func (n *Node) tell(hub radio.Hub, id uint16, how radio.Join) {
+	hub.Member(radio.Member{EUI64: n.o.EUI64, ID: id, Parent: n.memory.Parent, Role: n.Role(), How: how})
 }
 
 // leave forgets the network and everything that was agreed in it.
@@ -105,15 +250,31 @@ func (n *Node) leave() {
 	if !n.memory.Joined {
 		return
 	}
-	id, net := n.memory.ID, n.memory.Network
+	id, net, parent := n.memory.ID, n.memory.Network, n.memory.Parent
 	n.memory = Memory{}
 	clear(n.last)
 	n.o.Changed()
 	n.log.Info("device left", "eui64", n.o.EUI64, "id", id)
 	if hub := n.o.Air.Hub(); hub != nil {
 		if now, up := hub.Up(); up && now == net {
-			hub.Member(n.o.EUI64, id, radio.Left, true)
+			n.memory.Parent = parent
+			n.tell(hub, id, radio.Left)
+			n.memory.Parent = 0
 		}
 	}
 	n.NetworkChanged()
+}
+
+// lookForParent lets a device whose parent does not answer find another one.
+func (n *Node) lookForParent() {
+	if n.silent || n.joining || !n.connected() || n.o.Air.Reached(n) {
+		return
+	}
+	n.joining = true
+	n.o.Air.After(orphanTime, func() {
+		n.joining = false
+		if !n.silent && n.connected() && !n.o.Air.Reached(n) {
+			n.rejoin()
+		}
+	})
 }

@@ -1,9 +1,11 @@
-// Package node is a simulated battery-powered Zigbee device: it joins a
-// network that is open, answers ZDO and ZCL requests about the endpoints and
-// attributes it was given, keeps a binding table and reporting configurations,
-// and reports. It knows the Zigbee and ZCL wire formats and must never know
-// what its attributes measure, nor anything of the coordinator but the air
-// between them.
+// Package node is a simulated Zigbee device: a router or an end device that
+// sleeps. It joins a network that is open, answers ZDO and ZCL requests about
+// the endpoints and attributes it was given, obeys the clusters every device
+// shares (groups, scenes, on/off, level, identify, IAS zone, poll control, and
+// Tuya's own), keeps a binding table and reporting configurations, and
+// reports. It knows the Zigbee and ZCL wire formats and must never know what
+// its attributes measure, nor anything of the coordinator but the air between
+// them.
 package node
 
 import (
@@ -25,20 +27,62 @@ type Attribute struct {
 	Get          func() Value          // nil: cannot be read
 	Set          func(Value) (ok bool) // nil: cannot be written; false: value out of range
 	Reportable   bool
+	// Own is how the device reports the attribute without being configured to:
+	// to the coordinator, bound or not.
+	Own *Interval
+}
+
+// Interval is a reporting interval in seconds and the least change.
+type Interval struct {
+	Min, Max uint16
+	Change   int64
 }
 
 // Cluster is a server cluster on an endpoint.
 type Cluster struct {
 	ID         uint16
 	Attributes []Attribute
-	// Command handles a cluster command; nil or false: the cluster has none such.
-	Command func(id uint8, payload []byte) (ok bool)
+	// Command handles a cluster command; nil: the cluster has none.
+	Command func(Command) Reply
+	// attach gives a cluster of this package the device it works in.
+	attach func(*Node, *Endpoint)
+}
+
+// Command is a cluster command as it reached a device.
+type Command struct {
+	ID           uint8
+	Manufacturer uint16
+	Payload      []byte
+	// From is where it came from, for what is sent later.
+	From Source
+}
+
+// Source is an endpoint of the coordinator.
+type Source struct {
+	Profile  uint16
+	Endpoint uint8
+	TSN      uint8
+}
+
+// Reply is what a device answers to a cluster command: a command of its own, or
+// a default response with a status.
+type Reply struct {
+	Status  uint8
+	Respond bool // Command and Payload are the answer
+	Command uint8
+	Payload []byte
 }
 
 // Endpoint is a simple descriptor with the clusters behind it.
 type Endpoint struct {
 	zdo.Endpoint
 	Clusters []Cluster // those of In that have something to answer
+}
+
+// Image is what an over-the-air client says about its firmware.
+type Image struct {
+	Type    uint16
+	Version uint32
 }
 
 // Description is what a device is born with.
@@ -49,14 +93,33 @@ type Description struct {
 	Capability   uint8    // MAC capability flags, as in Device_annce
 	Manufacturer uint16
 	Endpoints    []Endpoint
+	// LinkKey is the key of the install code; zero means the well-known one.
+	LinkKey radio.Key
+	// Poll is how often a sleeping device asks its parent when nothing is going
+	// on; 0: so often that it hears at once.
+	Poll time.Duration
+	// Bindings is how many entries the binding table has; 0 means 16.
+	Bindings int
+	// Alone says that every report has a frame to itself.
+	Alone bool
+	// Mute says that reporting can be configured and never happens.
+	Mute bool
+	// Forgets says that reporting configurations are lost without power.
+	Forgets bool
+	// ViaRouter says that the device prefers a router as its parent.
+	ViaRouter bool
+	// Image is the firmware of a device with an OTA client; zero: it asks for none.
+	Image Image
 }
 
-// Binding is an entry of the binding table, to one endpoint of one node.
+// Binding is an entry of the binding table: to one endpoint of one node, or to
+// a group.
 type Binding struct {
 	Endpoint       uint8       `json:"endpoint"`
 	Cluster        uint16      `json:"cluster"`
-	Target         radio.EUI64 `json:"target"`
-	TargetEndpoint uint8       `json:"target_endpoint"`
+	Target         radio.EUI64 `json:"target,omitempty"`
+	TargetEndpoint uint8       `json:"target_endpoint,omitempty"`
+	Group          uint16      `json:"group,omitempty"`
 }
 
 // Reporting is the configuration of one attribute's reports. Times are in
@@ -68,16 +131,46 @@ type Reporting struct {
 	Attribute    uint16 `json:"attribute"`
 	Min          uint16 `json:"min"`
 	Max          uint16 `json:"max"`
-	Change       int64  `json:"change"`
+	Change       int64  `json:"change"` // raw, of the attribute's type
+}
+
+// Group is a group that an endpoint is a member of.
+type Group struct {
+	Endpoint uint8  `json:"endpoint"`
+	ID       uint16 `json:"id"`
+	Name     string `json:"name,omitempty"`
+}
+
+// Scene is a stored scene: what the switches of an endpoint were.
+type Scene struct {
+	Endpoint   uint8  `json:"endpoint"`
+	Group      uint16 `json:"group"`
+	ID         uint8  `json:"id"`
+	Transition uint16 `json:"transition,omitempty"`
+	Name       string `json:"name,omitempty"`
+	// Fields are the extension field sets as they go over the wire.
+	Fields []byte `json:"fields,omitempty"`
+}
+
+// Enrolment is where an IAS zone reports to.
+type Enrolment struct {
+	Endpoint uint8       `json:"endpoint"`
+	CIE      radio.EUI64 `json:"cie,omitempty"`
+	Enrolled bool        `json:"enrolled,omitempty"`
+	ID       uint8       `json:"id"`
 }
 
 // Memory is what a device does not forget without power.
 type Memory struct {
 	Joined    bool          `json:"joined"`
 	ID        uint16        `json:"id"`
+	Parent    uint16        `json:"parent,omitempty"`
 	Network   radio.Network `json:"network"`
 	Bindings  []Binding     `json:"bindings,omitempty"`
 	Reporting []Reporting   `json:"reporting,omitempty"`
+	Groups    []Group       `json:"groups,omitempty"`
+	Scenes    []Scene       `json:"scenes,omitempty"`
+	Zones     []Enrolment   `json:"zones,omitempty"`
 }
 
 // Report is one attribute's value going out.
@@ -99,7 +192,10 @@ type Options struct {
 	// reported; for measuring. 0: as configured.
 	Every time.Duration
 	Tick  func() // called before each look at the reports when Every is set
-	Log   *slog.Logger
+	// Position is the device's place among those of the house, which decides
+	// whose turn it is when all want to join.
+	Position int
+	Log      *slog.Logger
 }
 
 // Node is a device in the air. All its methods must be called in the world
@@ -110,6 +206,15 @@ type Node struct {
 	memory   Memory
 	last     map[reportKey]lastReport
 	joining  bool
+	silent   bool
+	permits  time.Time // newcomers may associate until then
+	awake    time.Time // a sleeping device asks its parent often until then
+	looking  bool
+	starts   []func() // of clusters, at power-up
+	looks    []func() // of clusters, when something may have changed
+	checkIns []func() // of clusters, when the button is pressed
+	scenic   map[uint8][]sceneState
+	poll     func() time.Duration
 	aps, tsn uint8
 	zdoSeq   uint8
 }
@@ -117,13 +222,15 @@ type Node struct {
 // Limits of the tables, as small devices have them.
 const (
 	maxBindings  = 16
-	maxReporting = 16
+	maxReporting = 32
+	maxGroups    = 16
+	maxScenes    = 16
 	maxPayload   = 80 // bytes of ZCL frame that fit one APS frame
 )
 
 // New puts a device into the air.
 func New(o Options) *Node {
-	n := &Node{o: o, log: o.Log, memory: o.Memory, last: map[reportKey]lastReport{}}
+	n := &Node{o: o, log: o.Log, memory: o.Memory, last: map[reportKey]lastReport{}, scenic: map[uint8][]sceneState{}}
 	if n.log == nil {
 		n.log = slog.New(slog.DiscardHandler)
 	}
@@ -133,12 +240,29 @@ func New(o Options) *Node {
 	if n.o.Reported == nil {
 		n.o.Reported = func([]Report) {}
 	}
+	if n.o.Bindings == 0 {
+		n.o.Bindings = maxBindings
+	}
+	n.poll = func() time.Duration { return n.o.Poll }
+	for i := range n.o.Endpoints {
+		e := &n.o.Endpoints[i]
+		for _, c := range e.Clusters {
+			if c.attach != nil {
+				c.attach(n, e)
+			}
+		}
+	}
 	n.o.Air.Do(func() { n.o.Air.Add(n) })
 	return n
 }
 
 // Start lets the device live.
-func (n *Node) Start() { n.tick() }
+func (n *Node) Start() {
+	for _, f := range n.starts {
+		f()
+	}
+	n.tick()
+}
 
 // EUI64 returns the extended address.
 func (n *Node) EUI64() radio.EUI64 { return n.o.EUI64 }
@@ -148,39 +272,58 @@ func (n *Node) Address() (uint16, radio.Network, bool) {
 	return n.memory.ID, n.memory.Network, n.memory.Joined
 }
 
+// Role implements radio.Device: what the descriptors say.
+func (n *Node) Role() radio.Role {
+	const router, receiverOn = 0x01, 0x08
+	return radio.Role{Router: n.o.Node[0]&0x07 == router, Sleepy: n.o.Capability&receiverOn == 0}
+}
+
+// Parent implements radio.Device.
+func (n *Node) Parent() uint16 { return n.memory.Parent }
+
+// Silent implements radio.Device.
+func (n *Node) Silent() bool { return n.silent }
+
 // Memory returns a copy of what the device remembers.
 func (n *Node) Memory() Memory {
 	m := n.memory
 	m.Bindings = slices.Clone(m.Bindings)
 	m.Reporting = slices.Clone(m.Reporting)
+	m.Groups = slices.Clone(m.Groups)
+	m.Scenes = slices.Clone(m.Scenes)
+	m.Zones = slices.Clone(m.Zones)
 	return m
 }
 
 // Receive implements radio.Device.
 func (n *Node) Receive(f radio.Frame) {
+	n.stayAwake(stayTime)
 	if f.Profile == 0 && f.DestinationEndpoint == 0 {
 		n.receiveZDO(f)
 		return
 	}
 	for i := range n.o.Endpoints {
 		e := &n.o.Endpoints[i]
-		if f.DestinationEndpoint == e.ID || f.DestinationEndpoint == 0xFF {
-			if f.Profile == e.Profile {
-				n.receiveZCL(e, f)
-			}
+		switch {
+		case f.Multicast && !n.member(e.ID, f.Group):
+		case !f.Multicast && f.DestinationEndpoint != e.ID && f.DestinationEndpoint != 0xFF:
+		case f.Profile == e.Profile:
+			n.receiveZCL(e, f)
 		}
 	}
 }
 
 // send gives a frame to the coordinator after the air's delay.
 func (n *Node) send(f radio.Frame) {
-	n.o.Air.After(n.o.Air.Delay(), func() { n.sendNow(f) })
+	n.o.Air.After(n.o.Air.DelayTo(n), func() { n.sendNow(f) })
 }
 
 func (n *Node) sendNow(f radio.Frame) bool {
 	n.aps++
 	f.Sequence = n.aps
-	return n.o.Air.Up(n, f)
+	ok := n.o.Air.Up(n, f)
+	n.stayAwake(stayTime)
+	return ok
 }
 
 func (n *Node) self() zdo.Self {
@@ -198,4 +341,11 @@ func (n *Node) announce() {
 	b = binary.LittleEndian.AppendUint64(b, uint64(n.o.EUI64))
 	b = append(b, n.o.Capability)
 	n.send(radio.Frame{Destination: radio.BroadcastAwake, Cluster: zdo.DeviceAnnounce, Payload: b})
+}
+
+// notify sends a cluster command of a server to the coordinator.
+func (n *Node) notify(e *Endpoint, cluster uint16, to Source, command uint8, payload []byte) {
+	n.tsn++
+	n.send(radio.Frame{Profile: e.Profile, Cluster: cluster, SourceEndpoint: e.ID, DestinationEndpoint: to.Endpoint,
+		Payload: append([]byte{fcClusterCommand | fcFromServer, n.tsn, command}, payload...)})
 }

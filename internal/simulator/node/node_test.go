@@ -10,9 +10,9 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/smartcore-ireland/hems/internal/simulator/household"
-	"github.com/smartcore-ireland/hems/internal/simulator/meter"
+	"github.com/smartcore-ireland/hems/internal/simulator/devices"
 	"github.com/smartcore-ireland/hems/internal/simulator/node"
+	"github.com/smartcore-ireland/hems/internal/simulator/quantity"
 	"github.com/smartcore-ireland/hems/internal/simulator/radio"
 )
 
@@ -108,7 +108,7 @@ func TestZDO(t *testing.T) {
 		{"bind", 0x0021, "0b" + me + "02 0207 03 78563412004b1200 01", []string{"0b 00"}},
 		{"bind for another", 0x0021, "0b" + other + "02 0207 03 78563412004b1200 01", []string{"0b 81"}},
 		{"bind an endpoint that is not there", 0x0021, "0b" + me + "07 0207 03 78563412004b1200 01", []string{"0b 82"}},
-		{"bind to a group", 0x0021, "0b" + me + "02 0207 01 0100", []string{"0b 84"}},
+		{"bind to a group", 0x0021, "0b" + me + "02 0207 01 0100", []string{"0b 00"}},
 		{"bind cut", 0x0021, "0b" + me + "02 0207 03 7856", []string{"0b 80"}},
 		{"unbind what is not bound", 0x0022, "0c" + me + "02 0207 03 78563412004b1200 01", []string{"0c 88"}},
 		{"neighbours", 0x0031, "0d 00", []string{"0d 84"}},
@@ -146,7 +146,8 @@ func TestReporting(t *testing.T) {
 	const bind = "01 a511021b00bc1500 02 0207 03 78563412004b1200 01"
 	const configure = "10 20 06 00 0004 2a 0a00 3c00 050000" // 10 to 60 s, 5 W
 	load := func(w *world, watts int64) {
-		w.air.Do(func() { w.register.Fix(&watts); w.hub.heard = nil })
+		w.set("power", float64(watts))
+		w.air.Do(func() { w.hub.heard = nil })
 	}
 	t.Run("nothing without a binding", func(t *testing.T) {
 		test(t, func(w *world) {
@@ -349,8 +350,15 @@ func FuzzReceive(f *testing.F) {
 	f.Fuzz(func(t *testing.T, cluster uint16, zdo bool, payload []byte) {
 		air := radio.New(1, -1)
 		defer air.Close()
-		register := meter.New(household.New(1), time.Now, meter.Start(), false, func() {})
-		n := node.New(node.Options{Description: meter.EMIZB141(meterEUI64, register), Memory: joined(), Air: air})
+		m, err := devices.Find("EMIZB-141")
+		if err != nil {
+			t.Fatal(err)
+		}
+		values, err := quantity.New(quantity.Options{Quantities: m.Measures, Now: time.Now, Changed: func() {}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		n := node.New(node.Options{Description: m.Describe(meterEUI64, values), Memory: joined(), Air: air})
 		frame := radio.Frame{Destination: 0x7A3C, Cluster: cluster, Payload: payload}
 		if !zdo {
 			frame.Profile, frame.SourceEndpoint, frame.DestinationEndpoint = 0x0104, 1, 2

@@ -11,6 +11,7 @@ import (
 const (
 	neverReport = 0xFFFF // maximum interval that ends reporting
 	lookEvery   = time.Second
+	lookSoon    = 30 * time.Millisecond // after something changed
 )
 
 type reportKey struct {
@@ -25,7 +26,7 @@ func (r Reporting) key() reportKey {
 // lastReport is when and with which value an attribute was last reported.
 type lastReport struct {
 	at    time.Time
-	value int64
+	value Value
 }
 
 // configure obeys Configure Reporting (ZCL section 2.5.7).
@@ -103,20 +104,22 @@ func checkReporting(a *Attribute, t uint8, e Reporting) uint8 {
 		return statusUnreportable
 	case a.Type != t:
 		return statusInvalidType
-	case e.Max != 0 && e.Max != neverReport && e.Min > e.Max:
+	case e.Max != 0 && e.Max != neverReport && e.Min > e.Max: // minimum ffff with maximum 0 means the default
 		return statusInvalidValue
-	case e.Change < 0:
+	case signed(t) && e.Change < 0:
 		return statusInvalidValue
 	}
 	return statusSuccess
 }
 
-// keepReporting adds, replaces or (maximum 0xFFFF) removes a configuration.
+// keepReporting adds, replaces or removes a configuration: maximum 0xFFFF ends
+// it, minimum 0xFFFF with maximum 0 goes back to the device's own.
 func (n *Node) keepReporting(e Reporting) uint8 {
 	all := n.memory.Reporting
 	i := slices.IndexFunc(all, func(o Reporting) bool { return o.key() == e.key() })
+	a := n.lookUp(e)
 	switch {
-	case e.Max == neverReport:
+	case e.Max == neverReport && a.Own == nil, e.Max == 0 && e.Min == neverReport:
 		if i >= 0 {
 			n.memory.Reporting = slices.Delete(all, i, i+1)
 		}
@@ -130,9 +133,7 @@ func (n *Node) keepReporting(e Reporting) uint8 {
 		n.memory.Reporting = append(all, e)
 	}
 	// The intervals count from now; the value now counts as known.
-	if a := n.lookUp(e); a != nil {
-		n.last[e.key()] = lastReport{time.Now(), a.Get().Number}
-	}
+	n.last[e.key()] = lastReport{time.Now(), a.Get()}
 	return statusSuccess
 }
 
@@ -190,6 +191,27 @@ func (c *Cluster) attributeOrNil(manufacturer, id uint16) *Attribute {
 	return c.attribute(manufacturer, id)
 }
 
+// own returns the configurations that the device was born with and nobody has
+// replaced.
+func (n *Node) own() []Reporting {
+	var list []Reporting
+	for i := range n.o.Endpoints {
+		e := &n.o.Endpoints[i]
+		for _, c := range e.Clusters {
+			for _, a := range c.Attributes {
+				if a.Own == nil {
+					continue
+				}
+				r := Reporting{e.ID, c.ID, a.Manufacturer, a.ID, a.Own.Min, a.Own.Max, a.Own.Change}
+				if !slices.ContainsFunc(n.memory.Reporting, func(o Reporting) bool { return o.key() == r.key() }) {
+					list = append(list, r)
+				}
+			}
+		}
+	}
+	return list
+}
+
 // tick looks at what is to be reported, again and again.
 func (n *Node) tick() {
 	every := lookEvery
@@ -199,18 +221,45 @@ func (n *Node) tick() {
 			n.o.Tick()
 		}
 	}
-	n.report(time.Now())
+	n.look()
 	n.o.Air.After(every, n.tick)
+}
+
+// Look lets the device see soon that something it measures has changed.
+func (n *Node) Look() {
+	if n.looking {
+		return
+	}
+	n.looking = true
+	n.o.Air.After(lookSoon, func() {
+		n.looking = false
+		n.look()
+	})
+}
+
+func (n *Node) look() {
+	if n.silent || !n.memory.Joined {
+		return
+	}
+	for _, f := range n.looks {
+		f()
+	}
+	n.report(time.Now())
+	n.lookForParent()
 }
 
 // report sends the attributes that are due, those of a cluster together.
 func (n *Node) report(now time.Time) {
 	hub := n.o.Air.Hub()
-	if hub == nil || !n.memory.Joined {
+	if hub == nil {
 		return
 	}
+	all := n.own()
+	if !n.o.Mute {
+		all = append(slices.Clone(n.memory.Reporting), all...)
+	}
 	var done []reportKey
-	for _, first := range n.memory.Reporting {
+	for _, first := range all {
 		if slices.Contains(done, first.key()) || !n.due(first, now) {
 			continue
 		}
@@ -221,8 +270,10 @@ func (n *Node) report(now time.Time) {
 		var payload []byte
 		var reports []Report
 		var keys []reportKey
-		for _, e := range n.memory.Reporting {
-			if e.Endpoint != first.Endpoint || e.Cluster != first.Cluster || e.Manufacturer != first.Manufacturer || !n.due(e, now) {
+		var values []Value
+		for _, e := range all {
+			if e.Endpoint != first.Endpoint || e.Cluster != first.Cluster || e.Manufacturer != first.Manufacturer ||
+				slices.Contains(done, e.key()) || !n.due(e, now) || n.o.Alone && len(keys) > 0 {
 				continue
 			}
 			a := n.lookUp(e)
@@ -235,28 +286,29 @@ func (n *Node) report(now time.Time) {
 			payload = append(payload, record...)
 			reports = append(reports, Report{e.Endpoint, e.Cluster, e.Attribute, v.Number, time.Time{}})
 			keys = append(keys, e.key())
+			values = append(values, v)
 		}
-		done = append(done, keys...)
+		done = append(append(done, keys...), first.key())
 		n.tsn++
 		frame := radio.Frame{Profile: n.profile(first.Endpoint), Cluster: first.Cluster, SourceEndpoint: first.Endpoint,
 			DestinationEndpoint: target, Payload: zclFrame(first.Manufacturer, n.tsn, cmdReport, payload)}
 		at := time.Now()
-		if !n.sendNow(frame) {
+		if len(keys) == 0 || !n.sendNow(frame) {
 			continue // tried again at the next look
 		}
 		for i := range reports {
 			reports[i].Time = at
-			n.last[keys[i]] = lastReport{now, reports[i].Value}
+			n.last[keys[i]] = lastReport{now, values[i]}
 		}
 		n.o.Reported(reports)
 	}
 }
 
 // due says whether a configuration asks for a report now. A device that has
-// just got its batteries has reported nothing yet: everything is due.
+// just got its power has reported nothing yet: everything is due.
 func (n *Node) due(e Reporting, now time.Time) bool {
 	a := n.lookUp(e)
-	if a == nil || a.Get == nil {
+	if a == nil || a.Get == nil || e.Max == neverReport {
 		return false
 	}
 	last, known := n.last[e.key()]
@@ -264,7 +316,7 @@ func (n *Node) due(e Reporting, now time.Time) bool {
 		return true
 	}
 	if n.o.Every > 0 {
-		return a.Get().Number != last.value
+		return changed(a.Type, a.Get(), last.value, 0)
 	}
 	since := now.Sub(last.at)
 	// Looks come at whole seconds, give or take the timer's accuracy.
@@ -275,21 +327,19 @@ func (n *Node) due(e Reporting, now time.Time) bool {
 	if since < time.Duration(e.Min)*time.Second {
 		return false
 	}
-	difference := a.Get().Number - last.value
-	if difference < 0 {
-		difference = -difference
-	}
-	return difference != 0 && difference >= e.Change
+	return changed(a.Type, a.Get(), last.value, e.Change)
 }
 
-// bound finds the coordinator's endpoint that a cluster is bound to.
+// bound finds the coordinator's endpoint that a cluster is bound to. What a
+// device reports by itself needs no binding.
 func (n *Node) bound(e Reporting, hub radio.EUI64) (endpoint uint8, ok bool) {
 	for _, b := range n.memory.Bindings {
-		if b.Endpoint == e.Endpoint && b.Cluster == e.Cluster && b.Target == hub {
+		if b.Endpoint == e.Endpoint && b.Cluster == e.Cluster && b.Target == hub && b.Target != 0 {
 			return b.TargetEndpoint, true
 		}
 	}
-	return 0, false
+	a := n.lookUp(e)
+	return 1, a != nil && a.Own != nil
 }
 
 func (n *Node) profile(endpoint uint8) uint16 {

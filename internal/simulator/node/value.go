@@ -1,27 +1,38 @@
 package node
 
-import "encoding/binary"
+import (
+	"encoding/binary"
+	"math"
+)
 
 // ZCL data types that simulated devices use by name (ZCL table 2-10).
 const (
 	TypeBool     = 0x10
 	TypeBitmap8  = 0x18
 	TypeBitmap16 = 0x19
+	TypeBitmap32 = 0x1B
 	TypeU8       = 0x20
 	TypeU16      = 0x21
 	TypeU24      = 0x22
 	TypeU32      = 0x23
 	TypeU48      = 0x25
+	TypeS8       = 0x28
+	TypeS16      = 0x29
 	TypeS24      = 0x2A
 	TypeS32      = 0x2B
 	TypeEnum8    = 0x30
 	TypeEnum16   = 0x31
+	TypeHalf     = 0x38
+	TypeSingle   = 0x39
+	TypeDouble   = 0x3A
 	TypeOctets   = 0x41
 	TypeText     = 0x42
+	TypeEUI64    = 0xF0
 )
 
-// Value is an attribute's value: a number for the types of fixed size up to 8
-// bytes, bytes for strings. The attribute says which type it has.
+// Value is an attribute's value: the bits of a number for the types of fixed
+// size up to 8 bytes (IEEE 754 for floating point), bytes for strings. The
+// attribute says which type it has.
 type Value struct {
 	Number int64
 	Bytes  []byte
@@ -29,6 +40,9 @@ type Value struct {
 
 // Number returns the value of a numeric attribute.
 func Number(n int64) Value { return Value{Number: n} }
+
+// Single returns the value of a single precision attribute.
+func Single(f float64) Value { return Value{Number: int64(math.Float32bits(float32(f)))} }
 
 // Text returns the value of a string attribute.
 func Text(s string) Value { return Value{Bytes: []byte(s)} }
@@ -43,11 +57,11 @@ func size(t uint8) int {
 	switch t {
 	case TypeBool, TypeEnum8:
 		return 1
-	case TypeEnum16, 0x38, 0xE8, 0xE9:
+	case TypeEnum16, TypeHalf, 0xE8, 0xE9:
 		return 2
-	case 0x39, 0xE0, 0xE1, 0xE2, 0xEA:
+	case TypeSingle, 0xE0, 0xE1, 0xE2, 0xEA:
 		return 4
-	case 0x3A, 0xF0:
+	case TypeDouble, TypeEUI64:
 		return 8
 	case TypeOctets, TypeText:
 		return 0
@@ -62,6 +76,59 @@ func analog(t uint8) bool {
 }
 
 func signed(t uint8) bool { return t >= 0x28 && t <= 0x2F }
+
+// Unknown returns the value of a type that means that there is none (ZCL table
+// 2-11), for the types that have one.
+func Unknown(t uint8) Value {
+	n := size(t)
+	switch {
+	case signed(t):
+		return Number(-1 << (8*n - 1))
+	case t == TypeSingle:
+		return Number(int64(math.Float32bits(float32(math.NaN()))))
+	}
+	return Number(-1)
+}
+
+// float reads a number of a floating point type; half precision counts as its
+// bits do.
+func float(t uint8, n int64) float64 {
+	switch t {
+	case TypeSingle:
+		return float64(math.Float32frombits(uint32(n)))
+	case TypeDouble:
+		return math.Float64frombits(uint64(n))
+	}
+	return float64(n)
+}
+
+// changed says whether a value differs from the one last reported by at least
+// change, or at all for types without a measure.
+func changed(t uint8, now, last Value, change int64) bool {
+	switch {
+	case size(t) == 0:
+		return string(now.Bytes) != string(last.Bytes)
+	case now.Number == last.Number:
+		return false
+	case !analog(t):
+		return true
+	case t >= TypeHalf && t <= TypeDouble:
+		d := math.Abs(float(t, now.Number) - float(t, last.Number))
+		return !(d < math.Abs(float(t, change))) // also from or to no value
+	case signed(t):
+		return absolute(now.Number, last.Number) >= uint64(max(change, 0))
+	}
+	mask := ^uint64(0) >> (64 - 8*size(t))
+	a, b := uint64(now.Number)&mask, uint64(last.Number)&mask
+	return max(a, b)-min(a, b) >= uint64(change)&mask
+}
+
+func absolute(a, b int64) uint64 {
+	if a > b {
+		return uint64(a) - uint64(b)
+	}
+	return uint64(b) - uint64(a)
+}
 
 func appendValue(b []byte, t uint8, v Value) []byte {
 	if n := size(t); n > 0 {

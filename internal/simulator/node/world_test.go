@@ -10,9 +10,9 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/smartcore-ireland/hems/internal/simulator/household"
-	"github.com/smartcore-ireland/hems/internal/simulator/meter"
+	"github.com/smartcore-ireland/hems/internal/simulator/devices"
 	"github.com/smartcore-ireland/hems/internal/simulator/node"
+	"github.com/smartcore-ireland/hems/internal/simulator/quantity"
 	"github.com/smartcore-ireland/hems/internal/simulator/radio"
 )
 
@@ -28,22 +28,28 @@ type hub struct {
 	net     radio.Network
 	up      bool
 	open    bool
+	shut    bool // the trust centre admits nobody
 	deaf    bool
 	members []string
+	last    radio.Member
 	known   map[uint16]bool
 	heard   []radio.Frame
 }
 
-func (h *hub) EUI64() radio.EUI64          { return hubEUI64 }
-func (h *hub) Open() (radio.Network, bool) { return h.net, h.up && h.open }
-func (h *hub) Up() (radio.Network, bool)   { return h.net, h.up }
+func (h *hub) EUI64() radio.EUI64             { return hubEUI64 }
+func (h *hub) Permits() (radio.Network, bool) { return h.net, h.up && h.open }
+func (h *hub) Admit(_ radio.EUI64, link radio.Key) (radio.Network, bool) {
+	return h.net, h.up && !h.shut && link == radio.WellKnownKey
+}
+func (h *hub) Up() (radio.Network, bool) { return h.net, h.up }
 func (h *hub) Knows(_ radio.EUI64, id uint16) bool {
 	return h.known[id]
 }
 
-func (h *hub) Member(_ radio.EUI64, id uint16, how radio.Join, _ bool) {
-	h.members = append(h.members, [...]string{"rejoined", "joined", "left"}[how])
-	h.known[id] = how != radio.Left
+func (h *hub) Member(m radio.Member) {
+	h.members = append(h.members, [...]string{"rejoined", "joined", "left"}[m.How])
+	h.last = m
+	h.known[m.ID] = m.How != radio.Left
 }
 
 func (h *hub) Receive(f radio.Frame) bool {
@@ -54,35 +60,64 @@ func (h *hub) Receive(f radio.Frame) bool {
 	return true
 }
 
-// world is a meter and a hub in a bubble of time.
+// world is devices and a hub in a bubble of time.
 type world struct {
-	t        *testing.T
-	air      *radio.Air
-	hub      *hub
-	node     *node.Node
-	register *meter.Register
-	saved    int
-	reports  []node.Report
+	t       *testing.T
+	air     *radio.Air
+	hub     *hub
+	node    *node.Node
+	values  *quantity.Set
+	saved   int
+	reports []node.Report
 }
 
 func newWorld(t *testing.T, memory node.Memory, every time.Duration) *world {
+	return newWorldOf(t, "EMIZB-141", memory, every)
+}
+
+func newWorldOf(t *testing.T, model string, memory node.Memory, every time.Duration) *world {
 	w := &world{t: t, air: radio.New(1, 10*time.Millisecond), hub: &hub{net: network, up: true, known: map[uint16]bool{}}}
-	w.register = meter.New(household.New(1), time.Now, meter.Start(), every > 0, func() {})
-	w.node = node.New(node.Options{
-		Description: meter.EMIZB141(meterEUI64, w.register), Memory: memory, Air: w.air,
-		Changed:  func() { w.saved++ },
-		Reported: func(r []node.Report) { w.reports = append(w.reports, r...) },
-		Every:    every, Tick: w.register.Tick,
-	})
 	w.air.Do(func() {
 		w.air.SetHub(w.hub)
 		if memory.Joined {
 			w.hub.known[memory.ID] = true
 		}
-		w.node.Start()
 	})
+	w.node, w.values = w.add(model, meterEUI64, memory, every)
 	t.Cleanup(w.air.Close)
 	return w
+}
+
+// add puts one more device into the world.
+func (w *world) add(model string, eui radio.EUI64, memory node.Memory, every time.Duration) (*node.Node, *quantity.Set) {
+	w.t.Helper()
+	m, err := devices.Find(model)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	values, err := quantity.New(quantity.Options{Quantities: m.Measures, Seed: 1, Now: time.Now, Ticking: every > 0, Changed: func() {}})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	n := node.New(node.Options{
+		Description: m.Describe(eui, values), Memory: memory, Air: w.air,
+		Changed:  func() { w.saved++ },
+		Reported: func(r []node.Report) { w.reports = append(w.reports, r...) },
+		Every:    every, Tick: values.Tick,
+	})
+	values.Watch(n.Look)
+	w.air.Do(n.Start)
+	return n, values
+}
+
+// set holds a quantity of the world's device.
+func (w *world) set(name string, v float64) {
+	w.t.Helper()
+	w.air.Do(func() {
+		if err := w.values.Set(name, v); err != nil {
+			w.t.Error(err)
+		}
+	})
 }
 
 func test(t *testing.T, f func(w *world)) {

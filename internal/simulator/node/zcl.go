@@ -13,10 +13,12 @@ const (
 	statusUnsupClusterCommand = 0x81
 	statusUnsupGeneralCommand = 0x82
 	statusUnsupMfrCommand     = 0x84
+	statusInvalidField        = 0x85
 	statusUnsupAttribute      = 0x86
 	statusInvalidValue        = 0x87
 	statusReadOnly            = 0x88
 	statusInsufficientSpace   = 0x89
+	statusDuplicate           = 0x8A
 	statusNotFound            = 0x8B
 	statusUnreportable        = 0x8C
 	statusInvalidType         = 0x8D
@@ -62,6 +64,10 @@ type request struct {
 	unicast      bool
 }
 
+func (r request) source() Source {
+	return Source{Profile: r.frame.Profile, Endpoint: r.frame.SourceEndpoint, TSN: r.tsn}
+}
+
 // parseZCL reads a ZCL header.
 func parseZCL(b []byte) (r request, ok bool) {
 	if len(b) < 3 {
@@ -83,11 +89,15 @@ func parseZCL(b []byte) (r request, ok bool) {
 
 func (n *Node) receiveZCL(e *Endpoint, f radio.Frame) {
 	r, ok := parseZCL(f.Payload)
-	if !ok || r.control&fcFromServer != 0 {
-		return // not ZCL, or an answer to a client that this device does not have
+	if !ok {
+		return
 	}
 	r.endpoint, r.frame = e, f
-	r.unicast = f.Destination < radio.FirstBroadcast && f.DestinationEndpoint != 0xFF
+	r.unicast = f.Destination < radio.FirstBroadcast && f.DestinationEndpoint != 0xFF && !f.Multicast
+	if r.control&fcFromServer != 0 {
+		n.receiveFromServer(r)
+		return
+	}
 	cluster := e.cluster(f.Cluster)
 	general := r.control&fcTypeMask == 0
 	switch {
@@ -97,10 +107,16 @@ func (n *Node) receiveZCL(e *Endpoint, f radio.Frame) {
 		n.defaultResponse(r, statusUnsupMfrCommand)
 	case general:
 		n.general(r, cluster)
-	case cluster.Command != nil && r.manufacturer == 0 && cluster.Command(r.command, r.payload):
-		n.defaultResponse(r, statusSuccess)
-	default:
+	case cluster.Command == nil:
 		n.defaultResponse(r, statusUnsupClusterCommand)
+	default:
+		reply := cluster.Command(Command{ID: r.command, Manufacturer: r.manufacturer, Payload: r.payload, From: r.source()})
+		if reply.Respond && r.unicast {
+			n.respondWith(r, fcClusterCommand, reply.Command, reply.Payload)
+		} else if !reply.Respond {
+			n.defaultResponse(r, reply.Status)
+		}
+		n.Look()
 	}
 }
 
@@ -174,10 +190,20 @@ func (n *Node) defaultResponse(r request, status uint8) {
 }
 
 func (n *Node) respond(r request, command uint8, payload []byte) {
+	n.respondWith(r, 0, command, payload)
+}
+
+// respondWith answers by a general (frame type 0) or cluster command.
+func (n *Node) respondWith(r request, frameType, command uint8, payload []byte) {
+	b := zclFrame(r.manufacturer, r.tsn, command, payload)
+	b[0] |= frameType
+	if r.control&fcFromServer != 0 { // this is the client's side
+		b[0] &^= fcFromServer
+	}
 	n.send(radio.Frame{
 		Profile: r.frame.Profile, Cluster: r.frame.Cluster,
 		SourceEndpoint: r.endpoint.ID, DestinationEndpoint: r.frame.SourceEndpoint,
-		Payload: zclFrame(r.manufacturer, r.tsn, command, payload),
+		Payload: b,
 	})
 }
 

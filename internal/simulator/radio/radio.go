@@ -72,10 +72,12 @@ type Frame struct {
 	Profile, Cluster                    uint16
 	SourceEndpoint, DestinationEndpoint uint8
 	Group                               uint16 // with DestinationEndpoint 0xFF in a multicast
+	Multicast                           bool   // meant for the members of Group
 	Sequence                            uint8  // APS counter
 	Payload                             []byte
-	LQI                                 uint8 // as received, 0 to 255
-	RSSI                                int8  // as received, dBm
+	LQI                                 uint8    // as received, 0 to 255
+	RSSI                                int8     // as received, dBm
+	Relays                              []uint16 // on the way up: the routers it passed, the device's parent first
 }
 
 // Join is how a device came to be part of a network.
@@ -88,15 +90,38 @@ const (
 	Left
 )
 
+// Role is what a device does in a network.
+type Role struct {
+	Router bool // it carries frames for others
+	Sleepy bool // its receiver is off unless it asks its parent for frames
+}
+
+// Member is a device that joined, came back or left, and how.
+type Member struct {
+	EUI64  EUI64
+	ID     uint16
+	Parent uint16 // who let it in: the coordinator or a router
+	Role
+	How Join
+}
+
+// WellKnownKey is the link key of devices without an install code:
+// "ZigBeeAlliance09".
+var WellKnownKey = Key([]byte("ZigBeeAlliance09"))
+
 // Hub is the coordinator as devices see it.
 type Hub interface {
 	EUI64() EUI64
-	// Open returns the network when it is up and lets newcomers in now.
-	Open() (Network, bool)
+	// Permits returns the network when it is up and lets newcomers associate
+	// with the coordinator itself now.
+	Permits() (Network, bool)
+	// Admit returns the network when it is up and its trust centre gives the
+	// network key to a newcomer with that link key, whoever its parent is.
+	Admit(eui EUI64, link Key) (Network, bool)
 	// Up returns the network when it is up.
 	Up() (Network, bool)
 	// Member says that a device joined, came back or left.
-	Member(eui EUI64, id uint16, how Join, sleepy bool)
+	Member(Member)
 	// Knows says whether a device is a child of this hub.
 	Knows(eui EUI64, id uint16) bool
 	// Receive takes a frame from a device. It reports whether it was passed on.
@@ -108,6 +133,17 @@ type Device interface {
 	EUI64() EUI64
 	// Address returns the short address and the network the device is part of.
 	Address() (id uint16, of Network, joined bool)
+	Role() Role
+	// Parent returns the short address of the router or coordinator through
+	// which the device is reached.
+	Parent() uint16
+	// Permits says whether newcomers may associate with the device now.
+	Permits() bool
+	// Silent says that the device has no power: it neither hears nor sends.
+	Silent() bool
+	// Wakes is how long from now the device asks its parent for frames; 0 for
+	// one that hears at once.
+	Wakes() time.Duration
 	// Receive takes a frame that reached the device.
 	Receive(Frame)
 	// NetworkChanged tells that the hub's network went up, down, open or closed.
@@ -121,6 +157,7 @@ type Air struct {
 	random  *rand.Rand
 	hub     Hub
 	devices []Device
+	held    map[EUI64][]*heldFrame // for sleeping devices, at their parents
 	closed  bool
 	latency time.Duration
 	pending map[*time.Timer]struct{}
@@ -129,7 +166,8 @@ type Air struct {
 // New returns an air whose chances follow seed. latency is the mean time a
 // frame takes one way, polling of sleepy devices included.
 func New(seed uint64, latency time.Duration) *Air {
-	return &Air{random: rand.New(rand.NewPCG(seed, 0x616972)), latency: latency, pending: map[*time.Timer]struct{}{}}
+	return &Air{random: rand.New(rand.NewPCG(seed, 0x616972)), latency: latency,
+		held: map[EUI64][]*heldFrame{}, pending: map[*time.Timer]struct{}{}}
 }
 
 // Do runs f alone in the world.
@@ -188,70 +226,4 @@ func (a *Air) Changed() {
 	for _, d := range a.devices {
 		a.After(0, d.NetworkChanged)
 	}
-}
-
-// Delay is the time the next frame takes one way: the mean, more or less.
-func (a *Air) Delay() time.Duration {
-	if a.latency <= 0 {
-		return 0
-	}
-	return a.latency/2 + time.Duration(a.random.Int64N(int64(a.latency)+1))
-}
-
-// Down carries a frame from the hub to one device. sent is called with whether
-// the device acknowledged it: a device that is not there, or does not have the
-// network's key, does not.
-func (a *Air) Down(of Network, f Frame, sent func(ok bool)) {
-	a.After(a.Delay(), func() {
-		d := a.find(of, f.Destination)
-		sent(d != nil)
-		if d != nil {
-			d.Receive(f)
-		}
-	})
-}
-
-// Broadcast carries a frame from the hub to every device of the network.
-// Sleepy devices do not hear those meant for nodes that are awake.
-func (a *Air) Broadcast(of Network, f Frame) {
-	if f.Destination != BroadcastAll {
-		return // every simulated device sleeps
-	}
-	for _, d := range a.devices {
-		a.After(a.Delay(), func() {
-			if _, n, joined := d.Address(); joined && n == of {
-				d.Receive(f)
-			}
-		})
-	}
-}
-
-// Up carries a frame from a device to the hub. It reports whether the hub
-// heard it and its host was there to take it.
-func (a *Air) Up(d Device, f Frame) bool {
-	id, mine, joined := d.Address()
-	if a.hub == nil || !joined {
-		return false
-	}
-	if n, up := a.hub.Up(); !up || n != mine {
-		return false
-	}
-	f.Source = id
-	f.LQI, f.RSSI = a.quality()
-	return a.hub.Receive(f)
-}
-
-// quality varies a little around a good link.
-func (a *Air) quality() (lqi uint8, rssi int8) {
-	swing := a.random.IntN(13) - 6
-	return uint8(200 + 2*swing), int8(-50 + swing/2)
-}
-
-func (a *Air) find(of Network, id uint16) Device {
-	for _, d := range a.devices {
-		if got, n, joined := d.Address(); joined && got == id && n == of {
-			return d
-		}
-	}
-	return nil
 }

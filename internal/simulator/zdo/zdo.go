@@ -23,9 +23,11 @@ const (
 	Bind           = 0x0021
 	Unbind         = 0x0022
 	MgmtLqi        = 0x0031
+	MgmtRtg        = 0x0032
 	MgmtBind       = 0x0033
 	MgmtLeave      = 0x0034
 	MgmtPermit     = 0x0036
+	MgmtUpdate     = 0x0038
 	Response       = 0x8000
 )
 
