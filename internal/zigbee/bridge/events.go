@@ -48,7 +48,11 @@ func (b *Bridge) event(ctx context.Context, e network.Event) {
 		b.tell(slog.LevelInfo, fmt.Sprintf("interview of '%s' started", name))
 		b.bridgeEvent("device_interview", d, map[string]any{"status": "started"})
 	case network.InterviewStep:
-		b.pairingStep(e, stepOf(e.Step), b.stepText(d, e.Step))
+		if step := stepOf(e.Step); step != "" {
+			b.pairingStep(e, step, b.stepText(d, e.Step))
+		} else if e.Err != nil {
+			b.tell(slog.LevelWarn, fmt.Sprintf("'%s' was not set up in full: %v", name, e.Err))
+		}
 	case network.InterviewSucceeded:
 		b.interviewed(d, name)
 	case network.InterviewFailed:

@@ -22,7 +22,8 @@ const (
 
 // stepOf is the step that a network's InterviewStep is about. What is about
 // neither the node nor its endpoints is about the Basic cluster, where a device
-// says who made it.
+// says who made it. The steps of the setup are none of these: they show in what
+// is known of the device (pairingProgress).
 func stepOf(words string) string {
 	words = strings.ToLower(words)
 	switch {
@@ -30,8 +31,10 @@ func stepOf(words string) string {
 		return stepNodeDescriptor
 	case strings.HasPrefix(words, "endpoint"):
 		return stepEndpoints
+	case strings.HasPrefix(words, "model"), strings.HasPrefix(words, "basic"):
+		return stepBasic
 	}
-	return stepBasic
+	return ""
 }
 
 // stepText is what a person reads of a step of the interview.

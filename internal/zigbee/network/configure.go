@@ -9,44 +9,29 @@ import (
 
 	"github.com/smartcore-ireland/hems/internal/zigbee/device"
 	"github.com/smartcore-ireland/hems/internal/zigbee/zcl"
+	"github.com/smartcore-ireland/hems/internal/zigbee/zdo"
 )
 
 var errOddAnswer = errors.New("the device answered with something else")
 
-// configure does what a known model needs so that it reports: binds, sets its
+// configure does what a model needs so that it reports: enrols, binds, sets its
 // reporting, and reads its present values, which come to the reader of Events
-// as messages. Every step is tried even when one before has failed.
+// as messages. Every step is tried even when one before was refused, and is
+// told of as an InterviewStep. What a device refuses it will refuse again: it
+// counts as configured then, as far as it can be. Only one that does not answer
+// is tried again.
 func (n *Network) configure(ctx context.Context, s *session, d *member) error {
 	n.mu.Lock()
-	model := device.For(d.Subject())
+	model := n.modelOf(d)
 	n.mu.Unlock()
-	var failed []error
-	for _, setup := range model.Setup() {
-		if setup.Bind {
-			if err := n.persist(ctx, func() error { return n.bind(ctx, s, d, setup.Endpoint, setup.Cluster) }); err != nil {
-				failed = append(failed, fmt.Errorf("binding cluster %s: %w", hex16(setup.Cluster), err))
-			}
-		}
-		if len(setup.Reporting) > 0 {
-			err := n.persist(ctx, func() error { return n.setReporting(ctx, s, d, setup.Endpoint, setup.Cluster, 0, setup.Reporting) })
-			if err != nil {
-				failed = append(failed, fmt.Errorf("reporting of cluster %s: %w", hex16(setup.Cluster), err))
-			}
-		}
-		for _, g := range setup.Read {
-			err := n.persist(ctx, func() error {
-				_, err := n.readDevice(ctx, s, d, setup.Endpoint, setup.Cluster, g.Manufacturer, g.Attributes)
-				return err
-			})
-			if err != nil { // the values come with the next report
-				n.log.Debug("a first read failed", "device", d.EUI64, "cluster", hex16(setup.Cluster), "err", err)
-			}
-		}
-		if s.ctx.Err() != nil {
+	w := configuring{n: n, s: s, d: d}
+	for _, setup := range model.setup {
+		w.setUp(ctx, setup)
+		if s.ctx.Err() != nil || ctx.Err() != nil || w.deaf >= tooDeaf {
 			break
 		}
 	}
-	err := errors.Join(failed...)
+	err := errors.Join(w.failed...)
 
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -57,17 +42,117 @@ func (n *Network) configure(ctx context.Context, s *session, d *member) error {
 	case s.ctx.Err() != nil:
 		return ErrDown // it is done again when the dongle is back
 	case err == nil:
-		d.Configured, d.failedAt = true, time.Time{}
-		n.log.Info("a device was configured", "device", d.EUI64, "model", d.ModelID)
+		d.Configured, d.ConfiguredAs, d.failedAt, d.failures = true, model.version, time.Time{}, 0
+		if len(model.setup) > 0 {
+			n.log.Info("a device was configured", "device", d.EUI64, "model", d.ModelID, "refused", len(w.refused))
+		}
 		n.putLocked(d.event(Configured))
 	default:
-		d.failedAt = time.Now()
+		d.fail()
 		n.log.Warn("a device could not be configured in full; it is tried again when the device speaks", "device", d.EUI64, "err", err)
 		e := d.event(ConfigureFailed)
 		e.Err = err
 		n.putLocked(e)
 	}
 	n.changed()
+	if err == nil {
+		return errors.Join(w.refused...)
+	}
+	return err
+}
+
+// tooDeaf is after how many steps without an answer, in a row, a device is left
+// alone: it sleeps, or is away.
+const tooDeaf = 2
+
+// configuring is a configuration under way.
+type configuring struct {
+	n       *Network
+	s       *session
+	d       *member
+	refused []error // by the device, for good
+	failed  []error // for want of an answer
+	deaf    int     // steps without an answer, in a row
+}
+
+// setUp does one part of a setup.
+func (w *configuring) setUp(ctx context.Context, setup device.Setup) {
+	n, s, d := w.n, w.s, w.d
+	where := fmt.Sprintf("%s of endpoint %d", hex16(setup.Cluster), setup.Endpoint)
+	if setup.EnrollIAS {
+		w.step(ctx, "Enrolment of endpoint "+fmt.Sprint(setup.Endpoint), false, func() error {
+			return n.enrol(ctx, s, d, setup.Endpoint)
+		})
+	}
+	if setup.Bind {
+		w.step(ctx, "Binding "+where, setup.Optional, func() error {
+			err := n.bind(ctx, s, d, setup.Endpoint, setup.Cluster)
+			if isStatus(err, zdo.StatusTableFull) || isStatus(err, zdo.StatusInsufficientSpace) {
+				n.log.Info("a device has no room for another binding", "device", d.EUI64, "cluster", hex16(setup.Cluster))
+				return nil
+			}
+			return err
+		})
+	}
+	if len(setup.Reporting) > 0 {
+		w.step(ctx, "Reporting "+where, setup.Optional, func() error {
+			return n.setReporting(ctx, s, d, setup.Endpoint, setup.Cluster, setup.Manufacturer, setup.Reporting)
+		})
+	}
+	for _, g := range setup.Read {
+		// A value that was not read comes with the next report.
+		w.step(ctx, "Reading "+where, true, func() error {
+			return n.readGroup(ctx, s, d, setup.Endpoint, setup.Cluster, g.Manufacturer, g.Attributes)
+		})
+	}
+	for _, a := range setup.Actions {
+		w.step(ctx, "Setting up "+where, setup.Optional, func() error { return n.act(ctx, s, d, a) })
+	}
+}
+
+// step does one step until it succeeds or fails for good, and tells of it. A
+// fault of an optional step is nobody's, unless the device did not answer.
+func (w *configuring) step(ctx context.Context, name string, optional bool, do func() error) {
+	if w.deaf >= tooDeaf || w.s.ctx.Err() != nil {
+		return
+	}
+	err := w.n.persist(ctx, do)
+	switch {
+	case err == nil:
+		w.deaf = 0
+	case mayPass(err) || ctx.Err() != nil:
+		w.deaf++
+		w.failed = append(w.failed, fmt.Errorf("%s: %w", lower(name), err))
+	default:
+		w.deaf = 0
+		if optional {
+			w.n.log.Debug("a device lacks something optional", "device", w.d.EUI64, "step", name, "err", err)
+			err = nil
+		} else {
+			err = fmt.Errorf("%s: %w", lower(name), err)
+			w.refused = append(w.refused, err)
+		}
+	}
+	w.n.tellStep(w.d, name, err)
+}
+
+// readGroup reads attributes together. A device that answers for one only is
+// asked for the others one by one.
+func (n *Network) readGroup(ctx context.Context, s *session, d *member, endpoint uint8, cluster, manufacturer uint16, ids []uint16) error {
+	list, err := n.readDevice(ctx, s, d, endpoint, cluster, manufacturer, ids)
+	if err != nil && mayPass(err) || len(ids) <= 1 {
+		return err
+	}
+	for _, id := range ids {
+		if slices.ContainsFunc(list, func(a zcl.Attribute) bool { return a.ID == id }) {
+			continue
+		}
+		if _, oneErr := n.readDevice(ctx, s, d, endpoint, cluster, manufacturer, []uint16{id}); oneErr == nil {
+			err = nil
+		} else if mayPass(oneErr) {
+			return oneErr
+		}
+	}
 	return err
 }
 

@@ -21,17 +21,21 @@ type member struct {
 	Device
 	sleepy bool // its receiver is off while it is idle
 
-	turn     chan struct{} // holds a token while no request to it is under way
-	working  bool          // its interview or configuration is under way
-	again    bool          // and is to be done once more after that
-	failedAt time.Time     // when that last failed
-	pinged   time.Time     // when it was last asked for a sign of life
-	joinTold time.Time     // when the dongle last told that it joined as new
-	relays   []uint16      // the way of its last route record, from it to us; never changed in place
-	backoff  int           // pings in a row that it has not answered
-	sought   time.Time     // when the network was last asked for its address
-	pending  int           // requests that wait until it wakes up
-	awake    chan struct{} // closed when it does
+	turn      chan struct{}  // holds a token while no request to it is under way
+	working   bool           // its interview or configuration is under way
+	again     bool           // and is to be done once more after that
+	failedAt  time.Time      // when that last failed
+	failures  int            // and how often in a row
+	model     *modelState    // nil: to be worked out; see modelOf
+	options   map[string]any // that a person has chosen
+	tuyaAsked time.Time      // when it was last asked for its version
+	pinged    time.Time      // when it was last asked for a sign of life
+	joinTold  time.Time      // when the dongle last told that it joined as new
+	relays    []uint16       // the way of its last route record, from it to us; never changed in place
+	backoff   int            // pings in a row that it has not answered
+	sought    time.Time      // when the network was last asked for its address
+	pending   int            // requests that wait until it wakes up
+	awake     chan struct{}  // closed when it does
 }
 
 func newDevice(d Device, sleepy bool) *member {
@@ -55,6 +59,7 @@ func (d *member) edit(id uint8, change func(*Endpoint)) {
 	}
 	change(&list[i])
 	d.Endpoints = list
+	d.unmodel()
 }
 
 func (d *member) event(k Kind) Event {
@@ -86,6 +91,7 @@ func (n *Network) place(e zcl.EUI64, node uint16) (d *member, fresh bool) {
 			EUI64: e, NodeID: unknownNode, Type: TypeUnknown,
 			Interview: InterviewPending, Joined: time.Now().UTC().Truncate(time.Millisecond),
 		}, false)
+		d.options = n.options[e]
 		n.devices[e] = d
 		fresh = true
 	}

@@ -133,10 +133,17 @@ func (n *Network) incomingZCL(s *session, d *member, m ezsp.IncomingMessage) {
 		n.checkedIn(s, d, m, f)
 		return
 	}
-	if !asked && m.Type == ezsp.Unicast {
-		if r, ok := answerFor(m.APS.Cluster, f); ok {
+	if asked || m.Type != ezsp.Unicast {
+		return
+	}
+	if f.ClusterSpecific && f.FromServer && m.APS.Cluster == clusterTuya {
+		if r, ok := n.answerTuya(d, f); ok {
 			s.reply(m.Sender, m.APS.Source, m.APS.Cluster, r)
+			return
 		}
+	}
+	if r, ok := answerFor(m.APS.Cluster, f); ok {
+		s.reply(m.Sender, m.APS.Source, m.APS.Cluster, r)
 	}
 }
 
@@ -221,6 +228,9 @@ func answerFor(cluster uint16, q zcl.Frame) (zcl.Frame, bool) {
 			return zcl.DefaultResponse(q, zcl.StatusMalformed), true
 		}
 		return zcl.ReadResponse(q, ourAttributes(cluster, q.Manufacturer, ids, time.Now())), true
+	case q.ClusterSpecific && cluster == clusterIASZone && q.FromServer && q.Command == iasEnrollRequest:
+		return zcl.Frame{ClusterSpecific: true, DisableDefaultResponse: true, Seq: q.Seq, Command: iasEnrollResponse,
+			Manufacturer: q.Manufacturer, Payload: []byte{0, iasZoneID}}, true
 	case q.WantsDefaultResponse():
 		return zcl.DefaultResponse(q, zcl.StatusSuccess), true
 	}

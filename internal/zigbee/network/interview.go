@@ -29,7 +29,6 @@ var (
 func (n *Network) interview(ctx context.Context, s *session, d *member) error {
 	n.mu.Lock()
 	d.Interview = InterviewInProgress
-	d.failedAt = time.Time{}
 	n.putLocked(d.event(InterviewStarted))
 	n.mu.Unlock()
 	err := n.interviewSteps(ctx, s, d)
@@ -41,14 +40,14 @@ func (n *Network) interview(ctx context.Context, s *session, d *member) error {
 	}
 	switch {
 	case err == nil:
-		d.Interview = InterviewSuccessful
+		d.Interview, d.failedAt, d.failures = InterviewSuccessful, time.Time{}, 0
 		n.log.Info("a device was interviewed", "device", d.EUI64, "model", d.ModelID, "manufacturer", d.ManufacturerName)
 		n.putLocked(d.event(InterviewSucceeded))
 	case s.ctx.Err() != nil: // the dongle went away: it goes on when that is back
 		d.Interview = InterviewPending
 	default:
 		d.Interview = InterviewFault
-		d.failedAt = time.Now()
+		d.fail()
 		n.log.Warn("the interview of a device failed; it is tried again when the device speaks", "device", d.EUI64, "err", err)
 		e := d.event(InterviewFailed)
 		e.Err = err
@@ -103,7 +102,7 @@ func (n *Network) interviewSteps(ctx context.Context, s *session, d *member) err
 func (n *Network) step(ctx context.Context, d *member, name string, do func() error) error {
 	err := n.persist(ctx, do)
 	if err != nil {
-		err = fmt.Errorf("%s: %w", strings.ToLower(name), err)
+		err = fmt.Errorf("%s: %w", lower(name), err)
 	}
 	n.tellStep(d, name, err)
 	return err
@@ -128,6 +127,7 @@ func (n *Network) learnNode(ctx context.Context, s *session, d *member) error {
 	}
 	n.mu.Lock()
 	defer n.mu.Unlock()
+	d.unmodel()
 	d.ManufacturerCode = a.Descriptor.ManufacturerCode
 	d.sleepy = a.Descriptor.Sleepy()
 	switch a.Descriptor.Type {
@@ -152,6 +152,7 @@ func (n *Network) learnEndpoints(ctx context.Context, s *session, d *member) ([]
 
 	n.mu.Lock()
 	defer n.mu.Unlock()
+	d.unmodel()
 	known := d.Endpoints
 	d.Endpoints = nil
 	for _, id := range ids {
@@ -226,14 +227,16 @@ func (n *Network) learnBasic(ctx context.Context, s *session, d *member, endpoin
 	return nil
 }
 
-// maxName bounds the names that a device gives itself.
+// maxName bounds the names that a device gives itself. They are kept as they
+// are sent, padded with NUL or not: models are told by them. Who shows them
+// trims.
 const maxName = 64
 
 func (d *member) setBasic(a zcl.Attribute) {
+	d.unmodel()
 	text := func(p *string) {
 		if s, ok := a.Value.Text(); ok {
-			s = strings.TrimSpace(strings.ToValidUTF8(strings.TrimRight(s, "\x00"), ""))
-			*p = s[:min(len(s), maxName)]
+			*p = strings.ToValidUTF8(s[:min(len(s), maxName)], "")
 		}
 	}
 	number := func(p **uint8) {
@@ -265,3 +268,6 @@ func (d *member) setBasic(a zcl.Attribute) {
 		}
 	}
 }
+
+// lower is a step's name within a sentence.
+func lower(name string) string { return strings.ToLower(name[:1]) + name[1:] }

@@ -219,7 +219,7 @@ func (n *Network) trustCenterJoin(s *session, j ezsp.TrustCenterJoin) {
 			return
 		}
 	}
-	d.failedAt = time.Time{}
+	d.failedAt, d.failures = time.Time{}, 0
 	// A device that comes back with its keys still has its bindings. One that
 	// comes as new was reset, and has lost them.
 	if joined := fresh || j.Status == ezsp.UnsecuredJoin; joined {
@@ -258,7 +258,7 @@ func (n *Network) announced(s *session, a zdo.DeviceAnnounce) {
 	}
 	n.alive(d)
 	d.wake()
-	d.failedAt = time.Time{} // whoever has pressed its button wants it to work
+	d.failedAt, d.failures = time.Time{}, 0 // whoever has pressed its button wants it to work
 	if sleepy := a.Capability&zdo.CapabilityRxOnWhenIdle == 0; d.Type == TypeUnknown {
 		d.sleepy = sleepy
 	}
@@ -268,5 +268,8 @@ func (n *Network) announced(s *session, a zdo.DeviceAnnounce) {
 		n.putLocked(d.event(Joined))
 	}
 	n.putLocked(d.event(Announced))
+	if !fresh && !d.working && d.Configured && n.modelOf(d).Info().ForgetsSetup {
+		d.Configured = false // it was without power
+	}
 	n.onboard(s, d)
 }

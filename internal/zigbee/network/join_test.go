@@ -36,7 +36,10 @@ func TestPairsTheMeter(t *testing.T) {
 				kinds = append(kinds, e.Kind)
 			}
 		}
-		wantSteps := []string{"Node descriptor", "Endpoints", "Endpoint 1", "Endpoint 2", "Model", "Basic information"}
+		wantSteps := []string{"Node descriptor", "Endpoints", "Endpoint 1", "Endpoint 2", "Model", "Basic information",
+			"Binding 0x0702 of endpoint 2", "Reporting 0x0702 of endpoint 2", "Reading 0x0702 of endpoint 2",
+			"Binding 0x0001 of endpoint 2", "Reporting 0x0001 of endpoint 2", "Reading 0x0001 of endpoint 2",
+			"Binding 0x0020 of endpoint 2", "Reading 0x0020 of endpoint 2"}
 		if diff := cmp.Diff(wantSteps, steps); diff != "" {
 			t.Errorf("steps (-want +got):\n%s", diff)
 		}
@@ -62,7 +65,7 @@ func TestPairsTheMeter(t *testing.T) {
 				bound[b.Cluster] = b.Target == simulator.DefaultEUI64 && b.TargetEndpoint == ourEndpoint
 			}
 		}
-		if diff := cmp.Diff(map[uint16]bool{zcl.ClusterMetering: true, zcl.ClusterPowerConfig: true}, bound); diff != "" {
+		if diff := cmp.Diff(map[uint16]bool{zcl.ClusterMetering: true, zcl.ClusterPowerConfig: true, zcl.ClusterPollControl: true}, bound); diff != "" {
 			t.Errorf("bindings (-want +got):\n%s", diff)
 		}
 		// The first values were read, not waited for.

@@ -76,6 +76,9 @@ type Network struct {
 	judging      AvailabilityDefaults
 	availability map[zcl.EUI64]AvailabilityOptions
 
+	options  map[zcl.EUI64]map[string]any // of devices, that a person has chosen
+	pollWake chan struct{}                // what is polled has changed; has room for one
+
 	stats counters
 	noise noise
 }
@@ -110,6 +113,7 @@ func New(o Options) (*Network, error) {
 
 		saveWake: make(chan struct{}, 1),
 		backUp:   make(chan struct{}),
+		pollWake: make(chan struct{}, 1),
 	}
 	if n.state == nil {
 		state, err := statefile.Open(filepath.Join(o.Dir, statefile.Name))

@@ -10,9 +10,32 @@ import (
 	"github.com/smartcore-ireland/hems/internal/zigbee/zdo"
 )
 
-// retryAfter is how long a device that could not be interviewed or configured
-// is left alone before it is tried again when it speaks.
-const retryAfter = 5 * time.Minute
+// A device that could not be interviewed or configured is left alone for a
+// while before it is tried again when it speaks: for retryAfter at first, twice
+// as long each time, and retryLongest at last, for its battery's sake.
+const (
+	retryAfter   = time.Minute
+	retryLongest = 6 * time.Hour
+)
+
+// fail notes a failure. Network.mu is held.
+func (d *member) fail() {
+	d.failedAt = time.Now()
+	d.failures++
+}
+
+// leftAlone reports whether a device is not to be bothered after a failure.
+// Network.mu is held.
+func (d *member) leftAlone() bool {
+	if d.failedAt.IsZero() {
+		return false
+	}
+	wait := retryAfter << min(max(d.failures-1, 0), 16)
+	return time.Since(d.failedAt) < min(wait, retryLongest)
+}
+
+// maxOnboarding bounds how many devices are interviewed or configured at once.
+const maxOnboarding = 8
 
 // resumeWork goes on with what a restart or a lost dongle has cut.
 func (n *Network) resumeWork(s *session) {
@@ -30,16 +53,26 @@ func (n *Network) onboard(s *session, d *member) {
 	if d.working || d.NodeID == unknownNode || s.ctx.Err() != nil || s.since.IsZero() {
 		return
 	}
-	if !d.failedAt.IsZero() && time.Since(d.failedAt) < retryAfter {
+	if d.leftAlone() {
 		return
 	}
 	if d.Interview == InterviewSuccessful {
-		if d.Configured || len(device.For(d.Subject()).Setup()) == 0 {
+		// Another version of the setup came with another version of this program.
+		if m := n.modelOf(d); len(m.setup) == 0 || d.Configured && d.ConfiguredAs == m.version {
 			return
 		}
 	}
 	d.working = true
 	s.spawn(func(ctx context.Context) {
+		select {
+		case s.onboarding <- struct{}{}:
+			defer func() { <-s.onboarding }()
+		case <-ctx.Done():
+			n.mu.Lock()
+			d.working = false
+			n.mu.Unlock()
+			return
+		}
 		for {
 			n.onboardNow(ctx, s, d)
 			n.mu.Lock()
@@ -56,7 +89,7 @@ func (n *Network) onboard(s *session, d *member) {
 
 // beginAgain makes everything of a device still to be done. Network.mu is held.
 func (d *member) beginAgain() {
-	d.again, d.failedAt = false, time.Time{}
+	d.again, d.failedAt, d.failures = false, time.Time{}, 0
 	d.Interview, d.Configured = InterviewPending, false
 }
 
@@ -68,7 +101,12 @@ func (n *Network) onboardNow(ctx context.Context, s *session, d *member) {
 	if !interviewed && n.interview(ctx, s, d) != nil {
 		return
 	}
-	n.configure(ctx, s, d)
+	n.mu.Lock()
+	nothing := len(n.modelOf(d).setup) == 0
+	n.mu.Unlock()
+	if !nothing {
+		n.configure(ctx, s, d)
+	}
 }
 
 // Subject is what the device's model follows from.
@@ -99,7 +137,7 @@ func (n *Network) Interview(ctx context.Context, e zcl.EUI64) error {
 func (n *Network) Configure(ctx context.Context, e zcl.EUI64) error {
 	return n.exclusively(ctx, e, func(ctx context.Context, s *session, d *member) error {
 		n.mu.Lock()
-		nothing := len(device.For(d.Subject()).Setup()) == 0
+		nothing := len(n.modelOf(d).setup) == 0
 		n.mu.Unlock()
 		if nothing {
 			return errors.New("the device's model is not known: there is nothing to configure")

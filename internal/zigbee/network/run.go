@@ -132,6 +132,7 @@ func (n *Network) serve(ctx context.Context) (wasUp bool, err error) {
 	s.spawn(s.watchAvailability)
 	s.spawn(s.saveFrameCounter)
 	s.spawn(s.announceRoutes)
+	s.spawn(s.poll)
 	n.resumeWork(s)
 
 	select {

@@ -33,6 +33,7 @@ type session struct {
 	work   sync.WaitGroup   // goroutines of this session
 	asking map[uint16]bool  // unknown nodes being identified; guarded by n.mu
 
+	onboarding     chan struct{} // a token for each device that is interviewed or configured
 	askRoutes      chan struct{} // ways have broken; has room for one
 	noSourceRoutes atomic.Bool   // the NCP does not take any
 	sending        sync.Mutex    // held while a way and its message are sent
@@ -58,15 +59,16 @@ type answerKey struct {
 
 func newSession(ctx context.Context, n *Network, ez *ezsp.Conn) *session {
 	s := &session{
-		n:         n,
-		ez:        ez,
-		ctx:       ctx,
-		status:    make(chan ezsp.Status, 16),
-		askRoutes: make(chan struct{}, 1),
-		restart:   make(chan struct{}, 1),
-		asking:    make(map[uint16]bool),
-		sent:      make(map[uint8]chan ezsp.Status),
-		answers:   make(map[answerKey]chan ezsp.IncomingMessage),
+		n:          n,
+		ez:         ez,
+		ctx:        ctx,
+		status:     make(chan ezsp.Status, 16),
+		askRoutes:  make(chan struct{}, 1),
+		onboarding: make(chan struct{}, maxOnboarding),
+		restart:    make(chan struct{}, 1),
+		asking:     make(map[uint16]bool),
+		sent:       make(map[uint8]chan ezsp.Status),
+		answers:    make(map[answerKey]chan ezsp.IncomingMessage),
 	}
 	s.heard.Store(time.Now().UnixNano())
 	return s

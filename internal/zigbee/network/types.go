@@ -118,7 +118,8 @@ type Device struct {
 	Endpoints        []Endpoint `json:"endpoints,omitempty"`
 	Interview        string     `json:"interview,omitempty"` // InterviewPending and so on
 	Configured       bool       `json:"configured"`
-	LinkQuality      uint8      `json:"link_quality"` // of the last frame heard, 0 to 255
+	ConfiguredAs     string     `json:"configured_as,omitempty"` // which version of the model's setup that was
+	LinkQuality      uint8      `json:"link_quality"`            // of the last frame heard, 0 to 255
 	LastSeen         time.Time  `json:"last_seen"`
 	Joined           time.Time  `json:"joined"`
 	Available        bool       `json:"available"`
@@ -135,7 +136,7 @@ const (
 	Joined                          // Device, EUI64: a device has joined, or joined again
 	Announced                       // Device, EUI64: a device says it is back, perhaps with a new address
 	InterviewStarted                // Device, EUI64
-	InterviewStep                   // Device, EUI64, Step: what was just learnt, in words; Err when that step failed
+	InterviewStep                   // Device, EUI64, Step: what was just learnt or set up, in words; Err when that step failed
 	InterviewSucceeded              // Device, EUI64
 	InterviewFailed                 // Device, EUI64, Err
 	Configured                      // Device, EUI64
