@@ -104,7 +104,7 @@ func TestProgramsGiveUpRoot(t *testing.T) {
 	if err := os.MkdirAll(e.Path("zigbee"), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	for file, text := range map[string]string{"hems.yaml": "metrics: {commit_every: 1s}\n", "zigbee/names.json.before": "{}"} {
+	for file, text := range map[string]string{"hems.yaml": "metrics: {commit_every: 1s}\n", "zigbee/zigbee.json.before": "{}"} {
 		if err := os.WriteFile(e.Path(file), []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
@@ -163,18 +163,18 @@ func TestProgramsGiveUpRoot(t *testing.T) {
 	}
 	// And all files have the owners of the table, with what was there before.
 	for file, want := range map[string]string{
-		"":                         "0:900 drwxr-x---",
-		"hems.yaml":                "0:900 -rw-r-----",
-		"secrets":                  "0:900 drwx--x---",
-		"secrets/mqtt-home":        "901:901 -rw-------",
-		"broker":                   "901:900 dgrwx--x---",
-		"broker/mqtt.sock":         "901:900 Srw-rw----",
-		"zigbee":                   "902:902 drwx------",
-		"zigbee/names.json.before": "902:902 -rw-------",
-		"store":                    "903:903 drwxr-x---",
-		"store/hems.db":            "903:903 -rw-rw----",
-		"store/hems.db-shm":        "903:903 -rw-rw----",
-		"gateway":                  "904:904 drwx------",
+		"":                          "0:900 drwxr-x---",
+		"hems.yaml":                 "0:900 -rw-r-----",
+		"secrets":                   "0:900 drwx--x---",
+		"secrets/mqtt-home":         "901:901 -rw-------",
+		"broker":                    "901:900 dgrwx--x---",
+		"broker/mqtt.sock":          "901:900 Srw-rw----",
+		"zigbee":                    "902:902 drwx------",
+		"zigbee/zigbee.json.before": "902:902 -rw-------",
+		"store":                     "903:903 drwxr-x---",
+		"store/hems.db":             "903:903 -rw-rw----",
+		"store/hems.db-shm":         "903:903 -rw-rw----",
+		"gateway":                   "904:904 drwx------",
 	} {
 		info, err := os.Lstat(e.Path(file))
 		for range 200 { // SQLite makes and removes its files beside the store

@@ -42,6 +42,7 @@ var rules = []rule{
 		reason: "commands and callbacks, not networks, devices or MQTT"},
 	{room: "internal/zigbee/device", only: []string{"internal/zigbee/zcl"}, reason: "what clusters mean, not how they travelled"},
 	{room: "internal/zigbee/statefile", only: []string{"internal/atomicfile"}, reason: "sections of a file, not what they mean"},
+	{room: "internal/zigbee/coordbackup", only: []string{"internal/zigbee/zcl"}, reason: "the form of a backup, not what is done with it"},
 	{room: "internal/zigbee/network", never: []string{"internal/mqttclient", "internal/discovery", "internal/health", "internal/zigbee/bridge"},
 		reason: "the coordinator's network exists without MQTT"},
 	{room: "internal/zigbee/bridge", never: []string{"go.bug.st/serial", "internal/zigbee/serialport"},

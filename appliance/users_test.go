@@ -128,7 +128,7 @@ func card(t *testing.T) Env {
 		}
 	}
 	for _, f := range []string{"secrets/mqtt-zigbee", "secrets/mqtt-home", "secrets/influx", "secrets/claim-code", "secrets/tailnet-auth-key", "broker/retained.log",
-		"zigbee/network.json", "zigbee/old/network.json", "store/hems.db", "store/hems.db-wal", "store/hems.db-shm", "store/hems.db.lock", "gateway/accounts.json", "manager/update.json",
+		"zigbee/zigbee.json", "zigbee/old/zigbee.json", "store/hems.db", "store/hems.db-wal", "store/hems.db-shm", "store/hems.db.lock", "gateway/accounts.json", "manager/update.json",
 		"pki/ca.key", "pki/broker/names.pem", "pki/gateway/names.pem"} {
 		write(e.Path(f), "")
 	}
@@ -178,7 +178,7 @@ func TestEachUserMayWhatTheTableSays(t *testing.T) {
 		t.Errorf("only %d questions were asked", asked)
 	}
 	// What is in no place of its own is root's, or its directory's owner's.
-	for file, owner := range map[string]int{"secrets/tailnet-auth-key": root, "manager/update.json": root, "zigbee/old/network.json": userZigbee, "broker/retained.log": userBroker} {
+	for file, owner := range map[string]int{"secrets/tailnet-auth-key": root, "manager/update.json": root, "zigbee/old/zigbee.json": userZigbee, "broker/retained.log": userBroker} {
 		for _, u := range cardUsers {
 			as(u, func() {
 				read, write := tryFile(e.Path(file), false)

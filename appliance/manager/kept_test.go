@@ -195,7 +195,7 @@ func TestABackupOfTheWholeOnAnotherCard(t *testing.T) {
 	const passphrase = "a backup of the whole"
 	env := house(t, map[string]string{
 		"hems.yaml":             "home: {name: Ours}\n",
-		"zigbee/network.json":   "ours",
+		"zigbee/zigbee.json":    "ours",
 		"broker/retained.log":   "ours",
 		"gateway/accounts.json": "ours",
 		"gateway/sessions.json": "ours",
@@ -213,7 +213,7 @@ func TestABackupOfTheWholeOnAnotherCard(t *testing.T) {
 	}
 
 	other := house(t, map[string]string{
-		"hems.yaml": "home: {name: Theirs}\n", "zigbee/network.json": "theirs", "manager/update.json": "theirs", "gateway/sessions.json": "theirs",
+		"hems.yaml": "home: {name: Theirs}\n", "zigbee/zigbee.json": "theirs", "manager/update.json": "theirs", "gateway/sessions.json": "theirs",
 	})
 	restarts := make(chan string, 1)
 	c := serve(t, other, newKept(other, newSettings(other), func(why string) { restarts <- why }))
@@ -242,7 +242,7 @@ func TestABackupOfTheWholeOnAnotherCard(t *testing.T) {
 		t.Fatalf("got %+v, %v", o, err)
 	}
 	for name, want := range map[string]string{
-		"zigbee/network.json": "ours", "broker/retained.log": "ours", "gateway/accounts.json": "ours", "secrets/influx": "ours",
+		"zigbee/zigbee.json": "ours", "broker/retained.log": "ours", "gateway/accounts.json": "ours", "secrets/influx": "ours",
 		"hems.yaml": "home: {name: Ours}\n", "manager/update.json": "theirs",
 	} {
 		if got, err := os.ReadFile(other.Path(name)); err != nil || string(got) != want {

@@ -55,7 +55,7 @@ func house(t *testing.T, word string) string {
 		"broker/.retained.log.tmp": "passing",
 		"gateway/accounts.json":    word,
 		"gateway/sessions.json":    "of this card",
-		"zigbee/network.json":      word,
+		"zigbee/zigbee.json":       word,
 		"zigbee/empty":             "",
 		"manager/update.json":      "this card's own",
 		"zigbee/deep/er/file":      word,
@@ -157,7 +157,7 @@ func TestWhatIsBackedUpIsRestoredOnAnotherCard(t *testing.T) {
 		"secrets/mqtt-home":     "mine",
 		"broker/retained.log":   strings.Repeat("mine", 1000),
 		"gateway/accounts.json": "mine",
-		"zigbee/network.json":   "mine",
+		"zigbee/zigbee.json":    "mine",
 		"zigbee/empty":          "",
 		"zigbee/deep/er/file":   "mine",
 		"manager/update.json":   "this card's own",
@@ -202,7 +202,7 @@ func TestArchiveOpensWithOrdinaryPrograms(t *testing.T) {
 		names = append(names, h.Name)
 	}
 	want := []string{"backup.json", "hems.yaml", "pki/", "pki/ca.key", "secrets/", "secrets/mqtt-home", "broker/", "broker/retained.log",
-		"gateway/", "gateway/accounts.json", "zigbee/", "zigbee/deep/", "zigbee/deep/er/", "zigbee/deep/er/file", "zigbee/empty", "zigbee/network.json"}
+		"gateway/", "gateway/accounts.json", "zigbee/", "zigbee/deep/", "zigbee/deep/er/", "zigbee/deep/er/file", "zigbee/empty", "zigbee/zigbee.json"}
 	if diff := cmp.Diff(want, names); diff != "" {
 		t.Errorf("members (-want +got):\n%s", diff)
 	}

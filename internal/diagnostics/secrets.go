@@ -16,7 +16,8 @@ import (
 
 // Limits on the search for secrets.
 const (
-	maxSecretFile = 1 << 20 // bytes; larger files hold data, not secrets
+	maxSecretFile = 1 << 20  // bytes; larger files hold data, not secrets
+	maxStateFile  = 64 << 20 // bytes, of a file that holds keys beside much else
 	maxSecrets    = 20_000
 	maxWalk       = 50_000 // files looked at
 )
@@ -55,13 +56,18 @@ var secretFile = regexp.MustCompile(`(?i)(?:pass|token|secret|credential|key|cla
 // quotedWord is a text of JSON that may be a secret.
 var quotedWord = regexp.MustCompile(`"([^"\\]{8,})"`)
 
+// hexKey is how a 128-bit key stands in a file.
+var hexKey = regexp.MustCompile(`\b[0-9A-Fa-f]{32}\b`)
+
 // wholly are directories whose files are secrets as a whole; hashes those whose
 // JSON files hold hashes of secrets and other long words that nobody needs to
-// see; configs those of what hems.yaml said before.
+// see; configs those of what hems.yaml said before; states those whose files may be
+// large and have keys in them.
 var (
 	wholly  = []string{"secrets/", "pki/"}
 	hashes  = []string{"gateway/", "tailnet/"}
 	configs = []string{"manager/config/"}
+	states  = []string{"zigbee/"}
 )
 
 // secretsIn are the secrets in a file, as far as its place tells.
@@ -75,13 +81,18 @@ func (o Options) secretsIn(rel, path string) ([]string, error) {
 		return false
 	}
 	whole := within(wholly) || secretFile.MatchString(rel)
-	isJSON := strings.HasSuffix(rel, ".json") || strings.HasSuffix(rel, ".json.refused")
+	base := rel[strings.LastIndexByte(rel, '/')+1:]
+	isJSON := strings.HasSuffix(base, ".json") || strings.Contains(base, ".json.") // .refused, .old, .migrated, .*.tmp
 	isEnv := strings.HasSuffix(rel, ".env")
 	isConfig := rel == o.Config || within(configs)
 	if !whole && !isJSON && !isEnv && !isConfig {
 		return nil, nil
 	}
-	b, err := readBounded(path, maxSecretFile)
+	most := int64(maxSecretFile)
+	if within(states) {
+		most = maxStateFile
+	}
+	b, err := readBounded(path, most)
 	if err != nil {
 		return nil, err
 	}
@@ -103,6 +114,12 @@ func (o Options) secretsIn(rel, path string) ([]string, error) {
 				long = 16
 			}
 			stringsIn(v, false, long, &out)
+			return out, nil
+		}
+		if within(states) { // damaged: there only keys are secret, and much else is not
+			for _, m := range hexKey.FindAll(b, -1) {
+				out = append(out, string(m))
+			}
 			return out, nil
 		}
 		for _, m := range quotedWord.FindAllSubmatch(b, -1) { // damaged: any of them may be one

@@ -10,7 +10,7 @@ import (
 
 // secretKey is a key that sounds like a secret's. It is broader than what is
 // looked for in logs: a value too many that is hidden is no loss here.
-var secretKey = regexp.MustCompile(`(?i)pass|token|secret|credential|key|auth|cookie|pin\b|claim`)
+var secretKey = regexp.MustCompile(`(?i)pass|token|secret|credential|key|tclk|auth|cookie|pin\b|claim`)
 
 // secretLine is such a key within a line, up to its colon.
 var secretLine = regexp.MustCompile(`(?i)[\w.-]*(?:pass|token|secret|credential|key|auth|cookie|claim)[\w.-]*["']?\s*:`)
