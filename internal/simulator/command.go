@@ -7,7 +7,11 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"slices"
+	"strconv"
 	"time"
+
+	"github.com/smartcore-ireland/hems/internal/simulator/ncp"
 )
 
 // Command is the program hems-simulator: it reads its arguments, without the
@@ -26,6 +30,14 @@ func Command(ctx context.Context, args []string, stderr io.Writer) error {
 	f.Func("devices", "`models` in the house, like \"EMIZB-141,TS011F,SNZB-02D*3\"; without it the meter alone", func(list string) (err error) {
 		o.Devices, err = ParseDevices(list)
 		return err
+	})
+	f.Func("ezsp", "protocol `version` that the dongle speaks: 8 to 14 or 16 to 19; 13 when it is not said", func(v string) error {
+		n, err := strconv.ParseUint(v, 10, 8)
+		if err != nil || !slices.Contains(ncp.Versions(), uint8(n)) {
+			return fmt.Errorf("no firmware speaks it: one of %v", ncp.Versions())
+		}
+		o.EZSP = uint8(n)
+		return nil
 	})
 	f.Uint64Var(&o.Seed, "seed", 1, "`number` that makes the house and its noise this one and no other")
 	f.TextVar(&level, "log", slog.LevelInfo, "least `level` of what is logged: debug, info, warn, error")

@@ -9,17 +9,21 @@ import (
 // Configuration values that the simulator itself looks at (EzspConfigId).
 const (
 	configInFlight         = 0x03
+	configAddressTable     = 0x05
 	configMulticastTable   = 0x06
+	configRouteTable       = 0x07
 	configSecurityLevel    = 0x0D
 	configMaxChildren      = 0x11
+	configSourceRoutes     = 0x1A
+	configKeyTable         = 0x1E
 	configTransientTimeout = 0x36
 )
 
 func defaultConfig() map[uint8]uint16 {
 	return map[uint8]uint16{
-		0x01: 4000, 0x02: 26, configInFlight: 10, 0x04: 3, 0x05: 8, configMulticastTable: 8, 0x07: 16, 0x08: 8,
+		0x01: 4000, 0x02: 26, configInFlight: 10, 0x04: 3, configAddressTable: 8, configMulticastTable: 8, configRouteTable: 16, 0x08: 8,
 		0x0C: 2, configSecurityLevel: 5, 0x10: 15, configMaxChildren: 32, 0x12: 3000, 0x13: 5, 0x17: 0, 0x18: 0,
-		0x19: 0, 0x1A: 0, 0x1C: 1, 0x1D: 0, 0x1E: 4, 0x1F: 1600, 0x20: 100, 0x22: 2, 0x24: 0, 0x29: 0, 0x2A: 0,
+		0x19: 0, configSourceRoutes: 0, 0x1C: 1, 0x1D: 0, configKeyTable: 4, 0x1F: 1600, 0x20: 100, 0x22: 2, 0x24: 0, 0x29: 0, 0x2A: 0,
 		0x2B: 15, 0x2C: 0, 0x2D: 1, 0x2E: 0, 0x2F: 0, 0x30: 0, 0x33: 0, 0x34: 8, 0x35: 0, configTransientTimeout: 300,
 		0x37: 0, 0x38: 300, 0x39: 0, 0x40: 0, 0x41: 5, 0x42: 0, 0x43: 0,
 	}
@@ -40,14 +44,14 @@ func setConfigurationValue(n *NCP, in *reader, out *writer) {
 	limit, limited := configLimits[id]
 	switch {
 	case n.initialized:
-		out.u8(errorInvalidCall)
+		out.ezsp(errorInvalidCall)
 	case !known:
-		out.u8(errorInvalidID)
+		out.ezsp(errorInvalidID)
 	case limited && (value < limit[0] || value > limit[1]):
-		out.u8(errorInvalidValue)
+		out.ezsp(errorInvalidValue)
 	default:
 		n.config[id] = value
-		out.u8(ezspSuccess)
+		out.ezsp(ezspSuccess)
 	}
 }
 
@@ -58,9 +62,9 @@ func getConfigurationValue(n *NCP, in *reader, out *writer) {
 	}
 	value, known := n.config[id]
 	if known {
-		out.u8(ezspSuccess)
+		out.ezsp(ezspSuccess)
 	} else {
-		out.u8(errorInvalidID)
+		out.ezsp(errorInvalidID)
 	}
 	out.u16(value)
 }
@@ -79,11 +83,11 @@ func setPolicy(n *NCP, in *reader, out *writer) {
 		return
 	}
 	if id > lastPolicy {
-		out.u8(errorInvalidID)
+		out.ezsp(errorInvalidID)
 		return
 	}
 	n.policy[id] = decision
-	out.u8(ezspSuccess)
+	out.ezsp(ezspSuccess)
 	n.air.Changed()
 }
 
@@ -93,9 +97,9 @@ func getPolicy(n *NCP, in *reader, out *writer) {
 		return
 	}
 	if id > lastPolicy {
-		out.u8(errorInvalidID)
+		out.ezsp(errorInvalidID)
 	} else {
-		out.u8(ezspSuccess)
+		out.ezsp(ezspSuccess)
 	}
 	out.u8(n.policy[id])
 }
@@ -105,12 +109,13 @@ const (
 	valueShortID      = 0x0B
 	valueVersion      = 0x11
 	valueFrameCounter = 0x23
+	valueAPSCounter   = 0x24
 	valueOpenFor      = 0x42
 )
 
 // valueLengths are the values a host may set.
 var valueLengths = map[uint8]int{
-	0x05: 2, 0x06: 2, 0x07: 1, 0x0A: 2, 0x0C: 1, 0x15: 1, valueFrameCounter: 4, 0x24: 4,
+	0x05: 2, 0x06: 2, 0x07: 1, 0x0A: 2, 0x0C: 1, 0x15: 1, valueFrameCounter: 4, valueAPSCounter: 4,
 	0x29: 1, 0x3B: 2, 0x3E: 2, 0x3F: 1, 0x43: 2, 0x47: 1,
 }
 
@@ -123,17 +128,17 @@ func setValue(n *NCP, in *reader, out *writer) {
 	length, known := valueLengths[id]
 	switch {
 	case !known:
-		out.u8(errorInvalidID)
+		out.ezsp(errorInvalidID)
 	case len(value) != length:
-		out.u8(errorInvalidValue)
-	case id == valueFrameCounter && n.up:
-		out.u8(errorInvalidCall)
+		out.ezsp(errorInvalidValue)
+	case (id == valueFrameCounter || id == valueAPSCounter) && n.up:
+		out.ezsp(errorInvalidCall)
 	default:
 		if id == valueFrameCounter {
 			n.counter = (&reader{rest: value}).u32()
 		}
 		n.values[id] = slices.Clone(value)
-		out.u8(ezspSuccess)
+		out.ezsp(ezspSuccess)
 	}
 }
 
@@ -164,12 +169,12 @@ func getValue(n *NCP, in *reader, out *writer) {
 		case settable:
 			v.bytes(make([]byte, length))
 		default:
-			out.u8(errorInvalidID)
+			out.ezsp(errorInvalidID)
 			out.u8(0)
 			return
 		}
 	}
-	out.u8(ezspSuccess)
+	out.ezsp(ezspSuccess)
 	out.u8(uint8(len(v.b)))
 	out.bytes(v.b)
 }
@@ -183,12 +188,12 @@ func getExtendedValue(n *NCP, in *reader, out *writer) {
 		return
 	}
 	if id == endpointFlags && slices.ContainsFunc(n.endpoints, func(e zdo.Endpoint) bool { return uint32(e.ID) == of }) {
-		out.u8(ezspSuccess)
+		out.ezsp(ezspSuccess)
 		out.u8(2)
 		out.u16(enabled)
 		return
 	}
-	out.u8(errorInvalidID)
+	out.ezsp(errorInvalidID)
 	out.u8(2)
 	out.u16(0)
 }
@@ -208,22 +213,26 @@ func addEndpoint(n *NCP, in *reader, out *writer) {
 	}
 	switch {
 	case n.initialized:
-		out.u8(errorInvalidCall)
+		out.ezsp(errorInvalidCall)
 	case e.ID == 0 || e.ID == 255,
 		slices.ContainsFunc(n.endpoints, func(o zdo.Endpoint) bool { return o.ID == e.ID }):
-		out.u8(errorInvalidValue)
+		out.ezsp(errorInvalidValue)
 	case len(n.endpoints) >= most:
-		out.u8(errorOutOfMemory)
+		out.ezsp(errorOutOfMemory)
 	default:
 		n.endpoints = append(n.endpoints, e)
-		out.u8(ezspSuccess)
+		out.ezsp(ezspSuccess)
 	}
 }
 
-func setManufacturerCode(n *NCP, in *reader, _ *writer) {
+func setManufacturerCode(n *NCP, in *reader, out *writer) {
 	code := in.u16()
-	if !in.bad() {
-		n.maker = code
+	if in.bad() {
+		return
+	}
+	n.maker = code
+	if n.speaks.has(statusForAll) {
+		out.sl(slOK)
 	}
 }
 
@@ -268,9 +277,9 @@ func getMulticastTableEntry(n *NCP, in *reader, out *writer) {
 	out.u8(e.network)
 }
 
-func setConcentrator(_ *NCP, in *reader, out *writer) {
+func setConcentrator(n *NCP, in *reader, out *writer) {
 	const lowRAM, highRAM = 0xFFF8, 0xFFF9
-	in.u8()
+	on := in.u8()
 	kind, shortest, longest := in.u16(), in.u16(), in.u16()
 	in.bytes(3)
 	if in.bad() {
@@ -280,6 +289,7 @@ func setConcentrator(_ *NCP, in *reader, out *writer) {
 		out.status(statusBadArgument)
 		return
 	}
+	n.concentrator = on != 0
 	out.status(statusOK)
 }
 

@@ -86,12 +86,11 @@ type writer struct {
 	b       []byte
 }
 
-func (w *writer) u8(v uint8)      { w.b = append(w.b, v) }
-func (w *writer) u16(v uint16)    { w.b = binary.LittleEndian.AppendUint16(w.b, v) }
-func (w *writer) u32(v uint32)    { w.b = binary.LittleEndian.AppendUint32(w.b, v) }
-func (w *writer) u64(v uint64)    { w.b = binary.LittleEndian.AppendUint64(w.b, v) }
-func (w *writer) bytes(b []byte)  { w.b = append(w.b, b...) }
-func (w *writer) status(s status) { w.dialect.status(w, s) }
+func (w *writer) u8(v uint8)     { w.b = append(w.b, v) }
+func (w *writer) u16(v uint16)   { w.b = binary.LittleEndian.AppendUint16(w.b, v) }
+func (w *writer) u32(v uint32)   { w.b = binary.LittleEndian.AppendUint32(w.b, v) }
+func (w *writer) u64(v uint64)   { w.b = binary.LittleEndian.AppendUint64(w.b, v) }
+func (w *writer) bytes(b []byte) { w.b = append(w.b, b...) }
 
 func (w *writer) bool(v bool) {
 	if v {

@@ -122,11 +122,13 @@ func (n *NCP) Receive(f radio.Frame) bool {
 	if f.Destination >= radio.FirstBroadcast {
 		kind = inBroadcast
 	}
+	n.count(counterMACReceived, counterAPSReceived)
+	n.recordRoute(f)
 	return n.incoming(kind, f)
 }
 
 func (n *NCP) incoming(kind uint8, f radio.Frame) bool {
-	return n.callback(callbackIncoming, func(w *writer) { n.speaks.incoming(w, kind, f, optionRouteDiscovery) })
+	return n.callback(callbackIncoming, func(w *writer) { n.speaks.incoming(w, kind, f, n.owner(f.Source), optionRouteDiscovery) })
 }
 
 func getChildData(n *NCP, in *reader, out *writer) {
@@ -136,7 +138,10 @@ func getChildData(n *NCP, in *reader, out *writer) {
 	}
 	if i >= len(n.memory.Children) {
 		out.status(statusNotJoined)
-		out.bytes(make([]byte, 18))
+		out.bytes(make([]byte, 14))
+		if out.dialect.has(childTimeout) {
+			out.u32(0)
+		}
 		return
 	}
 	c := n.memory.Children[i]
@@ -144,10 +149,12 @@ func getChildData(n *NCP, in *reader, out *writer) {
 	out.u64(uint64(c.EUI64))
 	out.u8(c.nodeType())
 	out.u16(c.ID)
-	out.u8(0)  // PHY
-	out.u8(0)  // power
-	out.u8(0)  // timeout
-	out.u32(0) // remaining timeout
+	out.u8(0) // PHY
+	out.u8(0) // power
+	out.u8(0) // timeout
+	if out.dialect.has(childTimeout) {
+		out.u32(0) // remaining timeout
+	}
 }
 
 func getParentChildParameters(n *NCP, in *reader, out *writer) {
@@ -164,21 +171,31 @@ func lookupNodeID(n *NCP, in *reader, out *writer) {
 	if in.bad() {
 		return
 	}
+	id := n.address(eui)
+	if out.dialect.has(statusForAll) {
+		if id == unusedID {
+			out.sl(slFail)
+		} else {
+			out.sl(slOK)
+		}
+	}
+	out.u16(id)
+}
+
+// address is the short address of a device, unusedID when it is not known.
+func (n *NCP) address(eui radio.EUI64) uint16 {
 	if eui == n.o.EUI64 && n.up {
-		out.u16(0x0000)
-		return
+		return radio.Coordinator
 	}
 	for _, c := range n.memory.Children {
 		if c.EUI64 == eui {
-			out.u16(c.ID)
-			return
+			return c.ID
 		}
 	}
 	if _, id, ok := n.remote(func(e radio.EUI64, _ uint16) bool { return e == eui }); ok {
-		out.u16(id)
-		return
+		return id
 	}
-	out.u16(0xFFFF)
+	return unusedID
 }
 
 func lookupEUI64(n *NCP, in *reader, out *writer) {
@@ -231,17 +248,21 @@ func (n *NCP) inReach() []radio.Neighbour {
 	return list
 }
 
-func setExtendedTimeout(n *NCP, in *reader, out *writer) {
+func setExtendedTimeout(_ *NCP, in *reader, out *writer) {
 	in.u64()
 	in.u8()
-	if !in.bad() {
-		n.speaks.timeoutSet(out)
+	if !in.bad() && out.dialect.has(statusForAll) {
+		out.sl(slOK)
 	}
 }
 
 func getExtendedTimeout(_ *NCP, in *reader, out *writer) {
 	in.u64()
-	if !in.bad() {
+	switch {
+	case in.bad():
+	case out.dialect.has(statusForAll):
+		out.sl(slFail) // no
+	default:
 		out.bool(false)
 	}
 }

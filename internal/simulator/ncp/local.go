@@ -50,6 +50,8 @@ func (n *NCP) manage(cluster uint16, request []byte) []byte {
 	switch cluster {
 	case zdo.MgmtLqi:
 		return n.neighbours(seq, start)
+	case zdo.MgmtUpdate:
+		return n.networkUpdate(request)
 	case zdo.MgmtRtg:
 		return []byte{seq, byte(zdo.Success), 0, byte(start), 0}
 	}

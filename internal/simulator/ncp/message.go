@@ -46,6 +46,7 @@ func (n *NCP) launch(m *outgoing) radio.Frame {
 	n.aps++
 	m.aps.sequence = n.aps
 	n.spend()
+	n.count(counterMACSent, counterAPSSent)
 	return radio.Frame{
 		Destination: m.destination, Profile: m.aps.profile, Cluster: m.aps.cluster,
 		SourceEndpoint: m.aps.source, DestinationEndpoint: m.aps.destination,
@@ -57,6 +58,7 @@ func (n *NCP) sent(m outgoing, ok bool) {
 	s := statusOK
 	if !ok {
 		s = statusDeliveryFailed
+		n.count(counterAPSFailed)
 	}
 	n.callback(callbackMessageSent, func(w *writer) { n.speaks.messageSent(w, m, s) })
 }
@@ -130,6 +132,7 @@ func (n *NCP) spread(m outgoing, s status, out *writer) {
 	case outMulticast:
 		n.air.Multicast(n.memory.Network.Network, f)
 	}
+	n.followed(f)
 	n.later(n.air.Delay(), func() { n.sent(m, true) })
 }
 

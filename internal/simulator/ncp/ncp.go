@@ -25,7 +25,7 @@ type Host interface {
 // Options of a co-processor.
 type Options struct {
 	EUI64   radio.EUI64
-	Version uint8 // EZSP version it speaks; 0 means 13
+	Version uint8 // EZSP version it speaks, one of Versions or a later one; 0 means 13
 	Air     *radio.Air
 	Memory  Memory
 	Changed func() // the memory changed and must be kept
@@ -44,29 +44,33 @@ type NCP struct {
 	host    Host
 	counter uint32 // outgoing network frame counter; the memory is ahead of it
 	stats   Stats
+	tally   [counterCount]uint16 // the stack's own counters
 	session
 }
 
 // session is what a reset forgets.
 type session struct {
-	agreed      bool // the host knows our version
-	sequence    uint8
-	initialized bool // the stack's tables are laid out: no more configuration
-	up          bool
-	config      map[uint8]uint16
-	policy      map[uint8]uint8
-	values      map[uint8][]byte
-	endpoints   []zdo.Endpoint
-	multicast   map[uint8]multicastEntry
-	initial     *securityState
-	transient   []transientKey
-	permitted   bool
-	permitEnds  time.Time // zero: does not end by itself
-	closePermit func()
-	maker       uint16 // manufacturer code
-	inFlight    int
-	aps         uint8
-	boot        uint64 // tells timers of an earlier session
+	agreed       bool // the host knows our version
+	sequence     uint8
+	initialized  bool // the stack's tables are laid out: no more configuration
+	up           bool
+	config       map[uint8]uint16
+	policy       map[uint8]uint8
+	values       map[uint8][]byte
+	endpoints    []zdo.Endpoint
+	multicast    map[uint8]multicastEntry
+	initial      *securityState
+	transient    []transientKey
+	permitted    bool
+	permitEnds   time.Time // zero: does not end by itself
+	closePermit  func()
+	addresses    map[uint8]address
+	concentrator bool
+	scanning     func() // ends the scan that runs
+	maker        uint16 // manufacturer code
+	inFlight     int
+	aps          uint8
+	boot         uint64 // tells timers of an earlier session
 }
 
 // Stats count what the co-processor refused or lost; they only grow.
@@ -82,10 +86,7 @@ type Stats struct {
 // New returns a co-processor that has just been powered, and makes it the
 // air's coordinator.
 func New(o Options) *NCP {
-	n := &NCP{o: o, air: o.Air, log: o.Log, memory: o.Memory, speaks: dialects[13]}
-	if d := dialects[o.Version]; d != nil {
-		n.speaks = d
-	}
+	n := &NCP{o: o, air: o.Air, log: o.Log, memory: o.Memory, speaks: dialectOf(o.Version)}
 	if n.log == nil {
 		n.log = slog.New(slog.DiscardHandler)
 	}
@@ -123,6 +124,9 @@ func (n *NCP) restart() {
 	if n.closePermit != nil {
 		n.closePermit()
 	}
+	if n.scanning != nil {
+		n.scanning()
+	}
 	n.stats.Boots++
 	n.session = session{
 		boot:      n.session.boot + 1,
@@ -130,6 +134,7 @@ func (n *NCP) restart() {
 		policy:    map[uint8]uint8{},
 		values:    map[uint8][]byte{},
 		multicast: map[uint8]multicastEntry{},
+		addresses: map[uint8]address{},
 	}
 }
 
@@ -150,7 +155,7 @@ func (n *NCP) command(b []byte) {
 		n.invalid(h, reason)
 		return
 	}
-	c, known := commands[h.id]
+	c, known := n.lookup(h.id)
 	if !known {
 		n.invalid(h, errorInvalidFrameID)
 		return
@@ -243,5 +248,6 @@ func (n *NCP) Memory() Memory {
 		m.Network = &stored
 	}
 	m.Children = slices.Clone(m.Children)
+	m.Keys = slices.Clone(m.Keys)
 	return m
 }

@@ -8,8 +8,9 @@ import (
 
 // Memory is what a co-processor keeps in its flash.
 type Memory struct {
-	Network  *Stored `json:"network,omitempty"`
-	Children []Child `json:"children,omitempty"`
+	Network  *Stored   `json:"network,omitempty"`
+	Children []Child   `json:"children,omitempty"`
+	Keys     []LinkKey `json:"keys,omitempty"`
 }
 
 // Stored is a network that was formed.
@@ -23,7 +24,8 @@ type Stored struct {
 	KeySequence  uint8     `json:"key_sequence"`
 	FrameCounter uint32    `json:"frame_counter"` // no frame has gone out with this or a later one
 	LinkKey      radio.Key `json:"link_key"`
-	Security     uint16    `json:"security"` // initial security bitmask
+	APSCounter   uint32    `json:"aps_counter"` // of the link key
+	Security     uint16    `json:"security"`    // initial security bitmask
 }
 
 // counterStep is how far ahead of the frame counter the memory is kept.
@@ -99,8 +101,14 @@ func formNetwork(n *NCP, in *reader, out *writer) {
 			n.counter = 0
 		}
 		s.FrameCounter = n.counter + counterStep
+		if v, ok := n.values[valueAPSCounter]; ok {
+			s.APSCounter = (&reader{rest: v}).u32()
+		}
 		n.initialized = true
-		n.memory = Memory{Network: &s}
+		if n.memory.Network != nil {
+			n.memory = Memory{} // of another network
+		}
+		n.memory.Network = &s
 		n.o.Changed()
 		n.log.Info("network formed", "pan", s.PAN, "channel", s.Channel)
 		out.status(statusOK)
@@ -109,7 +117,9 @@ func formNetwork(n *NCP, in *reader, out *writer) {
 }
 
 func leaveNetwork(n *NCP, in *reader, out *writer) {
-	n.speaks.leave(in)
+	if n.speaks.has(leaveOptions) {
+		in.u8()
+	}
 	if in.bad() {
 		return
 	}
@@ -215,6 +225,9 @@ func (n *NCP) spend() {
 	n.counter++
 	if s := n.memory.Network; s != nil && n.counter >= s.FrameCounter {
 		s.FrameCounter = n.counter + counterStep
+		if v, ok := n.values[valueAPSCounter]; ok {
+			s.APSCounter = (&reader{rest: v}).u32()
+		}
 		n.o.Changed()
 	}
 }

@@ -32,11 +32,6 @@ func all[T any](code func(*coder, *T)) field[T] { return field[T]{code: code} }
 // from is a field that came with a version.
 func from[T any](v Version, code func(*coder, *T)) field[T] { return field[T]{first: v, code: code} }
 
-// between is a field that came with a version and went after another.
-func between[T any](v, last Version, code func(*coder, *T)) field[T] {
-	return field[T]{first: v, last: last, code: code}
-}
-
 // until is a field that a version was the last to have.
 func until[T any](v Version, code func(*coder, *T)) field[T] { return field[T]{last: v, code: code} }
 
