@@ -36,6 +36,22 @@ type Network interface {
 	Remove(ctx context.Context, e zcl.EUI64, force bool) error
 	Interview(ctx context.Context, e zcl.EUI64) error
 	Configure(ctx context.Context, e zcl.EUI64) error
+	PermitJoinVia(ctx context.Context, d time.Duration, via zcl.EUI64) error
+	AddInstallCode(ctx context.Context, e zcl.EUI64, code []byte) error
+	Command(ctx context.Context, e zcl.EUI64, c network.Command) (zcl.Frame, error)
+	Bind(ctx context.Context, e zcl.EUI64, endpoint uint8, cluster uint16, to network.Target) error
+	Unbind(ctx context.Context, e zcl.EUI64, endpoint uint8, cluster uint16, to network.Target) error
+	ConfigureReporting(ctx context.Context, e zcl.EUI64, endpoint uint8, cluster, manufacturer uint16, list []zcl.ReportConfig) error
+	ReadReporting(ctx context.Context, e zcl.EUI64, endpoint uint8, cluster, manufacturer uint16, ids ...uint16) ([]zcl.ReportingState, error)
+	GroupAdd(ctx context.Context, e zcl.EUI64, endpoint uint8, group uint16) error
+	GroupRemove(ctx context.Context, e zcl.EUI64, endpoint uint8, group uint16) error
+	GroupRemoveAll(ctx context.Context, e zcl.EUI64, endpoint uint8) error
+	GroupCommand(ctx context.Context, group uint16, c network.Command) error
+	Map(ctx context.Context, routes bool) (network.Map, error)
+	CoordinatorCheck(ctx context.Context) (missing []zcl.EUI64, err error)
+	EnergyScan(ctx context.Context) ([]network.ChannelEnergy, error)
+	ChangeChannel(ctx context.Context, channel uint8) error
+	Restart(ctx context.Context) error
 	Read(ctx context.Context, e zcl.EUI64, endpoint uint8, cluster, manufacturer uint16, ids ...uint16) ([]zcl.Attribute, error)
 }
 
@@ -49,8 +65,8 @@ type Options struct {
 	MQTT mqttclient.Options
 	// BaseTopic is "zigbee2mqtt" when empty, DiscoveryPrefix "homeassistant".
 	BaseTopic, DiscoveryPrefix string
-	// State holds the names people gave, in its section "names". nil: zigbee.json
-	// in Dir, which nobody else may have open then.
+	// State holds the names people gave, the groups and the options, in sections
+	// of their own. nil: zigbee.json in Dir, which nobody else may have open then.
 	State *statefile.File
 	// Dir holds states.json (the last readings). It is made when it does not
 	// exist.
@@ -58,6 +74,9 @@ type Options struct {
 	// Version and Commit are the program's, for bridge/info.
 	Version, Commit string
 	Log             *slog.Logger
+	// LogLevel is that of Log, which the option advanced.log_level changes; nil:
+	// that option is only about bridge/logging.
+	LogLevel *slog.LevelVar
 	// Now is time.Now when nil.
 	Now func() time.Time
 	// RenamePause is the time between taking a device's old entities from Home
@@ -74,6 +93,8 @@ type Bridge struct {
 	now      func() time.Time
 	topics   topics
 	names    *names
+	groups   *groups
+	options  *options
 	states   *states
 	retained *retained
 	client   *mqttclient.Client
@@ -85,6 +106,16 @@ type Bridge struct {
 	health  health.Report          // as last published
 	permit  *time.Timer            // the end of joining, to publish bridge/info
 	dropped map[string]*limiter    // log lines a stranger can cause
+	mapping bool                   // a network map is being made
+
+	started         time.Time
+	restartRequired bool // options were changed that take effect at the next start
+	logLevel        slog.Level
+	logLevelName    string
+	counts          requestCounts
+	traffic         trafficCounts
+	counted         map[zcl.EUI64]*deviceCounts
+	healthTick      *time.Ticker
 }
 
 // Limits on what others can ask for.
@@ -133,8 +164,20 @@ func New(o Options) (*Bridge, error) {
 	if err != nil {
 		return nil, err
 	}
+	options, err := loadOptions(o.State)
+	if err != nil {
+		return nil, err
+	}
+	groups, err := loadGroups(o.State)
+	if err != nil {
+		return nil, err
+	}
 	b := &Bridge{
 		opts:    o,
+		groups:  groups,
+		options: options,
+		started: o.Now(),
+		counted: make(map[zcl.EUI64]*deviceCounts),
 		net:     o.Network,
 		log:     o.Log,
 		now:     o.Now,
@@ -149,6 +192,7 @@ func New(o Options) (*Bridge, error) {
 	// A lost cache costs nothing but keys that come with the next reports.
 	b.states = loadStates(filepath.Join(o.Dir, "states.json"), o.Log)
 	b.retained = newRetained(o.Log)
+	b.setLogLevel()
 	return b, nil
 }
 
@@ -173,14 +217,19 @@ func (b *Bridge) Run(ctx context.Context) error {
 	b.setHealth(b.net.Info())
 	save := time.NewTicker(saveEvery)
 	defer save.Stop()
+	b.healthTick = time.NewTicker(b.healthInterval())
+	defer b.healthTick.Stop()
 	for running := true; running; {
 		select {
 		case e := <-b.net.Events():
+			b.count(e)
 			b.event(ctx, e)
 		case f := <-b.do:
 			f()
 		case <-save.C:
 			b.states.save()
+		case <-b.healthTick.C:
+			b.publishHealth()
 		case <-ctx.Done():
 			running = false
 		}
@@ -259,7 +308,7 @@ func (b *Bridge) setAll() {
 	b.retained.set(b.topics.bridge("state"), []byte(online), 1)
 	b.setInfo(b.net.Info())
 	b.setDevices()
-	b.retained.set(b.topics.bridge("groups"), []byte("[]"), 0)
+	b.setGroups()
 	for _, d := range b.devices {
 		b.setDevice(d)
 	}
@@ -268,6 +317,7 @@ func (b *Bridge) setAll() {
 // send publishes a message that is worth nothing later. A broker that is away
 // is no news: the client logs it.
 func (b *Bridge) send(topic string, payload []byte, retain bool) {
+	b.traffic.published++
 	err := b.client.Publish(context.Background(), mqttclient.Message{Topic: topic, Payload: payload, Retain: retain})
 	if err != nil && !errors.Is(err, mqttclient.ErrDown) {
 		b.log.Warn("a message was not published", "topic", topic, "error", err)

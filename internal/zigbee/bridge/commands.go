@@ -112,19 +112,38 @@ const warnEvery = 2 * time.Second
 // warnLimited is logging of a warning, at most one of a kind in warnEvery. The
 // next tells how many were left out.
 func (b *Bridge) warnLimited(kind, message string) {
-	l, ok := b.dropped[kind]
-	if !ok {
+	if skipped, ok := b.mayLog(kind); ok {
+		if skipped > 0 {
+			message += fmt.Sprintf(" (%d more like it before)", skipped)
+		}
+		b.logging(slog.LevelWarn, strings.ToValidUTF8(message, "\uFFFD"))
+	}
+}
+
+// logLimited writes to the log alone, at most once of a kind in warnEvery.
+func (b *Bridge) logLimited(kind string, level slog.Level, message string, args ...any) {
+	if skipped, ok := b.mayLog(kind); ok {
+		if skipped > 0 {
+			args = append(args, "more_before", skipped)
+		}
+		b.log.Log(context.Background(), level, message, args...)
+	}
+}
+
+// mayLog reports whether a line of a kind may be logged now, and how many were
+// left out before it.
+func (b *Bridge) mayLog(kind string) (skipped int, ok bool) {
+	l, known := b.dropped[kind]
+	if !known {
 		l = &limiter{}
 		b.dropped[kind] = l
 	}
 	now := b.now()
-	if ok && now.Sub(l.last) < warnEvery && !now.Before(l.last) {
+	if known && now.Sub(l.last) < warnEvery && !now.Before(l.last) {
 		l.skipped++
-		return
+		return 0, false
 	}
-	if l.skipped > 0 {
-		message += fmt.Sprintf(" (%d more like it before)", l.skipped)
-	}
+	skipped = l.skipped
 	l.last, l.skipped = now, 0
-	b.logging(slog.LevelWarn, strings.ToValidUTF8(message, "\uFFFD"))
+	return skipped, true
 }

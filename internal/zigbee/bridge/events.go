@@ -34,6 +34,11 @@ func (b *Bridge) event(ctx context.Context, e network.Event) {
 	case network.Left:
 		b.left(e)
 		return
+	case network.Joined:
+		if b.options.blocked(e.EUI64) {
+			b.turnAway(ctx, e)
+			return
+		}
 	}
 	d := b.device(e)
 	name := b.names.name(d.EUI64)
@@ -55,6 +60,7 @@ func (b *Bridge) event(ctx context.Context, e network.Event) {
 		}
 	case network.InterviewSucceeded:
 		b.interviewed(d, name)
+		b.rejoin(ctx, d)
 	case network.InterviewFailed:
 		b.tell(slog.LevelError, fmt.Sprintf("interview of '%s' failed: %v", name, e.Err))
 		b.bridgeEvent("device_interview", d, map[string]any{"status": "failed"})
@@ -68,6 +74,20 @@ func (b *Bridge) event(ctx context.Context, e network.Event) {
 	b.pairingProgress(e, false)
 	b.setDevice(d)
 	b.setDevices()
+}
+
+// turnAway lets a device that a person has blocked leave again.
+func (b *Bridge) turnAway(ctx context.Context, e network.Event) {
+	name := b.names.name(e.EUI64)
+	err := b.long(ctx, func(ctx context.Context) error { return b.net.Remove(ctx, e.EUI64, true) }, func(err error) {
+		if err != nil {
+			b.log.Warn("a blocked device was not removed", "device", e.EUI64, "error", err)
+		}
+	})
+	if err != nil {
+		b.log.Warn("a blocked device was not removed", "device", e.EUI64, "error", err)
+	}
+	b.warnLimited("blocked", fmt.Sprintf("device '%s' is blocked and was not let in; take it off the blocklist to let it join", name))
 }
 
 // device is the device of an event, new ones included, as it is now.
@@ -179,7 +199,9 @@ func (b *Bridge) tell(level slog.Level, message string) {
 	case level >= slog.LevelWarn:
 		name = "warning"
 	}
-	b.sendJSON(b.topics.bridge("logging"), map[string]string{"level": name, "message": message})
+	if level >= b.logLevel {
+		b.sendJSON(b.topics.bridge("logging"), map[string]string{"level": name, "message": message})
+	}
 }
 
 func (b *Bridge) sendJSON(topic string, v any) {

@@ -40,6 +40,7 @@ type fakeNetwork struct {
 	interview func(zcl.EUI64) error
 	configure func(zcl.EUI64) error
 	read      func(e zcl.EUI64, endpoint uint8, cluster, manufacturer uint16, ids []uint16) ([]zcl.Attribute, error)
+	asked     func(format string, args ...any) error // everything else
 
 	mu      sync.Mutex
 	info    network.Info
@@ -65,6 +66,56 @@ func (n *fakeNetwork) Remove(_ context.Context, e zcl.EUI64, force bool) error {
 	return n.remove(e, force)
 }
 func (n *fakeNetwork) Interview(_ context.Context, e zcl.EUI64) error { return n.interview(e) }
+func (n *fakeNetwork) PermitJoinVia(_ context.Context, d time.Duration, via zcl.EUI64) error {
+	return n.asked("permit %v via %v", d, via)
+}
+func (n *fakeNetwork) AddInstallCode(_ context.Context, e zcl.EUI64, code []byte) error {
+	return n.asked("install code %v %x", e, code)
+}
+func (n *fakeNetwork) Command(_ context.Context, e zcl.EUI64, c network.Command) (zcl.Frame, error) {
+	return zcl.Frame{}, n.asked("command %v %d %04x %02x %x", e, c.Endpoint, c.Cluster, c.ID, c.Payload)
+}
+func (n *fakeNetwork) Bind(_ context.Context, e zcl.EUI64, endpoint uint8, cluster uint16, to network.Target) error {
+	return n.asked("bind %v %d %04x to %v", e, endpoint, cluster, to)
+}
+func (n *fakeNetwork) Unbind(_ context.Context, e zcl.EUI64, endpoint uint8, cluster uint16, to network.Target) error {
+	return n.asked("unbind %v %d %04x to %v", e, endpoint, cluster, to)
+}
+func (n *fakeNetwork) ConfigureReporting(_ context.Context, e zcl.EUI64, endpoint uint8, cluster, manufacturer uint16, list []zcl.ReportConfig) error {
+	return n.asked("reporting %v %d %04x %04x %v", e, endpoint, cluster, manufacturer, list)
+}
+func (n *fakeNetwork) ReadReporting(_ context.Context, e zcl.EUI64, endpoint uint8, cluster, manufacturer uint16, ids ...uint16) ([]zcl.ReportingState, error) {
+	var list []zcl.ReportingState
+	for _, id := range ids {
+		list = append(list, zcl.ReportingState{Config: zcl.ReportConfig{Attribute: id, Type: zcl.Int24, Min: 10, Max: 300, Change: 5}})
+	}
+	return list, n.asked("read reporting %v %d %04x %04x %04x", e, endpoint, cluster, manufacturer, ids)
+}
+func (n *fakeNetwork) GroupAdd(_ context.Context, e zcl.EUI64, endpoint uint8, group uint16) error {
+	return n.asked("add %v %d to group %d", e, endpoint, group)
+}
+func (n *fakeNetwork) GroupRemove(_ context.Context, e zcl.EUI64, endpoint uint8, group uint16) error {
+	return n.asked("remove %v %d from group %d", e, endpoint, group)
+}
+func (n *fakeNetwork) GroupRemoveAll(_ context.Context, e zcl.EUI64, endpoint uint8) error {
+	return n.asked("remove %v %d from all groups", e, endpoint)
+}
+func (n *fakeNetwork) GroupCommand(_ context.Context, group uint16, c network.Command) error {
+	return n.asked("group command %d %04x %02x %x", group, c.Cluster, c.ID, c.Payload)
+}
+func (n *fakeNetwork) Map(_ context.Context, routes bool) (network.Map, error) {
+	return network.Map{Nodes: []network.MapNode{{EUI64: dongleEUI, Type: "Coordinator", Asked: true}}}, n.asked("map %v", routes)
+}
+func (n *fakeNetwork) CoordinatorCheck(context.Context) ([]zcl.EUI64, error) {
+	return []zcl.EUI64{meterEUI}, n.asked("check")
+}
+func (n *fakeNetwork) EnergyScan(context.Context) ([]network.ChannelEnergy, error) {
+	return []network.ChannelEnergy{{Channel: 11, RSSI: -80}}, n.asked("scan")
+}
+func (n *fakeNetwork) ChangeChannel(_ context.Context, channel uint8) error {
+	return n.asked("channel %d", channel)
+}
+func (n *fakeNetwork) Restart(context.Context) error { return n.asked("restart") }
 func (n *fakeNetwork) Configure(_ context.Context, e zcl.EUI64) error { return n.configure(e) }
 func (n *fakeNetwork) Read(_ context.Context, e zcl.EUI64, endpoint uint8, cluster, manufacturer uint16, ids ...uint16) ([]zcl.Attribute, error) {
 	return n.read(e, endpoint, cluster, manufacturer, ids)
@@ -161,6 +212,7 @@ func start(t testing.TB, prepare ...func(*fixture)) *fixture {
 
 		renamePause: 50 * time.Millisecond,
 		net: &fakeNetwork{
+			asked:   func(string, ...any) error { return nil },
 			events:  make(chan network.Event),
 			devices: []network.Device{meter()},
 			info: network.Info{

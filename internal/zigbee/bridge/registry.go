@@ -50,7 +50,8 @@ type endpointEntry struct {
 	Bindings             []bindingEntry   `json:"bindings"`
 	Clusters             clustersEntry    `json:"clusters"`
 	ConfiguredReportings []reportingEntry `json:"configured_reportings"`
-	Scenes               []struct{}       `json:"scenes"`
+	Name                 string           `json:"name,omitempty"`
+	Scenes               []sceneEntry     `json:"scenes"`
 }
 
 type clustersEntry struct {
@@ -63,10 +64,19 @@ type bindingEntry struct {
 	Target  targetEntry `json:"target"`
 }
 
+// targetEntry is an endpoint, or a group by its number alone.
 type targetEntry struct {
-	Endpoint    uint8     `json:"endpoint"`
-	IEEEAddress zcl.EUI64 `json:"ieee_address"`
-	Type        string    `json:"type"`
+	Endpoint    uint8      `json:"endpoint,omitempty"`
+	ID          uint16     `json:"id,omitempty"`
+	IEEEAddress *zcl.EUI64 `json:"ieee_address,omitempty"`
+	Type        string     `json:"type"`
+}
+
+func newTargetEntry(x network.Binding) targetEntry {
+	if x.Group != 0 {
+		return targetEntry{ID: x.Group, Type: "group"}
+	}
+	return targetEntry{Endpoint: x.TargetEndpoint, IEEEAddress: &x.Target, Type: "endpoint"}
 }
 
 type reportingEntry struct {
@@ -100,7 +110,7 @@ func coordinatorEntry(e zcl.EUI64) entry {
 			Bindings:             []bindingEntry{},
 			Clusters:             clustersEntry{Input: []string{}, Output: []string{}},
 			ConfiguredReportings: []reportingEntry{},
-			Scenes:               []struct{}{},
+			Scenes:               []sceneEntry{},
 		}},
 		FriendlyName:       "Coordinator",
 		IEEEAddress:        e,
@@ -133,22 +143,23 @@ func (b *Bridge) entry(d *device) entry {
 		Type:               d.Type,
 	}
 	for _, ep := range d.Endpoints {
-		e.Endpoints[strconv.Itoa(int(ep.ID))] = newEndpointEntry(ep)
+		e.Endpoints[strconv.Itoa(int(ep.ID))] = newEndpointEntry(d, ep, b.options.Scenes[d.EUI64][ep.ID])
 	}
 	return e
 }
 
-func newEndpointEntry(ep network.Endpoint) endpointEntry {
+func newEndpointEntry(d *device, ep network.Endpoint, scenes []scene) endpointEntry {
 	e := endpointEntry{
 		Bindings:             make([]bindingEntry, 0, len(ep.Bindings)),
 		Clusters:             clustersEntry{Input: clusterNames(ep.In), Output: clusterNames(ep.Out)},
 		ConfiguredReportings: make([]reportingEntry, 0, len(ep.Reporting)),
-		Scenes:               []struct{}{},
+		Name:                 d.endpointName(ep.ID),
+		Scenes:               sceneEntries(scenes, 0),
 	}
 	for _, x := range ep.Bindings {
 		e.Bindings = append(e.Bindings, bindingEntry{
 			Cluster: clusterName(x.Cluster),
-			Target:  targetEntry{Endpoint: x.TargetEndpoint, IEEEAddress: x.Target, Type: "endpoint"},
+			Target:  newTargetEntry(x),
 		})
 	}
 	for _, r := range ep.Reporting {
@@ -253,7 +264,7 @@ func (b *Bridge) setInfo(n network.Info) {
 	v := info{
 		Commit:      b.opts.Commit,
 		Coordinator: infoCoordinator{IEEEAddress: n.EUI64, Meta: infoMeta{EZSP: n.EZSPVersion, Revision: n.Firmware}, Type: "EmberZNet"},
-		LogLevel:    "info",
+		LogLevel:    b.logLevelName,
 		Network:     infoNetwork{Channel: n.Channel, ExtendedPANID: fmt.Sprintf("0x%016x", n.ExtendedPANID), PANID: n.PANID},
 		Version:     b.opts.Version,
 	}
@@ -262,6 +273,7 @@ func (b *Bridge) setInfo(n network.Info) {
 	v.Config.HomeAssistant.DiscoveryTopic = b.topics.prefix
 	v.Config.HomeAssistant.StatusTopic = b.topics.homeAssistant()
 	v.Config.MQTT.BaseTopic = b.topics.base
+	v.RestartRequired = b.restartRequired
 	if b.permit != nil {
 		b.permit.Stop()
 		b.permit = nil

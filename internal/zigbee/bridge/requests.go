@@ -9,6 +9,7 @@ import (
 	"io"
 	"log/slog"
 	"math"
+	"strconv"
 	"strings"
 	"time"
 
@@ -18,6 +19,7 @@ import (
 
 // message is one message from MQTT.
 func (b *Bridge) message(ctx context.Context, m mqttclient.Message) {
+	b.traffic.received++
 	if m.Topic == b.topics.homeAssistant() {
 		if !m.Retain && string(m.Payload) == online {
 			b.homeAssistantUp()
@@ -58,7 +60,7 @@ func (b *Bridge) homeAssistantUp() {
 
 // request is one message on bridge/request/<name>.
 type request struct {
-	name        string
+	name        string // of the answer's topic
 	transaction json.RawMessage
 	fields      map[string]json.RawMessage // of an object
 	scalar      json.RawMessage            // of anything else; a plain string too
@@ -72,65 +74,26 @@ type response struct {
 	Transaction json.RawMessage `json:"transaction,omitempty"`
 }
 
-// handlers answer requests. They run on the goroutine of Run; what takes long
-// goes through Bridge.long.
-var handlers = map[string]func(*Bridge, context.Context, request){
-	"permit_join":      (*Bridge).requestPermitJoin,
-	"health_check":     (*Bridge).requestHealthCheck,
-	"device/rename":    (*Bridge).requestRename,
-	"device/remove":    (*Bridge).requestRemove,
-	"device/interview": (*Bridge).requestInterview,
-	"device/configure": (*Bridge).requestConfigure,
-}
-
-// refused are requests of Zigbee2MQTT 2 that are answered with an error, so
-// that who asks does not wait for ever. Others get no answer, as there.
-var refused = map[string]string{
-	"options":                             "options are in hems.yaml and cannot be changed by a request",
-	"restart":                             "a restart is not needed; the appliance restarts its parts by itself",
-	"backup":                              "backups are made by the appliance, not by this request",
-	"networkmap":                          "the network map is not supported",
-	"coordinator_check":                   "the coordinator check is not supported",
-	"install_code/add":                    "install codes are not supported",
-	"device/options":                      "options of devices are not supported",
-	"device/bind":                         "binding by request is not supported; device/configure binds what is needed",
-	"device/unbind":                       "unbinding by request is not supported",
-	"device/configure_reporting":          "reporting cannot be changed by a request; device/configure sets it as the appliance needs it",
-	"device/generate_external_definition": "external definitions are not supported",
-	"device/ota_update/check":             "firmware updates of devices are not supported",
-	"device/ota_update/update":            "firmware updates of devices are not supported",
-	"group/add":                           "groups are not supported",
-	"group/remove":                        "groups are not supported",
-	"group/rename":                        "groups are not supported",
-	"group/options":                       "groups are not supported",
-	"group/members/add":                   "groups are not supported",
-	"group/members/remove":                "groups are not supported",
-	"group/members/remove_all":            "groups are not supported",
-	"touchlink/scan":                      "touchlink is not supported",
-	"touchlink/identify":                  "touchlink is not supported",
-	"touchlink/factory_reset":             "touchlink is not supported",
-	"converter/save":                      "converters are not supported",
-	"converter/remove":                    "converters are not supported",
-	"extension/save":                      "extensions are not supported",
-	"extension/remove":                    "extensions are not supported",
-}
-
 // request answers a request, or logs one that nobody knows.
 func (b *Bridge) request(ctx context.Context, name string, payload []byte) {
-	handle, known := handlers[name]
-	why, isRefused := refused[name]
-	if !known && !isRefused {
+	b.counts.requests++
+	c, known := contract[strings.ToLower(name)]
+	if !known || len(name) > maxName {
+		b.counts.unknown++
 		b.warnLimited("unknown", fmt.Sprintf("the request '%.100s' is not known", name))
 		return
+	}
+	if c.answer != "" {
+		name = c.answer
 	}
 	r, err := parseRequest(name, payload)
 	switch {
 	case err != nil:
 		b.fail(r, err)
-	case isRefused:
-		b.fail(r, errors.New(why))
+	case c.refuse != "":
+		b.fail(r, refusal(c.refuse))
 	default:
-		handle(b, ctx, r)
+		c.handle(b, ctx, r)
 	}
 }
 
@@ -139,9 +102,12 @@ type refusal string
 
 func (r refusal) Error() string { return string(r) }
 
+// invalidPayload is what clients look for.
+const invalidPayload = "Invalid payload"
+
 // invalid is the refusal of a payload, and why.
 func invalid(format string, args ...any) error {
-	return refusal("Invalid payload: " + fmt.Sprintf(format, args...))
+	return refusal(invalidPayload + ": " + fmt.Sprintf(format, args...))
 }
 
 // noDevice is the refusal of a request about a device that is not there.
@@ -207,20 +173,69 @@ func (r request) flag(field string) (bool, error) {
 	return v, nil
 }
 
-// id reads which device is meant: the field "id" or a plain string.
-func (r request) id() (string, error) {
-	if r.scalar != nil {
-		var s string
-		if err := json.Unmarshal(r.scalar, &s); err != nil || s == "" {
-			return "", invalid("give the device as a string or as 'id'")
-		}
+// ref reads a field that names something: a string, or the number of a group
+// or an endpoint. It is empty when the field is not there or null.
+func (r request) ref(field string) (string, error) {
+	raw, ok := r.fields[field]
+	if !ok || string(raw) == "null" {
+		return "", nil
+	}
+	if s, ok := refText(raw); ok {
 		return s, nil
 	}
-	id, err := r.text("id")
+	return "", invalid("'%s' must be a string or a number", field)
+}
+
+// refText is a string, or a whole number as one would write it.
+func refText(raw json.RawMessage) (string, bool) {
+	var s string
+	if json.Unmarshal(raw, &s) == nil {
+		return s, true
+	}
+	var n float64
+	if json.Unmarshal(raw, &n) == nil && n == math.Trunc(n) && math.Abs(n) < 1<<32 {
+		return strconv.FormatInt(int64(n), 10), true
+	}
+	return "", false
+}
+
+// number reads a field that must be a whole number from low to high when it is
+// there.
+func (r request) number(field string, low, high float64) (n float64, ok bool, err error) {
+	raw, ok := r.fields[field]
+	if !ok || string(raw) == "null" {
+		return 0, false, nil
+	}
+	if err := json.Unmarshal(raw, &n); err != nil || n != math.Trunc(n) || n < low || n > high {
+		return 0, false, invalid("'%s' must be a whole number from %v to %v", field, low, high)
+	}
+	return n, true, nil
+}
+
+// id reads what is meant: the field "id", or a payload that is only the name.
+func (r request) id() (string, error) {
+	if r.scalar != nil {
+		if s, ok := refText(r.scalar); ok && s != "" {
+			return s, nil
+		}
+		return "", invalid("give the name as a string or as 'id'")
+	}
+	id, err := r.ref("id")
 	if err == nil && id == "" {
 		err = invalid("'id' is missing")
 	}
 	return id, err
+}
+
+// echo is a field as it came, for the answer; nil when it did not come.
+func (r request) echo(field string) any {
+	if raw, ok := r.fields[field]; ok {
+		return raw
+	}
+	if field == "id" && r.scalar != nil {
+		return r.scalar
+	}
+	return nil
 }
 
 // answer publishes the good end of a request, fail the bad one.
@@ -229,19 +244,32 @@ func (b *Bridge) answer(r request, data any) {
 }
 
 func (b *Bridge) fail(r request, err error) {
-	b.log.Warn("a request failed", "request", r.name, "error", err)
-	b.sendJSON(b.topics.response(r.name), response{Data: struct{}{}, Error: err.Error(), Status: "error", Transaction: r.transaction})
+	b.counts.failed++
+	var no refusal
+	if errors.As(err, &no) && strings.HasPrefix(string(no), invalidPayload) {
+		b.counts.malformed++
+	}
+	b.logLimited("request", slog.LevelWarn, "a request failed", "request", r.name, "error", err)
+	b.sendJSON(b.topics.response(r.name), response{Data: struct{}{}, Error: strings.ToValidUTF8(err.Error(), "\uFFFD"), Status: "error", Transaction: r.transaction})
 }
+
+// requestCounts are what became of requests since the start.
+type requestCounts struct{ requests, failed, malformed, unknown uint64 }
 
 // long does work away from the goroutine of Run and then gives it done.
 func (b *Bridge) long(ctx context.Context, work func(context.Context) error, done func(error)) error {
+	return b.longer(ctx, longRequest, work, done)
+}
+
+// longer is long for what takes until limit.
+func (b *Bridge) longer(ctx context.Context, limit time.Duration, work func(context.Context) error, done func(error)) error {
 	select {
 	case b.slots <- struct{}{}:
 	default:
 		return fmt.Errorf("too many requests at a time: %d are under way", maxRequests)
 	}
 	go func() {
-		ctx, cancel := context.WithTimeout(ctx, longRequest)
+		ctx, cancel := context.WithTimeout(ctx, limit)
 		defer cancel()
 		err := work(ctx)
 		<-b.slots
@@ -250,47 +278,11 @@ func (b *Bridge) long(ctx context.Context, work func(context.Context) error, don
 	return nil
 }
 
-// maxPermit is the longest time the network can be open in one go, in seconds.
-const maxPermit = 254
-
-func (b *Bridge) requestPermitJoin(ctx context.Context, r request) {
-	raw := r.scalar
-	if r.fields != nil {
-		raw = r.fields["time"]
-		if device, ok := r.fields["device"]; ok && string(device) != "null" && string(device) != `""` {
-			b.fail(r, errors.New("joining through one device only is not supported; leave out 'device'"))
-			return
-		}
-	}
-	var text string
-	if json.Unmarshal(raw, &text) == nil && text != "" { // a form or a template sends its numbers so
-		raw = []byte(text)
-	}
-	var seconds float64
-	if err := json.Unmarshal(raw, &seconds); err != nil || string(raw) == "null" || seconds != math.Trunc(seconds) {
-		b.fail(r, invalid("'time' must be a whole number of seconds"))
-		return
-	}
-	if seconds < 0 || seconds > maxPermit {
-		b.fail(r, invalid("'time' must be from 0 to %d seconds", maxPermit))
-		return
-	}
-	b.start(ctx, r, func(ctx context.Context) error {
-		return b.net.PermitJoin(ctx, time.Duration(seconds)*time.Second)
-	}, func() {
-		b.setInfo(b.net.Info())
-		b.answer(r, map[string]any{"time": int(seconds)})
-	}, "permit joining")
-}
-
 // start is long with the error answered, named by what was to be done.
 func (b *Bridge) start(ctx context.Context, r request, work func(context.Context) error, good func(), what string) {
 	err := b.long(ctx, work, func(err error) {
 		if err != nil {
-			if hint := network.Hint(err); hint != "" {
-				err = fmt.Errorf("%w; %s", err, hint)
-			}
-			err = refusal(fmt.Sprintf("Failed to %s: %v", what, err))
+			err = refusal(fmt.Sprintf("Failed to %s: %s", what, explained(err)))
 			b.fail(r, err)
 			b.logging(slog.LevelError, err.Error())
 			return
@@ -302,8 +294,10 @@ func (b *Bridge) start(ctx context.Context, r request, work func(context.Context
 	}
 }
 
-// requestHealthCheck answers whether the network is up; why it is not is in
-// hems/zigbee/health.
-func (b *Bridge) requestHealthCheck(_ context.Context, r request) {
-	b.answer(r, map[string]any{"healthy": b.net.Info().State == network.Up})
+// explained is an error with what to do about it.
+func explained(err error) string {
+	if hint := network.Hint(err); hint != "" {
+		return err.Error() + "; " + hint
+	}
+	return err.Error()
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
 	"time"
 
 	"github.com/smartcore-ireland/hems/internal/zigbee/zcl"
@@ -26,53 +27,66 @@ func (b *Bridge) target(r request) (*device, string, bool) {
 	return d, id, true
 }
 
+// renaming is what a request to rename a device or a group says.
+type renaming struct {
+	from, to            string
+	last, homeAssistant bool
+}
+
+func (r request) renaming() (n renaming, err error) {
+	if n.from, err = r.ref("from"); err != nil {
+		return n, err
+	}
+	if n.to, err = r.text("to"); err != nil {
+		return n, err
+	}
+	if n.last, err = r.flag("last"); err != nil {
+		return n, err
+	}
+	if n.homeAssistant, err = r.flag("homeassistant_rename"); err != nil {
+		return n, err
+	}
+	if r.fields["to"] == nil || r.fields["from"] == nil && !n.last {
+		return n, invalid("'from' and 'to' are needed")
+	}
+	n.to = strings.TrimSpace(n.to)
+	return n, nil
+}
+
 func (b *Bridge) requestRename(ctx context.Context, r request) {
-	from, err := r.text("from")
+	n, err := r.renaming()
 	if err != nil {
 		b.fail(r, err)
-		return
-	}
-	last, err := r.flag("last")
-	if err != nil {
-		b.fail(r, err)
-		return
-	}
-	to, err := r.text("to")
-	if err != nil {
-		b.fail(r, err)
-		return
-	}
-	homeAssistant, err := r.flag("homeassistant_rename")
-	if err != nil {
-		b.fail(r, err)
-		return
-	}
-	if r.fields["to"] == nil || r.fields["from"] == nil && !last {
-		b.fail(r, invalid("'from' and 'to' are needed"))
 		return
 	}
 	var d *device
-	if last {
-		if all := b.sorted(); len(all) > 0 {
-			d = all[len(all)-1]
-		} else {
+	ok := false
+	if n.last {
+		if d, ok = b.lastJoined(); !ok {
 			b.fail(r, refusal("No device has joined since start"))
 			return
 		}
-	} else {
-		var ok bool
-		if d, ok = b.find(from); !ok {
-			b.fail(r, noDevice(from))
-			return
-		}
+	} else if d, ok = b.find(n.from); !ok {
+		b.fail(r, noDevice(n.from))
+		return
 	}
 	old := b.names.name(d.EUI64)
-	if err := b.rename(ctx, d, to); err != nil {
+	if err := b.rename(ctx, d, n.to); err != nil {
 		b.fail(r, err)
 		return
 	}
-	b.logging(slog.LevelInfo, fmt.Sprintf("device '%s' is now called '%s'", old, to))
-	b.answer(r, map[string]any{"from": old, "homeassistant_rename": homeAssistant, "to": to})
+	b.logging(slog.LevelInfo, fmt.Sprintf("device '%s' is now called '%s'", old, n.to))
+	b.answer(r, map[string]any{"from": old, "homeassistant_rename": n.homeAssistant, "to": n.to})
+}
+
+// lastJoined is the device that joined last, before this start if need be: who
+// pairs one device after the other need not mind a restart.
+func (b *Bridge) lastJoined() (*device, bool) {
+	all := b.sorted()
+	if len(all) == 0 {
+		return nil, false
+	}
+	return all[len(all)-1], true
 }
 
 // rename moves everything of a device to a new name. The new descriptions wait:
@@ -81,6 +95,9 @@ func (b *Bridge) requestRename(ctx context.Context, r request) {
 func (b *Bridge) rename(ctx context.Context, d *device, to string) error {
 	if err := b.names.check(d.EUI64, to, b.devices); err != nil {
 		return err
+	}
+	if _, taken := b.groups.named(to); taken {
+		return refusal(fmt.Sprintf("friendly_name '%s' is already in use", to))
 	}
 	old := b.names.name(d.EUI64)
 	if to == old {
@@ -119,7 +136,7 @@ func (b *Bridge) rename(ctx context.Context, d *device, to string) error {
 }
 
 func (b *Bridge) requestRemove(ctx context.Context, r request) {
-	d, id, ok := b.target(r)
+	d, _, ok := b.target(r)
 	if !ok {
 		return
 	}
@@ -132,29 +149,41 @@ func (b *Bridge) requestRemove(ctx context.Context, r request) {
 		}
 		flags[field] = v
 	}
-	if flags["block"] {
-		b.fail(r, errors.New("blocking a device is not supported; leave out 'block'"))
-		return
-	}
-	e := d.EUI64
+	e, name := d.EUI64, b.names.name(d.EUI64)
 	b.start(ctx, r, func(ctx context.Context) error {
 		return b.net.Remove(ctx, e, flags["force"])
 	}, func() {
-		name := b.names.name(e)
 		if d, ok := b.devices[e]; ok { // else its departure was heard of already
 			b.forget(d)
 		}
-		if !flags["keep_config"] {
-			if err := b.names.remove(e); err != nil {
-				b.log.Error("the name of a removed device was kept", "device", e, "error", err)
-			}
+		err := b.removed(e, flags["block"], flags["keep_config"])
+		if err != nil {
+			b.fail(r, refusal(fmt.Sprintf("Failed to remove device '%s': it has left the network, but %v", name, err)))
+			return
 		}
 		b.logging(slog.LevelInfo, fmt.Sprintf("device '%s' was removed", name))
+		// Nothing about a removed device stays in memory, so clear_cache is
+		// always so; it is answered as it was asked.
 		b.answer(r, map[string]any{
-			"block": false, "clear_cache": flags["clear_cache"], "force": flags["force"],
-			"id": id, "keep_config": flags["keep_config"],
+			"block": flags["block"], "clear_cache": flags["clear_cache"], "force": flags["force"],
+			"id": r.echo("id"), "keep_config": flags["keep_config"],
 		})
-	}, fmt.Sprintf("remove device '%s'", b.names.name(e)))
+	}, fmt.Sprintf("remove device '%s'", name))
+}
+
+// removed drops what was kept about a device that a person removed, and keeps
+// it out from now on when that was asked.
+func (b *Bridge) removed(e zcl.EUI64, block, keep bool) error {
+	var errs []error
+	if block {
+		errs = append(errs, b.options.block(e))
+	}
+	if !keep {
+		errs = append(errs, b.names.remove(e), b.options.forget(e), b.groups.forget(e))
+	}
+	b.setGroups()
+	b.setInfo(b.net.Info())
+	return errors.Join(errs...)
 }
 
 func (b *Bridge) requestInterview(ctx context.Context, r request) {
@@ -167,13 +196,13 @@ func (b *Bridge) requestConfigure(ctx context.Context, r request) {
 
 // aboutDevice does something long with the device that a request names.
 func (b *Bridge) aboutDevice(ctx context.Context, r request, what string, do func(context.Context, zcl.EUI64) error) {
-	d, id, ok := b.target(r)
+	d, _, ok := b.target(r)
 	if !ok {
 		return
 	}
 	e := d.EUI64
 	b.start(ctx, r,
 		func(ctx context.Context) error { return do(ctx, e) },
-		func() { b.answer(r, map[string]any{"id": id}) },
+		func() { b.answer(r, map[string]any{"id": r.echo("id")}) },
 		fmt.Sprintf("%s device '%s'", what, b.names.name(e)))
 }

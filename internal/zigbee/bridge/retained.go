@@ -28,6 +28,7 @@ type retained struct {
 	// connections counts the connections; lost is the last that was lost.
 	// Nothing is taken from the queue between the two.
 	connections, lost int
+	published         uint64 // messages that the broker took
 }
 
 type wanted struct {
@@ -192,6 +193,9 @@ func (r *retained) run(ctx context.Context, publish func(context.Context, mqttcl
 		err := publish(ctx, m)
 		switch {
 		case err == nil:
+			r.mu.Lock()
+			r.published++
+			r.mu.Unlock()
 			r.done(m.Topic)
 		case ctx.Err() != nil:
 			return
@@ -208,4 +212,31 @@ func (r *retained) run(ctx context.Context, publish func(context.Context, mqttcl
 			}
 		}
 	}
+}
+
+// waiting is how many messages the broker has not taken so far.
+func (r *retained) waiting() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	n := 0
+	for _, w := range r.want {
+		if w.queued {
+			n++
+		}
+	}
+	return n
+}
+
+// sent is how many messages the broker has taken.
+func (r *retained) sent() uint64 {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.published
+}
+
+// resetSent begins to count anew.
+func (r *retained) resetSent() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.published = 0
 }

@@ -1,0 +1,369 @@
+package bridge
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"math"
+	"slices"
+	"strings"
+
+	model "github.com/smartcore-ireland/hems/internal/zigbee/device"
+	"github.com/smartcore-ireland/hems/internal/zigbee/statefile"
+	"github.com/smartcore-ireland/hems/internal/zigbee/zcl"
+)
+
+// Limits on what a request can make us keep.
+const (
+	maxOptions      = 64       // keys of a device or group
+	maxOptionsBytes = 16 << 10 // of all of them as JSON
+	maxBlocked      = 1000
+)
+
+// entityOptions are what a person has set of a device or a group: the keys of
+// Zigbee2MQTT, the values as JSON has them (float64, string, bool, []any,
+// map[string]any). What is not there has its default.
+type entityOptions map[string]any
+
+// flag is an option that is true or false, def when it is not set.
+func (o entityOptions) flag(key string, def bool) bool {
+	if v, ok := o[key].(bool); ok {
+		return v
+	}
+	return def
+}
+
+// number is an option that is a number.
+func (o entityOptions) number(key string) (v float64, ok bool) {
+	v, ok = o[key].(float64)
+	return v, ok
+}
+
+// text is an option that is a string, empty when it is not set.
+func (o entityOptions) text(key string) string {
+	s, _ := o[key].(string)
+	return s
+}
+
+// list is an option that is a list of strings.
+func (o entityOptions) list(key string) []string {
+	all, _ := o[key].([]any)
+	var list []string
+	for _, v := range all {
+		if s, ok := v.(string); ok {
+			list = append(list, s)
+		}
+	}
+	return list
+}
+
+// qos is the quality of service of the state's messages: 0 unless it is set.
+func (o entityOptions) qos() byte {
+	v, _ := o.number("qos")
+	return byte(v)
+}
+
+// savedOptions is the section "options" of the state file.
+type savedOptions struct {
+	// Bridge are options of the bridge itself that a request changed, in the
+	// form of Zigbee2MQTT's configuration: {"advanced": {"log_level": "debug"}}.
+	Bridge map[string]any `json:"bridge,omitempty"`
+	// Devices are the options of devices.
+	Devices map[zcl.EUI64]entityOptions `json:"devices,omitempty"`
+	// Blocklist are devices that may not join.
+	Blocklist []zcl.EUI64 `json:"blocklist,omitempty"`
+	// Scenes are those that devices remember, by device and endpoint.
+	Scenes map[zcl.EUI64]map[uint8][]scene `json:"scenes,omitempty"`
+}
+
+// options are savedOptions, and the state file they are a section of.
+type options struct {
+	state *statefile.File
+	savedOptions
+}
+
+// loadOptions reads the section; one that is not there is empty.
+func loadOptions(state *statefile.File) (*options, error) {
+	o := &options{state: state}
+	if _, err := state.Get(statefile.Options, &o.savedOptions); err != nil {
+		return nil, err
+	}
+	if o.Bridge == nil {
+		o.Bridge = make(map[string]any)
+	}
+	if o.Devices == nil {
+		o.Devices = make(map[zcl.EUI64]entityOptions)
+	}
+	if o.Scenes == nil {
+		o.Scenes = make(map[zcl.EUI64]map[uint8][]scene)
+	}
+	return o, nil
+}
+
+func (o *options) save() error {
+	if err := o.state.Put(statefile.Options, o.savedOptions); err != nil {
+		return fmt.Errorf("saving the options: %w", err)
+	}
+	return nil
+}
+
+// device gives the options of a device; nil when none was set.
+func (o *options) device(e zcl.EUI64) entityOptions { return o.Devices[e] }
+
+// setDevice keeps the options of a device, durably.
+func (o *options) setDevice(e zcl.EUI64, v entityOptions) error {
+	old := o.Devices[e]
+	if len(v) == 0 {
+		delete(o.Devices, e)
+	} else {
+		o.Devices[e] = v
+	}
+	if err := o.save(); err != nil {
+		if o.Devices[e] = old; old == nil {
+			delete(o.Devices, e)
+		}
+		return err
+	}
+	return nil
+}
+
+// forget drops all that was set of a device that was removed, durably.
+func (o *options) forget(e zcl.EUI64) error {
+	_, set := o.Devices[e]
+	_, scenes := o.Scenes[e]
+	if !set && !scenes {
+		return nil
+	}
+	delete(o.Devices, e)
+	delete(o.Scenes, e)
+	return o.save()
+}
+
+// blocked reports whether a device may not join.
+func (o *options) blocked(e zcl.EUI64) bool { return slices.Contains(o.Blocklist, e) }
+
+// block keeps a device out of the network from now on, durably.
+func (o *options) block(e zcl.EUI64) error {
+	if o.blocked(e) {
+		return nil
+	}
+	if len(o.Blocklist) >= maxBlocked {
+		return fmt.Errorf("no more than %d devices can be blocked", maxBlocked)
+	}
+	old := o.Blocklist
+	o.Blocklist = append(slices.Clone(old), e)
+	if err := o.save(); err != nil {
+		o.Blocklist = old
+		return err
+	}
+	return nil
+}
+
+// rule says which values an option takes: nil, or what it must be.
+type rule func(v any) error
+
+func isFlag(v any) error {
+	if _, ok := v.(bool); !ok {
+		return errors.New("must be true or false")
+	}
+	return nil
+}
+
+func isText(v any) error {
+	if s, ok := v.(string); !ok || len(s) > 1000 {
+		return errors.New("must be a string of at most 1000 bytes")
+	}
+	return nil
+}
+
+func isNumber(low, high float64) rule {
+	return func(v any) error {
+		n, ok := v.(float64)
+		switch {
+		case ok && n >= low && n <= high:
+			return nil
+		case math.IsInf(low, -1) && math.IsInf(high, 1):
+			return errors.New("must be a number")
+		case math.IsInf(high, 1):
+			return fmt.Errorf("must be a number of at least %v", low)
+		case math.IsInf(low, -1):
+			return fmt.Errorf("must be a number of at most %v", high)
+		}
+		return fmt.Errorf("must be a number from %v to %v", low, high)
+	}
+}
+
+func isQoS(v any) error {
+	if v != 0.0 && v != 1.0 && v != 2.0 {
+		return errors.New("must be 0, 1 or 2")
+	}
+	return nil
+}
+
+func isOneOf(values ...string) rule {
+	return func(v any) error {
+		if s, ok := v.(string); !ok || !slices.Contains(values, s) {
+			return fmt.Errorf("must be one of %s", strings.Join(values, ", "))
+		}
+		return nil
+	}
+}
+
+func isList(v any) error {
+	all, ok := v.([]any)
+	for _, x := range all {
+		if isText(x) != nil {
+			ok = false
+		}
+	}
+	if !ok || len(all) > maxOptions {
+		return fmt.Errorf("must be a list of at most %d strings", maxOptions)
+	}
+	return nil
+}
+
+func isObject(v any) error {
+	if _, ok := v.(map[string]any); !ok {
+		return errors.New("must be an object")
+	}
+	return nil
+}
+
+// isAvailability is true, false, or when a device counts as gone.
+func isAvailability(v any) error {
+	o, ok := v.(map[string]any)
+	if !ok {
+		if isFlag(v) != nil {
+			return errors.New("must be true, false or an object with 'timeout'")
+		}
+		return nil
+	}
+	for key, x := range o {
+		r, known := map[string]rule{
+			"timeout":             isNumber(0, 1e6),
+			"max_jitter":          isNumber(0, 1e9),
+			"backoff":             isFlag,
+			"pause_on_backoff_gt": isNumber(0, 1e9),
+		}[key]
+		if !known {
+			return fmt.Errorf("has no '%.100s'", key)
+		}
+		if err := r(x); err != nil {
+			return fmt.Errorf("'%s' %w", key, err)
+		}
+	}
+	return nil
+}
+
+var anyNumber = isNumber(math.Inf(-1), math.Inf(1))
+
+// deviceRules are the options every device has, groupRules those of groups.
+// Source: Zigbee2MQTT 2, settings.schema.json and types/api.ts.
+var deviceRules = map[string]rule{
+	"availability":                   isAvailability,
+	"debounce":                       isNumber(0, 86400),
+	"debounce_ignore":                isList,
+	"description":                    isText,
+	"disable_automatic_update_check": isFlag,
+	"disabled":                       isFlag,
+	"filtered_attributes":            isList,
+	"filtered_cache":                 isList,
+	"filtered_optimistic":            isList,
+	"homeassistant":                  isObject,
+	"icon":                           isText,
+	"optimistic":                     isFlag,
+	"qos":                            isQoS,
+	"retain":                         isFlag,
+	"retention":                      isNumber(0, math.MaxUint32),
+	"throttle":                       isNumber(0, 86400),
+	"transition":                     isNumber(0, 6553),
+}
+
+var groupRules = map[string]rule{
+	"description":         isText,
+	"filtered_attributes": isList,
+	"filtered_cache":      isList,
+	"filtered_optimistic": isList,
+	"homeassistant":       isObject,
+	"off_state":           isOneOf("all_members_off", "last_member_state"),
+	"optimistic":          isFlag,
+	"qos":                 isQoS,
+	"retain":              isFlag,
+	"transition":          isNumber(0, 6553),
+}
+
+// modelRules are the options of a device's model. A quantity may always be
+// calibrated and rounded, whether the model lists that or not.
+func modelRules(exposes, list []model.Expose) map[string]rule {
+	rules := make(map[string]rule)
+	for _, key := range properties(exposes) {
+		rules[key+"_calibration"] = anyNumber
+		rules[key+"_precision"] = isNumber(0, 9)
+	}
+	for _, e := range list {
+		if e.Property != "" {
+			rules[e.Property] = exposeRule(e)
+		}
+	}
+	return rules
+}
+
+// changeOptions gives the options after a change: objects are merged, null
+// takes a key away, all else replaces it. Nothing of it is kept yet.
+func changeOptions(old entityOptions, change map[string]any, rules ...map[string]rule) (entityOptions, error) {
+	to := entityOptions(merge(old, change))
+	for _, key := range slices.Sorted(maps.Keys(change)) {
+		v, left := to[key]
+		if !left {
+			continue
+		}
+		known := false
+		for _, set := range rules {
+			r, ok := set[key]
+			if !ok {
+				continue
+			}
+			if known = true; r(v) != nil {
+				return nil, invalid("option '%s' %v", key, r(v))
+			}
+		}
+		if !known {
+			return nil, invalid("the option '%.100s' is not known", key)
+		}
+	}
+	if len(to) > maxOptions {
+		return nil, invalid("there are more than %d options", maxOptions)
+	}
+	if b, err := json.Marshal(to); err != nil || len(b) > maxOptionsBytes {
+		return nil, invalid("the options have more than %d bytes", maxOptionsBytes)
+	}
+	return to, nil
+}
+
+// merge is a deep copy of old with what change says.
+func merge(old, change map[string]any) map[string]any {
+	to := make(map[string]any, len(old)+len(change))
+	for k, v := range old {
+		if m, ok := v.(map[string]any); ok {
+			v = merge(m, nil)
+		}
+		to[k] = v
+	}
+	for k, v := range change {
+		m, isMap := v.(map[string]any)
+		switch {
+		case v == nil:
+			delete(to, k)
+		case isMap:
+			before, _ := to[k].(map[string]any)
+			to[k] = merge(before, m)
+		default:
+			to[k] = v
+		}
+	}
+	return to
+}
+
+// z2m2 reports whether messages have the forms of Zigbee2MQTT 2.
+func (b *Bridge) z2m2() bool { return false }
