@@ -21,36 +21,41 @@ const (
 )
 
 // findAgain looks for the address of a device that could not be reached under
-// the one it had: in what the dongle knows, then by asking the network.
-func (n *Network) findAgain(ctx context.Context, s *session, d *member) {
+// the one it had: in what the dongle knows, then by asking the network. It
+// reports whether there is another one.
+func (n *Network) findAgain(ctx context.Context, s *session, d *member, old uint16) bool {
 	n.mu.Lock()
-	old := d.NodeID
+	found := d.NodeID != old && d.NodeID != unknownNode
 	n.mu.Unlock()
+	if found {
+		return true
+	}
 	if node, err := s.ez.LookupNodeID(ctx, d.EUI64); err == nil && node != old && node != 0 {
 		n.moved(d.EUI64, node)
-		return
+		return true
 	}
 	n.mu.Lock()
 	if time.Since(d.sought) < seekEvery {
 		n.mu.Unlock()
-		return
+		return false
 	}
 	d.sought = time.Now()
 	n.mu.Unlock()
 	if err := s.broadcast(ctx, toAwake, zdo.NWKAddrRequest{EUI64: d.EUI64}); err != nil {
-		return
+		return false
 	}
 	for deadline := time.Now().Add(seekFor); time.Now().Before(deadline); {
 		if sleep(ctx, seekFor/8) != nil {
-			return
+			return false
 		}
 		n.mu.Lock()
-		found := d.NodeID != old
+		found = d.NodeID != old && d.NodeID != unknownNode
 		n.mu.Unlock()
 		if found {
-			return
+			return true
 		}
 	}
+	return false
 }
 
 // moved notes the address that a known device has by now.

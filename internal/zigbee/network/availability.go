@@ -178,12 +178,15 @@ func (n *Network) ping(ctx context.Context, s *session, d *member) {
 		endpoint = 1
 	}
 	asked := time.Now()
+	n.mu.Lock()
+	node := d.NodeID
+	n.mu.Unlock()
 	err := n.persist(ctx, func() error {
 		_, err := n.readDevice(ctx, s, d, endpoint, zcl.ClusterBasic, 0, []uint16{zcl.AttrZCLVersion})
 		return err
 	})
 	if err != nil && mayPass(err) && s.ctx.Err() == nil {
-		n.findAgain(ctx, s, d)
+		n.findAgain(ctx, s, d, node)
 	}
 	n.mu.Lock()
 	defer n.mu.Unlock()

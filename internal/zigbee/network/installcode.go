@@ -15,8 +15,9 @@ import (
 // device and its owner know, with which it may join. Source: Zigbee Base Device
 // Behavior 1.0 §10.1.
 
-// maxInstallCodes bounds how many codes wait for their device.
-const maxInstallCodes = 32
+// maxInstallCodes bounds how many codes wait for their device: dongles have room
+// for few keys of devices to come.
+const maxInstallCodes = 6
 
 // installCodeFor is how long a code waits for its device.
 const installCodeFor = 24 * time.Hour
@@ -61,6 +62,9 @@ func (n *Network) AddInstallCode(ctx context.Context, e zcl.EUI64, code []byte) 
 	n.installs[e] = installKey{key, time.Now().Add(installCodeFor)}
 	n.mu.Unlock()
 	if err := s.ez.ImportTransientKey(ctx, e, key); err != nil {
+		n.mu.Lock()
+		delete(n.installs, e)
+		n.mu.Unlock()
 		return fmt.Errorf("giving the dongle the key of the install code: %w", err)
 	}
 	n.log.Info("an install code was added", "device", e)

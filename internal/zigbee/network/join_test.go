@@ -497,15 +497,15 @@ func TestADeviceThatIsGoneGivesAnError(t *testing.T) {
 		w.start(func(o *Options) { o.Timing.Queue = 2 * time.Second })
 		w.awaitUp()
 		w.pair()
-		w.net.mu.Lock()
-		w.net.place(meterEUI64, 0x4242) // an address that nobody has
-		w.net.mu.Unlock()
+		if err := w.sim.Silence(simulator.DefaultMeterEUI64, true); err != nil {
+			t.Fatal(err)
+		}
 		start := time.Now()
 		_, err := w.net.Read(t.Context(), meterEUI64, 2, zcl.ClusterBasic, 0, 0)
 		if !errors.Is(err, ErrNotDelivered) && !errors.Is(err, ErrTimeout) {
 			t.Errorf("got %v", err)
 		}
-		if got := time.Since(start); got > w.net.timing.SleepyRequest {
+		if got := time.Since(start); got > w.net.timing.SleepyRequest+seekFor {
 			t.Errorf("it took %v to say so", got)
 		}
 		if err := w.net.Interview(t.Context(), meterEUI64); err == nil || !strings.Contains(err.Error(), "node descriptor") {

@@ -74,7 +74,11 @@ func (n *Network) whenAwake(ctx context.Context, e zcl.EUI64, do func(context.Co
 		n.mu.Unlock()
 		s, err := n.up()
 		if err == nil {
-			err = do(ctx, s, d)
+			if queued {
+				err = do(ctx, s, d)
+			} else {
+				err = n.oncemore(ctx, s, d, do)
+			}
 		}
 		if err == nil || ctx.Err() != nil || !mayPass(err) {
 			return err
@@ -115,14 +119,19 @@ func mayPass(err error) bool {
 	return errors.Is(err, ErrTimeout) || errors.Is(err, ErrNotDelivered) || errors.Is(err, ErrDown) || errors.Is(err, errNoAddress)
 }
 
-// oncemore does a request to a device that listens all the time, and once more
-// when it could not be delivered: its address may be another by now.
+// oncemore does a request to a device, and once more when it could not be
+// delivered and the device has another address by now.
 func (n *Network) oncemore(ctx context.Context, s *session, d *member, do func(context.Context, *session, *member) error) error {
+	n.mu.Lock()
+	node := d.NodeID
+	n.mu.Unlock()
 	err := do(ctx, s, d)
 	if err == nil || ctx.Err() != nil || !errors.Is(err, ErrNotDelivered) && !errors.Is(err, errNoAddress) {
 		return err
 	}
-	n.findAgain(ctx, s, d)
+	if !n.findAgain(ctx, s, d, node) {
+		return err
+	}
 	n.stats.retries.Add(1)
 	return do(ctx, s, d)
 }

@@ -173,6 +173,21 @@ func (s *session) answered(m ezsp.IncomingMessage, seq uint8) bool {
 // that key. It fails early when the dongle says that the message was not
 // delivered.
 func (s *session) unicast(ctx context.Context, node uint16, f ezsp.APSFrame, payload []byte, answer *answerKey, wait time.Duration) (m ezsp.IncomingMessage, err error) {
+	m, err = s.exchange(ctx, node, f, payload, answer, wait)
+	c := &s.n.stats
+	if answer != nil {
+		c.requests.Add(1)
+	}
+	switch {
+	case errors.Is(err, ErrTimeout):
+		c.timeouts.Add(1)
+	case errors.Is(err, ErrNotDelivered):
+		c.undelivered.Add(1)
+	}
+	return m, err
+}
+
+func (s *session) exchange(ctx context.Context, node uint16, f ezsp.APSFrame, payload []byte, answer *answerKey, wait time.Duration) (m ezsp.IncomingMessage, err error) {
 	sent := make(chan ezsp.Status, 1)
 	got := make(chan ezsp.IncomingMessage, 1)
 	s.mu.Lock()
