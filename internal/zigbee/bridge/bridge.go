@@ -309,6 +309,7 @@ func (b *Bridge) setAll() {
 	b.setInfo(b.net.Info())
 	b.setDevices()
 	b.setGroups()
+	b.setDefinitions()
 	for _, d := range b.devices {
 		b.setDevice(d)
 	}

@@ -2,6 +2,7 @@ package bridge
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -151,7 +152,6 @@ func TestBridgeTopics(t *testing.T) {
 		{"zigbee2mqtt/frient_blink_counter/availability", "online", 1},
 		{"zigbee2mqtt/bridge/groups", "[]", 0},
 		{"hems/zigbee/health", `{"state":"ok"}`, 1},
-		{"zigbee2mqtt/bridge/info", `{"config":{"availability":{"enabled":true},"homeassistant":{"discovery_topic":"homeassistant","enabled":true,"status_topic":"homeassistant/status"},"mqtt":{"base_topic":"zigbee2mqtt"}},"coordinator":{"ieee_address":"0x00124b0012345678","meta":{"ezsp":13,"revision":"7.4.4 build 0 [GA]"},"type":"EmberZNet"},"log_level":"info","network":{"channel":11,"extended_pan_id":"0xdddddddddddddddd","pan_id":6754},"permit_join":false,"restart_required":false,"version":"1.2.3"}`, 0},
 	} {
 		t.Run(tt.topic, func(t *testing.T) {
 			f.rewind()
@@ -160,6 +160,47 @@ func TestBridgeTopics(t *testing.T) {
 				t.Errorf("(-want +got):\n%s", diff)
 			}
 		})
+	}
+}
+
+func TestBridgeInfo(t *testing.T) {
+	f := start(t)
+	f.ask("group/add", `{"friendly_name":"plugs","id":7}`)
+	f.ask("device/options", `{"id":"frient_blink_counter","options":{"description":"in the hall","retain":false}}`)
+	f.awaitHolds("zigbee2mqtt/bridge/info", func(s string) bool { return strings.Contains(s, "in the hall") })
+	got := fromJSON(t, f.holds("zigbee2mqtt/bridge/info")).(map[string]any)
+	for _, key := range []string{"os", "config_schema"} { // of this machine; of a table
+		if v, ok := got[key].(map[string]any); !ok || len(v) == 0 {
+			t.Errorf("%s is %v", key, got[key])
+		}
+		delete(got, key)
+	}
+	server := got["mqtt"].(map[string]any)["server"]
+	want := fromJSON(t, `{
+		"config": {
+			"advanced": {"cache_state": true, "cache_state_persistent": true, "cache_state_send_on_startup": true,
+				"channel": 11, "elapsed": false, "ext_pan_id": [221,221,221,221,221,221,221,221], "last_seen": "disable",
+				"log_level": "info", "output": "json", "pan_id": 6754},
+			"availability": {"active": {"backoff": true, "max_jitter": 30000, "pause_on_backoff_gt": 0, "timeout": 10},
+				"enabled": true, "passive": {"timeout": 1500}},
+			"blocklist": [], "device_options": {},
+			"devices": {"0x0015bc003f000001": {"friendly_name": "frient_blink_counter", "description": "in the hall", "retain": false}},
+			"frontend": {"enabled": false}, "groups": {"7": {"friendly_name": "plugs"}},
+			"health": {"interval": 10, "reset_on_check": false},
+			"homeassistant": {"discovery_topic": "homeassistant", "enabled": true, "experimental_event_entities": false,
+				"legacy_action_sensor": false, "status_topic": "homeassistant/status"},
+			"mqtt": {"base_topic": "zigbee2mqtt", "force_disable_retain": false, "include_device_information": false, "version": 5},
+			"ota": {"disable_automatic_update_check": true}, "passlist": [], "serial": {"adapter": "ember"}, "version": 5},
+		"coordinator": {"ieee_address": "0x00124b0012345678", "type": "EmberZNet",
+			"meta": {"build": 0, "ezsp": 13, "major": 7, "minor": 4, "patch": 4, "revision": "7.4.4 build 0 [GA]"}},
+		"log_level": "info", "mqtt": {"version": 5},
+		"network": {"channel": 11, "extended_pan_id": "0xdddddddddddddddd", "pan_id": 6754},
+		"permit_join": false, "restart_required": false, "version": "1.2.3",
+		"zigbee_herdsman": {"version": "1.2.3"}, "zigbee_herdsman_converters": {"version": "1.2.3"}}`).(map[string]any)
+	want["mqtt"].(map[string]any)["server"] = server
+	want["config"].(map[string]any)["mqtt"].(map[string]any)["server"] = server
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("bridge/info (-want +got):\n%s", diff)
 	}
 }
 

@@ -14,6 +14,12 @@ import (
 
 // event is one thing that happened in the network.
 func (b *Bridge) event(ctx context.Context, e network.Event) {
+	if _, known := b.devices[e.EUI64]; !known && b.options.blocked(e.EUI64) {
+		if e.Kind == network.Joined {
+			b.turnAway(ctx, e)
+		}
+		return
+	}
 	switch e.Kind {
 	case network.MessageReceived:
 		b.received(e)
@@ -34,11 +40,6 @@ func (b *Bridge) event(ctx context.Context, e network.Event) {
 	case network.Left:
 		b.left(e)
 		return
-	case network.Joined:
-		if b.options.blocked(e.EUI64) {
-			b.turnAway(ctx, e)
-			return
-		}
 	}
 	d := b.device(e)
 	name := b.names.name(d.EUI64)
@@ -104,7 +105,7 @@ func (b *Bridge) device(e network.Event) *device {
 
 // interviewed is after a device has said all about itself.
 func (b *Bridge) interviewed(d *device, name string) {
-	data := map[string]any{"status": "successful", "supported": d.known(), "definition": newDefinition(d)}
+	data := map[string]any{"status": "successful", "supported": d.known(), "definition": b.newDefinition(d)}
 	if def := d.model.Info(); def.Supported {
 		b.tell(slog.LevelInfo, fmt.Sprintf("interview of '%s' succeeded: it is a %s %s (%s)", name, def.Vendor, def.Description, def.Model))
 	} else {

@@ -115,7 +115,7 @@ func (n *fakeNetwork) EnergyScan(context.Context) ([]network.ChannelEnergy, erro
 func (n *fakeNetwork) ChangeChannel(_ context.Context, channel uint8) error {
 	return n.asked("channel %d", channel)
 }
-func (n *fakeNetwork) Restart(context.Context) error { return n.asked("restart") }
+func (n *fakeNetwork) Restart(context.Context) error                  { return n.asked("restart") }
 func (n *fakeNetwork) Configure(_ context.Context, e zcl.EUI64) error { return n.configure(e) }
 func (n *fakeNetwork) Read(_ context.Context, e zcl.EUI64, endpoint uint8, cluster, manufacturer uint16, ids ...uint16) ([]zcl.Attribute, error) {
 	return n.read(e, endpoint, cluster, manufacturer, ids)

@@ -160,25 +160,39 @@ func (o *options) block(e zcl.EUI64) error {
 	return nil
 }
 
-// rule says which values an option takes: nil, or what it must be.
-type rule func(v any) error
+// rule says which values an option takes, in code and as JSON Schema.
+type rule struct {
+	// why is nil, or what the value must be.
+	why    func(v any) error
+	schema map[string]any
+}
 
-func isFlag(v any) error {
+var isFlag = rule{func(v any) error {
 	if _, ok := v.(bool); !ok {
 		return errors.New("must be true or false")
 	}
 	return nil
-}
+}, map[string]any{"type": "boolean"}}
 
-func isText(v any) error {
-	if s, ok := v.(string); !ok || len(s) > 1000 {
-		return errors.New("must be a string of at most 1000 bytes")
+// maxText is the longest string as an option, in bytes.
+const maxText = 1000
+
+var isText = rule{func(v any) error {
+	if s, ok := v.(string); !ok || len(s) > maxText {
+		return fmt.Errorf("must be a string of at most %d bytes", maxText)
 	}
 	return nil
-}
+}, map[string]any{"type": "string"}}
 
 func isNumber(low, high float64) rule {
-	return func(v any) error {
+	schema := map[string]any{"type": "number"}
+	if !math.IsInf(low, 0) {
+		schema["minimum"] = low
+	}
+	if !math.IsInf(high, 0) {
+		schema["maximum"] = high
+	}
+	return rule{func(v any) error {
 		n, ok := v.(float64)
 		switch {
 		case ok && n >= low && n <= high:
@@ -191,29 +205,31 @@ func isNumber(low, high float64) rule {
 			return fmt.Errorf("must be a number of at most %v", high)
 		}
 		return fmt.Errorf("must be a number from %v to %v", low, high)
-	}
+	}, schema}
 }
 
-func isQoS(v any) error {
+var anyNumber = isNumber(math.Inf(-1), math.Inf(1))
+
+var isQoS = rule{func(v any) error {
 	if v != 0.0 && v != 1.0 && v != 2.0 {
 		return errors.New("must be 0, 1 or 2")
 	}
 	return nil
-}
+}, map[string]any{"type": "number", "enum": []int{0, 1, 2}}}
 
 func isOneOf(values ...string) rule {
-	return func(v any) error {
+	return rule{func(v any) error {
 		if s, ok := v.(string); !ok || !slices.Contains(values, s) {
 			return fmt.Errorf("must be one of %s", strings.Join(values, ", "))
 		}
 		return nil
-	}
+	}, map[string]any{"type": "string", "enum": values}}
 }
 
-func isList(v any) error {
+var isList = rule{func(v any) error {
 	all, ok := v.([]any)
 	for _, x := range all {
-		if isText(x) != nil {
+		if isText.why(x) != nil {
 			ok = false
 		}
 	}
@@ -221,42 +237,60 @@ func isList(v any) error {
 		return fmt.Errorf("must be a list of at most %d strings", maxOptions)
 	}
 	return nil
-}
+}, map[string]any{"type": "array", "items": isText.schema}}
 
-func isObject(v any) error {
+var isObject = rule{func(v any) error {
 	if _, ok := v.(map[string]any); !ok {
 		return errors.New("must be an object")
 	}
 	return nil
+}, map[string]any{"type": "object"}}
+
+// either takes what one of two rules does.
+func either(x, y rule) rule {
+	return rule{func(v any) error {
+		if x.why(v) == nil {
+			return nil
+		}
+		if _, ok := v.(map[string]any); ok || x.why(v) == nil {
+			return y.why(v)
+		}
+		return fmt.Errorf("%w, or %w", x.why(v), y.why(v))
+	}, map[string]any{"oneOf": []any{x.schema, y.schema}}}
 }
 
-// isAvailability is true, false, or when a device counts as gone.
-func isAvailability(v any) error {
-	o, ok := v.(map[string]any)
-	if !ok {
-		if isFlag(v) != nil {
-			return errors.New("must be true, false or an object with 'timeout'")
+// object takes an object with some of these members.
+func object(members map[string]rule) rule {
+	schemas := make(map[string]any)
+	for key, r := range members {
+		schemas[key] = r.schema
+	}
+	return rule{func(v any) error {
+		o, ok := v.(map[string]any)
+		if !ok {
+			return errors.New("must be an object")
+		}
+		for _, key := range slices.Sorted(maps.Keys(o)) {
+			r, known := members[key]
+			if !known {
+				return fmt.Errorf("has no '%.100s'", key)
+			}
+			if err := r.why(o[key]); err != nil {
+				return fmt.Errorf("'%s' %w", key, err)
+			}
 		}
 		return nil
-	}
-	for key, x := range o {
-		r, known := map[string]rule{
-			"timeout":             isNumber(0, 1e6),
-			"max_jitter":          isNumber(0, 1e9),
-			"backoff":             isFlag,
-			"pause_on_backoff_gt": isNumber(0, 1e9),
-		}[key]
-		if !known {
-			return fmt.Errorf("has no '%.100s'", key)
-		}
-		if err := r(x); err != nil {
-			return fmt.Errorf("'%s' %w", key, err)
-		}
-	}
-	return nil
+	}, map[string]any{"type": "object", "properties": schemas}}
 }
 
-var anyNumber = isNumber(math.Inf(-1), math.Inf(1))
+// isAvailability is whether availability is published, or when a device counts
+// as gone.
+var isAvailability = either(isFlag, object(map[string]rule{
+	"timeout":             isNumber(0, 1e6), // minutes
+	"max_jitter":          isNumber(0, 1e9), // milliseconds
+	"backoff":             isFlag,
+	"pause_on_backoff_gt": isNumber(0, 1e9),
+}))
 
 // deviceRules are the options every device has, groupRules those of groups.
 // Source: Zigbee2MQTT 2, settings.schema.json and types/api.ts.
@@ -270,7 +304,7 @@ var deviceRules = map[string]rule{
 	"filtered_attributes":            isList,
 	"filtered_cache":                 isList,
 	"filtered_optimistic":            isList,
-	"homeassistant":                  isObject,
+	"homeassistant":                  either(isFlag, isObject),
 	"icon":                           isText,
 	"optimistic":                     isFlag,
 	"qos":                            isQoS,
@@ -285,7 +319,7 @@ var groupRules = map[string]rule{
 	"filtered_attributes": isList,
 	"filtered_cache":      isList,
 	"filtered_optimistic": isList,
-	"homeassistant":       isObject,
+	"homeassistant":       either(isFlag, isObject),
 	"off_state":           isOneOf("all_members_off", "last_member_state"),
 	"optimistic":          isFlag,
 	"qos":                 isQoS,
@@ -324,8 +358,9 @@ func changeOptions(old entityOptions, change map[string]any, rules ...map[string
 			if !ok {
 				continue
 			}
-			if known = true; r(v) != nil {
-				return nil, invalid("option '%s' %v", key, r(v))
+			known = true
+			if err := r.why(v); err != nil {
+				return nil, invalid("option '%s' %v", key, err)
 			}
 		}
 		if !known {

@@ -2,9 +2,7 @@ package bridge
 
 import (
 	"encoding/json"
-	"fmt"
 	"strconv"
-	"time"
 
 	model "github.com/smartcore-ireland/hems/internal/zigbee/device"
 	"github.com/smartcore-ireland/hems/internal/zigbee/network"
@@ -17,6 +15,7 @@ import (
 type entry struct {
 	DateCode           string                   `json:"date_code,omitempty"`
 	Definition         *definition              `json:"definition,omitempty"`
+	Description        string                   `json:"description,omitempty"`
 	Disabled           bool                     `json:"disabled"`
 	Endpoints          map[string]endpointEntry `json:"endpoints"`
 	FriendlyName       string                   `json:"friendly_name"`
@@ -34,10 +33,34 @@ type entry struct {
 	Type               string                   `json:"type"`
 }
 
+// entryZ2M2 is the same for Zigbee2MQTT 2's form: what the device calls its
+// maker, no model, and nothing in place of what is not known.
+type entryZ2M2 struct {
+	DateCode           string                   `json:"date_code,omitempty"`
+	Definition         *definition              `json:"definition,omitempty"`
+	Description        string                   `json:"description,omitempty"`
+	Disabled           bool                     `json:"disabled"`
+	Endpoints          map[string]endpointEntry `json:"endpoints"`
+	FriendlyName       string                   `json:"friendly_name"`
+	IEEEAddress        zcl.EUI64                `json:"ieee_address"`
+	InterviewCompleted bool                     `json:"interview_completed"`
+	InterviewState     string                   `json:"interview_state"`
+	Interviewing       bool                     `json:"interviewing"`
+	Manufacturer       string                   `json:"manufacturer,omitempty"`
+	Model              string                   `json:"-"`
+	ModelID            string                   `json:"model_id,omitempty"`
+	NetworkAddress     uint16                   `json:"network_address"`
+	PowerSource        string                   `json:"power_source,omitempty"`
+	SoftwareBuildID    string                   `json:"software_build_id,omitempty"`
+	Supported          bool                     `json:"supported"`
+	Type               string                   `json:"type"`
+}
+
 // definition is what bridge/devices and bridge/event say of a model.
 type definition struct {
 	Description string         `json:"description"`
 	Exposes     []model.Expose `json:"exposes"`
+	Icon        string         `json:"icon,omitempty"`
 	Model       string         `json:"model"`
 	Options     []model.Expose `json:"options"`
 	Source      string         `json:"source"`
@@ -89,12 +112,19 @@ type reportingEntry struct {
 
 // setDevices wants bridge/devices as the network is now.
 func (b *Bridge) setDevices() {
-	list := []entry{}
+	list := []any{}
+	add := func(e entry) {
+		if b.z2m2() {
+			list = append(list, entryZ2M2(e))
+			return
+		}
+		list = append(list, e)
+	}
 	if e := b.net.Info().EUI64; e != zcl.EUI64None {
-		list = append(list, coordinatorEntry(e))
+		add(b.coordinatorEntry(e))
 	}
 	for _, d := range b.sorted() {
-		list = append(list, b.entry(d))
+		add(b.entry(d))
 	}
 	payload, err := json.Marshal(list)
 	if err != nil { // nothing in it can fail to marshal
@@ -104,37 +134,38 @@ func (b *Bridge) setDevices() {
 }
 
 // coordinatorEntry is the dongle among the devices.
-func coordinatorEntry(e zcl.EUI64) entry {
-	return entry{
-		Endpoints: map[string]endpointEntry{"1": {
-			Bindings:             []bindingEntry{},
-			Clusters:             clustersEntry{Input: []string{}, Output: []string{}},
-			ConfiguredReportings: []reportingEntry{},
-			Scenes:               []sceneEntry{},
-		}},
-		FriendlyName:       "Coordinator",
+func (b *Bridge) coordinatorEntry(e zcl.EUI64) entry {
+	c := entry{
+		Endpoints:          make(map[string]endpointEntry),
+		FriendlyName:       coordinatorName,
 		IEEEAddress:        e,
 		InterviewCompleted: true,
 		InterviewState:     network.InterviewSuccessful,
-		Manufacturer:       "Silicon Labs",
-		Model:              "EmberZNet",
 		Supported:          true,
 		Type:               "Coordinator",
 	}
+	if !b.z2m2() {
+		c.Manufacturer, c.Model = "Silicon Labs", "EmberZNet"
+	}
+	for _, ep := range network.OwnEndpoints() {
+		c.Endpoints[strconv.Itoa(int(ep.ID))] = newEndpointEntry("", ep, nil)
+	}
+	return c
 }
 
 func (b *Bridge) entry(d *device) entry {
+	options := b.options.device(d.EUI64)
 	e := entry{
 		DateCode:           clean(d.DateCode),
-		Definition:         newDefinition(d),
+		Definition:         b.newDefinition(d),
+		Description:        options.text("description"),
+		Disabled:           options.flag("disabled", false),
 		Endpoints:          make(map[string]endpointEntry),
 		FriendlyName:       b.names.name(d.EUI64),
 		IEEEAddress:        d.EUI64,
 		InterviewCompleted: d.interviewed(),
 		InterviewState:     d.Interview,
 		Interviewing:       d.Interview == network.InterviewInProgress,
-		Manufacturer:       d.shownVendor(),
-		Model:              d.shownModel(),
 		ModelID:            clean(d.ModelID),
 		NetworkAddress:     d.NodeID,
 		PowerSource:        powerSource(d.Device),
@@ -142,18 +173,23 @@ func (b *Bridge) entry(d *device) entry {
 		Supported:          d.known(),
 		Type:               d.Type,
 	}
+	if b.z2m2() {
+		e.Manufacturer = clean(d.ManufacturerName)
+	} else {
+		e.Manufacturer, e.Model = d.shownVendor(), d.shownModel()
+	}
 	for _, ep := range d.Endpoints {
-		e.Endpoints[strconv.Itoa(int(ep.ID))] = newEndpointEntry(d, ep, b.options.Scenes[d.EUI64][ep.ID])
+		e.Endpoints[strconv.Itoa(int(ep.ID))] = newEndpointEntry(d.endpointName(ep.ID), ep, b.options.Scenes[d.EUI64][ep.ID])
 	}
 	return e
 }
 
-func newEndpointEntry(d *device, ep network.Endpoint, scenes []scene) endpointEntry {
+func newEndpointEntry(name string, ep network.Endpoint, scenes []scene) endpointEntry {
 	e := endpointEntry{
 		Bindings:             make([]bindingEntry, 0, len(ep.Bindings)),
 		Clusters:             clustersEntry{Input: clusterNames(ep.In), Output: clusterNames(ep.Out)},
 		ConfiguredReportings: make([]reportingEntry, 0, len(ep.Reporting)),
-		Name:                 d.endpointName(ep.ID),
+		Name:                 name,
 		Scenes:               sceneEntries(scenes, 0),
 	}
 	for _, x := range ep.Bindings {
@@ -174,15 +210,18 @@ func newEndpointEntry(d *device, ep network.Endpoint, scenes []scene) endpointEn
 	return e
 }
 
-// newDefinition is nil for a device without one.
-func newDefinition(d *device) *definition {
-	if !d.known() {
+// newDefinition is what is known about a device's model: nil in the reference's
+// form when that is only what its clusters say, and in both while it is asked
+// what it is.
+func (b *Bridge) newDefinition(d *device) *definition {
+	if !d.known() && (!b.z2m2() || !d.interviewed()) {
 		return nil
 	}
 	info := d.model.Info()
 	return &definition{
 		Description: info.Description,
-		Exposes:     d.model.Exposes(),
+		Exposes:     append([]model.Expose{}, d.model.Exposes()...),
+		Icon:        b.options.device(d.EUI64).text("icon"),
 		Model:       info.Model,
 		Options:     append([]model.Expose{}, d.model.Options()...),
 		Source:      info.Source,
@@ -213,83 +252,4 @@ func powerSource(d network.Device) string {
 		return "Emergency mains and transfer switch"
 	}
 	return "Unknown"
-}
-
-// info is bridge/info: the keys of Zigbee2MQTT 2 that are true here.
-type info struct {
-	Commit          string          `json:"commit,omitempty"`
-	Config          infoConfig      `json:"config"`
-	Coordinator     infoCoordinator `json:"coordinator"`
-	LogLevel        string          `json:"log_level"`
-	Network         infoNetwork     `json:"network"`
-	PermitJoin      bool            `json:"permit_join"`
-	PermitJoinEnd   int64           `json:"permit_join_end,omitempty"` // ms since 1970
-	RestartRequired bool            `json:"restart_required"`
-	Version         string          `json:"version"`
-}
-
-type infoConfig struct {
-	Availability struct {
-		Enabled bool `json:"enabled"`
-	} `json:"availability"`
-	HomeAssistant struct {
-		DiscoveryTopic string `json:"discovery_topic"`
-		Enabled        bool   `json:"enabled"`
-		StatusTopic    string `json:"status_topic"`
-	} `json:"homeassistant"`
-	MQTT struct {
-		BaseTopic string `json:"base_topic"`
-	} `json:"mqtt"`
-}
-
-type infoCoordinator struct {
-	IEEEAddress zcl.EUI64 `json:"ieee_address"`
-	Meta        infoMeta  `json:"meta"`
-	Type        string    `json:"type"`
-}
-
-type infoMeta struct {
-	EZSP     uint8  `json:"ezsp,omitempty"`
-	Revision string `json:"revision,omitempty"`
-}
-
-type infoNetwork struct {
-	Channel       uint8  `json:"channel"`
-	ExtendedPANID string `json:"extended_pan_id"`
-	PANID         uint16 `json:"pan_id"`
-}
-
-// setInfo wants bridge/info as the network is now, and again when joining ends.
-func (b *Bridge) setInfo(n network.Info) {
-	v := info{
-		Commit:      b.opts.Commit,
-		Coordinator: infoCoordinator{IEEEAddress: n.EUI64, Meta: infoMeta{EZSP: n.EZSPVersion, Revision: n.Firmware}, Type: "EmberZNet"},
-		LogLevel:    b.logLevelName,
-		Network:     infoNetwork{Channel: n.Channel, ExtendedPANID: fmt.Sprintf("0x%016x", n.ExtendedPANID), PANID: n.PANID},
-		Version:     b.opts.Version,
-	}
-	v.Config.Availability.Enabled = true
-	v.Config.HomeAssistant.Enabled = true
-	v.Config.HomeAssistant.DiscoveryTopic = b.topics.prefix
-	v.Config.HomeAssistant.StatusTopic = b.topics.homeAssistant()
-	v.Config.MQTT.BaseTopic = b.topics.base
-	v.RestartRequired = b.restartRequired
-	if b.permit != nil {
-		b.permit.Stop()
-		b.permit = nil
-	}
-	if left := n.PermitUntil.Sub(b.now()); !n.PermitUntil.IsZero() && left > 0 {
-		v.PermitJoin, v.PermitJoinEnd = true, n.PermitUntil.UnixMilli()
-		b.permit = time.AfterFunc(left+10*time.Millisecond, func() {
-			select {
-			case b.do <- func() { b.setInfo(b.net.Info()) }:
-			default: // the network says itself that joining ended
-			}
-		})
-	}
-	payload, err := json.Marshal(v)
-	if err != nil { // nothing in it can fail to marshal
-		panic(err)
-	}
-	b.retained.set(b.topics.bridge("info"), payload, 0)
 }

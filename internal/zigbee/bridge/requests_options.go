@@ -89,18 +89,18 @@ func exposeRule(e model.Expose) rule {
 	case model.Enum:
 		return isOneOf(e.Values...)
 	case model.Binary:
-		return func(v any) error {
+		return rule{func(v any) error {
 			if v != e.ValueOn && v != e.ValueOff {
 				return fmt.Errorf("must be %v or %v", e.ValueOn, e.ValueOff)
 			}
 			return nil
-		}
+		}, map[string]any{"enum": []any{e.ValueOn, e.ValueOff}}}
 	case model.Text:
 		return isText
 	case model.Composite:
 		return isObject
 	}
-	return func(v any) error { return nil } // the size of all is bounded
+	return rule{func(v any) error { return nil }, map[string]any{}} // the size of all is bounded
 }
 
 // bridgeRule is one option of the bridge that a request can change, by its path
@@ -114,23 +114,17 @@ type bridgeRule struct {
 // bridgeRules are the options of the bridge that a request can change. All
 // others are in hems.yaml, or not there at all, and are refused by name.
 var bridgeRules = map[string]bridgeRule{
-	"advanced.log_level":                 {takes: isOneOf("error", "warning", "info", "debug")},
-	"advanced.last_seen":                 {takes: isOneOf("disable", "ISO_8601", "ISO_8601_local", "epoch")},
-	"advanced.elapsed":                   {takes: isFlag},
-	"advanced.cache_state":               {takes: isFlag},
-	"advanced.output":                    {takes: isOneOf("json", "attribute", "attribute_and_json")},
-	"availability.enabled":               {takes: isFlag, restart: true},
-	"availability.active.timeout":        {takes: isNumber(0.1, 1e5), restart: true},
-	"availability.active.max_jitter":     {takes: isNumber(1000, 1e7), restart: true},
-	"availability.active.backoff":        {takes: isFlag, restart: true},
-	"availability.passive.timeout":       {takes: isNumber(0.1, 1e6), restart: true},
-	"health.interval":                    {takes: isNumber(1, 1e5)},
-	"health.reset_on_check":              {takes: isFlag},
-	"map_options.graphviz.colors.fill":   {takes: isObject},
-	"map_options.graphviz.colors.font":   {takes: isObject},
-	"map_options.graphviz.colors.line":   {takes: isObject},
-	"blocklist":                          {takes: isList},
-	"ota.disable_automatic_update_check": {takes: isFlag},
+	"advanced.log_level":             {takes: isOneOf("error", "warning", "info", "debug")},
+	"advanced.last_seen":             {takes: isOneOf("disable", "ISO_8601", "ISO_8601_local", "epoch")},
+	"advanced.output":                {takes: isOneOf("json", "attribute", "attribute_and_json")},
+	"availability.enabled":           {takes: isFlag, restart: true},
+	"availability.active.timeout":    {takes: isNumber(0.1, 1e5), restart: true},
+	"availability.active.max_jitter": {takes: isNumber(1000, 1e7), restart: true},
+	"availability.active.backoff":    {takes: isFlag, restart: true},
+	"availability.passive.timeout":   {takes: isNumber(0.1, 1e6), restart: true},
+	"health.interval":                {takes: isNumber(1, 1e5)},
+	"health.reset_on_check":          {takes: isFlag},
+	"blocklist":                      {takes: isList},
 }
 
 // requestOptions changes options of the bridge. The channel is changed at once,
@@ -187,7 +181,7 @@ func checkBridgeOptions(path string, change map[string]any) (restart bool, err e
 				restart = restart || r.restart
 				continue
 			}
-			if why := r.takes(v); why != nil {
+			if why := r.takes.why(v); why != nil {
 				return false, invalid("'%s' %v", at, why)
 			}
 			if restart = restart || r.restart; at == "blocklist" {

@@ -104,7 +104,6 @@ func TestRequests(t *testing.T) {
 		{"ErrRenameWildcard", "device/rename", `{"from":"` + device + `","to":"a+b"}`, fail("MQTT wildcard (+ and #) not allowed in friendly_name ('a+b')"), nil},
 		{"ErrRenameEmpty", "device/rename", `{"from":"` + device + `","to":""}`, fail("friendly_name must be at least 1 char long"), nil},
 		{"ErrRenameToANumber", "device/rename", `{"from":"` + device + `","to":5}`, fail("Invalid payload: 'to' must be a string"), nil},
-
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			var c calls

@@ -183,3 +183,12 @@ func (s *session) afterUp(ctx context.Context) error {
 	}
 	return s.n.reopen(ctx, s)
 }
+
+// OwnEndpoints are what the coordinator tells devices that it is.
+func OwnEndpoints() []Endpoint {
+	list := make([]Endpoint, len(ourEndpoints))
+	for i, e := range ourEndpoints {
+		list[i] = Endpoint{ID: e.ID, Profile: e.Profile, DeviceID: e.Device, In: e.In, Out: e.Out}
+	}
+	return list
+}

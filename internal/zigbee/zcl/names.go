@@ -107,3 +107,13 @@ func parseNumber(s string) (uint16, error) {
 	n, err := strconv.ParseUint(s, base, 16)
 	return uint16(n), err
 }
+
+// Clusters is the clusters that have a name, by their number.
+func Clusters() []uint16 {
+	list := make([]uint16, 0, len(clusterNames))
+	for id := range clusterNames {
+		list = append(list, id)
+	}
+	sort.Slice(list, func(i, j int) bool { return list[i] < list[j] })
+	return list
+}
