@@ -15,6 +15,9 @@ import (
 // specification 3.6.5).
 const toAwake = 0xFFFD
 
+// firstBroadcast is the first address that no node has.
+const firstBroadcast = 0xFFF8
+
 const (
 	seekEvery = time.Minute     // the network is asked for one device no more often
 	seekFor   = 2 * time.Second // and an answer is waited for that long
@@ -60,7 +63,7 @@ func (n *Network) findAgain(ctx context.Context, s *session, d *member, old uint
 
 // moved notes the address that a known device has by now.
 func (n *Network) moved(e zcl.EUI64, node uint16) {
-	if node == 0 || node >= 0xFFF8 {
+	if node == 0 || node >= firstBroadcast {
 		return
 	}
 	n.mu.Lock()

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -15,6 +16,7 @@ import (
 	"github.com/smartcore-ireland/hems/internal/simulator"
 	"github.com/smartcore-ireland/hems/internal/simulator/radio"
 	"github.com/smartcore-ireland/hems/internal/zigbee/device"
+	"github.com/smartcore-ireland/hems/internal/zigbee/ezsp"
 	"github.com/smartcore-ireland/hems/internal/zigbee/zcl"
 	"github.com/smartcore-ireland/hems/internal/zigbee/zdo"
 )
@@ -23,21 +25,28 @@ import (
 // It gives their addresses in the order of the models.
 func house(t *testing.T, models []string, change ...func(*Options)) (*world, []zcl.EUI64) {
 	t.Helper()
-	w := newWorld(t, simulator.Options{Devices: models})
+	return houseOn(t, simulator.Options{Devices: models}, change...)
+}
+
+func houseOn(t *testing.T, o simulator.Options, change ...func(*Options)) (*world, []zcl.EUI64) {
+	t.Helper()
+	w := newWorld(t, o)
 	w.start(change...)
 	w.awaitUp()
-	if err := w.net.PermitJoin(t.Context(), maxPermit); err != nil {
-		t.Fatal(err)
-	}
 	var all []zcl.EUI64
 	for _, v := range w.sim.State().Devices {
 		e := zcl.EUI64(v.EUI64)
 		all = append(all, e)
+		// Again for each: a router that has just come has not heard of it.
+		if err := w.net.PermitJoin(t.Context(), maxPermit); err != nil {
+			t.Fatal(err)
+		}
 		if _, in := w.net.Device(e); !in { // else it came by itself
 			if err := w.sim.Press(v.EUI64); err != nil {
 				t.Fatal(err)
 			}
 		}
+		w.drain(time.Second)
 	}
 	for _, e := range all {
 		for range 120 {
@@ -631,6 +640,137 @@ func TestAnotherSetupIsDoneAgain(t *testing.T) {
 		w.awaitUp()
 		if e := w.await(Configured, nil); e.Device.ConfiguredAs != as {
 			t.Errorf("got %q, want %q", e.Device.ConfiguredAs, as)
+		}
+	})
+}
+
+func TestChangesTheChannelWithAllDevices(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w, all := house(t, []string{plug, thermometer})
+		was := w.net.Info()
+		if err := w.net.ChangeChannel(t.Context(), 20); err != nil {
+			t.Fatal(err)
+		}
+		if got := w.net.Info(); got.Channel != 20 || got.PANID != was.PANID {
+			t.Errorf("got %+v", got)
+		}
+		if got := w.sim.State().Channel; got != 20 {
+			t.Errorf("the dongle is on channel %d", got)
+		}
+		w.net.mu.Lock()
+		saved := *w.net.saved
+		w.net.mu.Unlock()
+		if saved.Channel != 20 {
+			t.Errorf("saved is channel %d", saved.Channel)
+		}
+		for _, e := range all {
+			if _, err := w.net.Read(t.Context(), e, 1, zcl.ClusterBasic, 0, zcl.AttrZCLVersion); err != nil {
+				t.Errorf("%v: %v", e, err)
+			}
+		}
+		w.stop()
+		w.start()
+		if got := w.awaitUp(); got.Channel != 20 || got.PANID != was.PANID {
+			t.Errorf("after a restart: got %+v", got)
+		}
+		for _, channel := range []uint8{10, 27} {
+			if err := w.net.ChangeChannel(t.Context(), channel); err == nil {
+				t.Errorf("channel %d was taken", channel)
+			}
+		}
+		if err := w.net.ChangeChannel(t.Context(), 20); err != nil {
+			t.Errorf("the channel it is on: %v", err)
+		}
+	})
+}
+
+func TestEnergyScan(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w, _ := house(t, []string{plug})
+		list, err := w.net.EnergyScan(t.Context())
+		if err != nil || len(list) != 16 || list[0].Channel != 11 || list[15].Channel != 26 {
+			t.Fatalf("got %+v, %v", list, err)
+		}
+		for _, e := range list {
+			if e.RSSI >= 0 || e.RSSI < -120 {
+				t.Errorf("got %+v", e)
+			}
+		}
+	})
+}
+
+// An NCP of EZSP 8 must be told the way to a device behind a router; later ones
+// know it. Either way messages arrive.
+func TestWaysThroughRouters(t *testing.T) {
+	for _, version := range []uint8{8, 13, 19} {
+		t.Run(strconv.Itoa(int(version)), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w, all := houseOn(t, simulator.Options{Devices: []string{plug, thermometer}, EZSP: version})
+				if err := w.sim.Leave(radio.EUI64(all[1])); err != nil {
+					t.Fatal(err)
+				}
+				w.await(Left, nil)
+				if err := w.net.PermitJoinVia(t.Context(), time.Minute, all[0]); err != nil {
+					t.Fatal(err)
+				}
+				if err := w.sim.Press(radio.EUI64(all[1])); err != nil {
+					t.Fatal(err)
+				}
+				w.await(InterviewSucceeded, nil)
+				w.settled()
+				if _, err := w.net.Read(t.Context(), all[1], 1, zcl.ClusterBasic, 0, zcl.AttrZCLVersion); err != nil {
+					t.Fatal(err)
+				}
+				router := w.device(all[0]).NodeID
+				if parent := w.view(all[1]).Parent; parent == nil || *parent != router {
+					t.Fatalf("the thermometer is not behind the plug: got %+v", w.view(all[1]))
+				}
+				m, err := w.net.Map(t.Context(), false)
+				if err != nil || !slices.Equal(m.Nodes[2].Relays, []uint16{router}) {
+					t.Errorf("got %+v, %v, want the way over %s", m.Nodes, err, hex16(router))
+				}
+			})
+		})
+	}
+}
+
+func TestRouteErrorsAskForNewRoutes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w, all := house(t, []string{plug, thermometer})
+		w.net.mu.Lock()
+		s, d := w.net.session, w.net.devices[all[1]]
+		node := d.NodeID
+		w.net.mu.Unlock()
+		before := w.net.Stats().Line.Commands
+		for range routeErrorsFor + 5 {
+			w.net.routeError(s, ezsp.RouteError{Target: node})
+		}
+		w.drain(time.Second)
+		if got := w.net.Stats(); got.RouteErrors != routeErrorsFor+5 || got.Line.Commands != before+1 {
+			t.Errorf("got %+v, want one command more than %d", got, before)
+		}
+		w.net.mu.Lock()
+		defer w.net.mu.Unlock()
+		if d.relays != nil {
+			t.Errorf("the broken way is kept: %v", d.relays)
+		}
+	})
+}
+
+func TestTwoDevicesWithOneAddress(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w, all := house(t, []string{plug})
+		was := w.device(all[0]).NodeID
+		w.net.conflict(ezsp.IDConflict{NodeID: was})
+		if got := w.device(all[0]).NodeID; got != unknownNode {
+			t.Errorf("got %s", hex16(got))
+		}
+		// It is found again when it is needed.
+		if _, err := w.net.Read(t.Context(), all[0], 1, zcl.ClusterBasic, 0, zcl.AttrZCLVersion); err != nil {
+			t.Error(err)
+		}
+		if got := w.net.Stats().Conflicts; got != 1 {
+			t.Errorf("%d conflicts are counted", got)
 		}
 	})
 }

@@ -42,6 +42,9 @@ func (n *Network) incoming(s *session, m ezsp.IncomingMessage) {
 	n.stats.messages.Add(1)
 	n.mu.Lock()
 	d := n.nodes[m.Sender]
+	if d == nil && n.devices[m.EUI64] != nil && m.Sender < firstBroadcast { // the NCP says who it is
+		d, _ = n.place(m.EUI64, m.Sender)
+	}
 	if d == nil {
 		n.stats.unknown.Add(1)
 		n.askWho(s, m)

@@ -203,18 +203,23 @@ func (n *Network) basicEndpoint(d *member) (id uint8, ok bool) {
 }
 
 // learnBasic reads attributes of the Basic cluster. A device that refuses to
-// answer for several at once is asked one by one.
+// answer for several at once, or answers for one of them, is asked one by one.
 func (n *Network) learnBasic(ctx context.Context, s *session, d *member, endpoint uint8, ids []uint16) error {
 	list, err := n.readDevice(ctx, s, d, endpoint, zcl.ClusterBasic, 0, ids)
-	if err != nil && ctx.Err() == nil && len(ids) > 1 {
-		for _, id := range ids {
+	if ctx.Err() == nil && len(ids) > 1 {
+		for _, id := range ids { // those that were not answered at all
+			if slices.ContainsFunc(list, func(a zcl.Attribute) bool { return a.ID == id }) {
+				continue
+			}
 			one, oneErr := n.readDevice(ctx, s, d, endpoint, zcl.ClusterBasic, 0, []uint16{id})
 			if oneErr == nil {
 				list, err = append(list, one...), nil
+			} else if mayPass(oneErr) {
+				break // it is away or asleep: it is tried again
 			}
 		}
 	}
-	if err != nil {
+	if len(list) == 0 && err != nil {
 		return err
 	}
 	n.mu.Lock()

@@ -20,6 +20,10 @@ const maxPermit = 254 * time.Second
 // that has heard it.
 const joinRepeat = 10 * time.Second
 
+// broadcastPasses is how long a broadcast is under way at most, in all but the
+// largest networks.
+const broadcastPasses = time.Second
+
 // broadcast addresses (Zigbee specification 3.6.5).
 const toRouters = 0xFFFC
 
@@ -145,25 +149,33 @@ func (s *session) permit(ctx context.Context, o door) error {
 	} else if err := s.closePolicy(ctx); err != nil {
 		return err
 	}
-	own, everyone := o.seconds, o.seconds
-	if o.via != 0 { // what was open elsewhere is closed
-		everyone = 0
-		if o.via != s.eui64 {
-			own = 0
-		}
+	own := o.seconds
+	if o.via != 0 && o.via != s.eui64 {
+		own = 0
 	}
 	if err := s.ez.PermitJoining(ctx, own); err != nil {
 		return err
 	}
-	if err := s.broadcast(ctx, toRouters, zdo.PermitJoiningRequest{Duration: everyone, TrustCenter: true}); err != nil {
-		return err
-	}
-	if o.via == 0 || o.via == s.eui64 {
-		return nil
-	}
 	s.n.mu.Lock()
+	wasOpen := !s.n.info.PermitUntil.IsZero()
 	router := s.n.devices[o.via]
 	s.n.mu.Unlock()
+	switch {
+	case o.via == 0:
+		return s.broadcast(ctx, toRouters, zdo.PermitJoiningRequest{Duration: o.seconds, TrustCenter: true})
+	case wasOpen: // elsewhere, perhaps: that is closed
+		if err := s.broadcast(ctx, toRouters, zdo.PermitJoiningRequest{TrustCenter: true}); err != nil {
+			return err
+		}
+	}
+	if o.via == s.eui64 {
+		return nil
+	}
+	if wasOpen { // the broadcast must not come after what opens the router
+		if err := sleep(ctx, broadcastPasses); err != nil {
+			return err
+		}
+	}
 	if router == nil {
 		return ErrUnknownDevice{o.via}
 	}

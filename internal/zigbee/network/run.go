@@ -133,6 +133,7 @@ func (n *Network) serve(ctx context.Context) (wasUp bool, err error) {
 	s.spawn(s.saveFrameCounter)
 	s.spawn(s.announceRoutes)
 	s.spawn(s.poll)
+	s.spawn(s.logStats)
 	n.resumeWork(s)
 
 	select {

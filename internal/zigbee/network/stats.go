@@ -1,6 +1,9 @@
 package network
 
-import "sync/atomic"
+import (
+	"context"
+	"sync/atomic"
+)
 
 // Stats count what happens on the way between the dongle and the devices,
 // since this process began.
@@ -55,4 +58,22 @@ func (n *Network) Stats() Stats {
 		s.Line = LineStats{Commands: l.Commands, Callbacks: l.Callbacks, Malformed: l.Malformed, Lost: l.Lost, Overflows: l.Overflows}
 	}
 	return s
+}
+
+// logStats logs now and then what has gone wrong since the last time; nothing
+// when nothing has.
+func (s *session) logStats(ctx context.Context) {
+	last := s.n.Stats()
+	for sleep(ctx, s.n.timing.SaveEvery) == nil {
+		now := s.n.Stats()
+		if now.Malformed == last.Malformed && now.Timeouts == last.Timeouts && now.Undelivered == last.Undelivered &&
+			now.Dropped == last.Dropped && now.RouteErrors == last.RouteErrors && now.Conflicts == last.Conflicts && now.Refused == last.Refused {
+			continue
+		}
+		s.n.log.Info("zigbee: not all went well lately", "messages", now.Messages-last.Messages, "malformed", now.Malformed-last.Malformed,
+			"requests", now.Requests-last.Requests, "timeouts", now.Timeouts-last.Timeouts, "undelivered", now.Undelivered-last.Undelivered,
+			"refused", now.Refused-last.Refused, "dropped", now.Dropped-last.Dropped, "route errors", now.RouteErrors-last.RouteErrors,
+			"address conflicts", now.Conflicts-last.Conflicts)
+		last = now
+	}
 }
