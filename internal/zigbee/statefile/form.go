@@ -44,28 +44,9 @@ func parse(b []byte) (map[string]json.RawMessage, error) {
 		}
 		return nil, errors.New("it is damaged or cut short")
 	}
-	d := json.NewDecoder(bytes.NewReader(b))
-	if t, err := d.Token(); err != nil || t != json.Delim('{') {
-		return nil, errors.New("it does not begin with {")
-	}
-	sections := make(map[string]json.RawMessage)
-	for d.More() {
-		t, err := d.Token()
-		if err != nil {
-			return nil, err
-		}
-		key, ok := t.(string)
-		if !ok {
-			return nil, errors.New("it is damaged")
-		}
-		if _, twice := sections[key]; twice {
-			return nil, fmt.Errorf("it has %q twice", key)
-		}
-		var raw json.RawMessage
-		if err := d.Decode(&raw); err != nil {
-			return nil, errors.New("it is damaged")
-		}
-		sections[key] = raw
+	sections, err := split(bytes.TrimSpace(b))
+	if err != nil {
+		return nil, err
 	}
 	form, err := number(sections, keyForm)
 	if err != nil {
@@ -86,6 +67,34 @@ func parse(b []byte) (map[string]json.RawMessage, error) {
 	for section, raw := range sections {
 		if string(raw) == "null" {
 			delete(sections, section)
+		}
+	}
+	return sections, nil
+}
+
+// split takes the members of an object, which is valid, apart. A big file is
+// looked through once less than with a json.Decoder.
+func split(b []byte) (map[string]json.RawMessage, error) {
+	if b[0] != '{' {
+		return nil, errors.New("it does not begin with {")
+	}
+	sections := make(map[string]json.RawMessage)
+	rest := bytes.TrimSpace(b[1 : len(b)-1])
+	for len(rest) > 0 {
+		n := extent(rest)
+		var key string
+		if err := json.Unmarshal(rest[:n], &key); err != nil {
+			return nil, errors.New("it is damaged")
+		}
+		if _, twice := sections[key]; twice {
+			return nil, fmt.Errorf("it has %q twice", key)
+		}
+		rest = bytes.TrimSpace(bytes.TrimSpace(rest[n:])[1:]) // the colon
+		n = extent(rest)
+		sections[key] = bytes.TrimSpace(rest[:n])
+		rest = bytes.TrimSpace(rest[n:])
+		if len(rest) > 0 { // a comma
+			rest = bytes.TrimSpace(rest[1:])
 		}
 	}
 	return sections, nil
@@ -180,7 +189,8 @@ func appendSpaced(out, v []byte) []byte {
 	return out
 }
 
-// extent is the length of the first value in compact JSON.
+// extent is the length of the first value in JSON that begins with one; a number
+// or a word may have white space behind it.
 func extent(b []byte) int {
 	depth, inString := 0, false
 	for i := 0; i < len(b); i++ {
