@@ -78,6 +78,7 @@ func assemble(env appliance.Env, cfg appliance.Config, state *statefile.File) (*
 		Dial:    func(ctx context.Context) (io.ReadWriteCloser, error) { return dongle.Open(ctx) },
 		Dir:     env.Path("zigbee"),
 		Channel: cfg.Zigbee.Channel,
+		Version: appliance.Version,
 		Log:     env.Log,
 	})
 	if err != nil {

@@ -125,6 +125,8 @@ func init() { // breaks the cycle between the table and what dispatches by it
 		0x00F1: {{name: "readCounters", run: readCounters}},
 		0x00FF: {{name: "getRadioChannel", run: getRadioChannel, first: 9}},
 		0x0100: {{name: "getTokenCount", run: getTokenCount, first: 9}},
+		0x0102: {{name: "getTokenData", run: getTokenData, first: 9}},
+		0x0103: {{name: "setTokenData", run: setTokenData, first: 9}},
 		0x0105: {{name: "setPassiveAckConfig", run: setPassiveAck, first: 12}},
 		0x0106: {{name: "childId", run: childID, first: 12}},
 		0x010C: {{name: "getApsKeyInfo", run: getAPSKeyInfo, first: 13}},
@@ -165,7 +167,7 @@ func echo(_ *NCP, in *reader, out *writer) {
 
 func getEUI64(n *NCP, in *reader, out *writer) {
 	if !in.bad() {
-		out.u64(uint64(n.o.EUI64))
+		out.u64(uint64(n.eui))
 	}
 }
 

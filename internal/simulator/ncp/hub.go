@@ -21,7 +21,7 @@ func (c Child) nodeType() uint8 {
 }
 
 // EUI64 implements radio.Hub.
-func (n *NCP) EUI64() radio.EUI64 { return n.o.EUI64 }
+func (n *NCP) EUI64() radio.EUI64 { return n.eui }
 
 // Up implements radio.Hub.
 func (n *NCP) Up() (radio.Network, bool) {
@@ -184,7 +184,7 @@ func lookupNodeID(n *NCP, in *reader, out *writer) {
 
 // address is the short address of a device, unusedID when it is not known.
 func (n *NCP) address(eui radio.EUI64) uint16 {
-	if eui == n.o.EUI64 && n.up {
+	if eui == n.eui && n.up {
 		return radio.Coordinator
 	}
 	for _, c := range n.memory.Children {
@@ -205,7 +205,7 @@ func lookupEUI64(n *NCP, in *reader, out *writer) {
 	}
 	if id == 0x0000 && n.up {
 		out.status(statusOK)
-		out.u64(uint64(n.o.EUI64))
+		out.u64(uint64(n.eui))
 		return
 	}
 	for _, c := range n.memory.Children {

@@ -172,7 +172,7 @@ func getKey(n *NCP, in *reader, out *writer) {
 		out.keyStruct(hasSequence|hasOutgoing, kind, s.Key, n.counter, 0, s.KeySequence, 0)
 	case kind == oldTrust:
 		out.status(statusOK)
-		out.keyStruct(hasOutgoing|hasPartner, kind, s.LinkKey, s.APSCounter, 0, 0, n.o.EUI64)
+		out.keyStruct(hasOutgoing|hasPartner, kind, s.LinkKey, s.APSCounter, 0, 0, n.eui)
 	default:
 		out.status(statusNotFound)
 		out.keyStruct(0, kind, radio.Key{}, 0, 0, 0, 0)

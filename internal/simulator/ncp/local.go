@@ -32,7 +32,7 @@ func (n *NCP) local(f radio.Frame) {
 }
 
 func (n *NCP) self() zdo.Self {
-	s := zdo.Self{EUI64: n.o.EUI64, Power: 0xC110, Endpoints: n.endpoints,
+	s := zdo.Self{EUI64: n.eui, Power: 0xC110, Endpoints: n.endpoints,
 		// Coordinator in the 2.4 GHz band, mains powered, receiver always on,
 		// trust centre of a revision 22 stack.
 		Node: [13]byte{0x00, 0x40, 0x8F, 0, 0, 0x52, 0x80, 0x00, 0x41, 0x2C, 0x80, 0x00, 0x00}}

@@ -50,6 +50,7 @@ type NCP struct {
 
 // session is what a reset forgets.
 type session struct {
+	eui          radio.EUI64
 	agreed       bool // the host knows our version
 	sequence     uint8
 	initialized  bool // the stack's tables are laid out: no more configuration
@@ -129,6 +130,7 @@ func (n *NCP) restart() {
 	}
 	n.stats.Boots++
 	n.session = session{
+		eui:       n.own(),
 		boot:      n.session.boot + 1,
 		config:    defaultConfig(),
 		policy:    map[uint8]uint8{},

@@ -11,6 +11,8 @@ type Memory struct {
 	Network  *Stored   `json:"network,omitempty"`
 	Children []Child   `json:"children,omitempty"`
 	Keys     []LinkKey `json:"keys,omitempty"`
+	// EUI64 is an address that was restored; zero: there is none.
+	EUI64 radio.EUI64 `json:"restored_eui64,omitempty"`
 }
 
 // Stored is a network that was formed.
@@ -106,7 +108,7 @@ func formNetwork(n *NCP, in *reader, out *writer) {
 		}
 		n.initialized = true
 		if n.memory.Network != nil {
-			n.memory = Memory{} // of another network
+			n.memory = Memory{EUI64: n.memory.EUI64} // of another network
 		}
 		n.memory.Network = &s
 		n.o.Changed()
@@ -129,7 +131,7 @@ func leaveNetwork(n *NCP, in *reader, out *writer) {
 	}
 	n.closed()
 	n.up = false
-	n.memory = Memory{}
+	n.memory = Memory{EUI64: n.memory.EUI64}
 	n.initial = nil
 	n.o.Changed()
 	n.log.Info("network left")

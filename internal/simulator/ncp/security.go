@@ -58,5 +58,5 @@ func getCurrentSecurityState(n *NCP, in *reader, out *writer) {
 	}
 	out.status(statusOK)
 	out.u16(n.memory.Network.Security)
-	out.u64(uint64(n.o.EUI64))
+	out.u64(uint64(n.eui))
 }

@@ -154,7 +154,7 @@ func (n *NCP) owner(id uint16) radio.EUI64 {
 		}
 	}
 	if id == radio.Coordinator {
-		return n.o.EUI64
+		return n.eui
 	}
 	eui, _, _ := n.remote(func(_ radio.EUI64, of uint16) bool { return of == id })
 	return eui

@@ -71,10 +71,13 @@ func (n *Network) devicesLocked() []Device {
 	for _, d := range n.devices {
 		all = append(all, d.snapshot())
 	}
-	slices.SortFunc(all, func(a, b Device) int {
-		return cmp.Or(a.Joined.Compare(b.Joined), cmp.Compare(a.EUI64, b.EUI64))
-	})
+	slices.SortFunc(all, byJoining)
 	return all
+}
+
+// byJoining is the order in which devices joined.
+func byJoining(a, b Device) int {
+	return cmp.Or(a.Joined.Compare(b.Joined), cmp.Compare(a.EUI64, b.EUI64))
 }
 
 // place makes sure that a device is known under an address. fresh says that it

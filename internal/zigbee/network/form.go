@@ -52,19 +52,23 @@ func (s *session) create(ctx context.Context) error {
 		flags |= ezsp.SecurityNoFrameCounterReset
 		n.log.Warn("the dongle has lost its network, or is another: the saved one is restored",
 			"pan", hex16(saved.PANID), "channel", saved.Channel)
-		if saved.Coordinator != 0 && saved.Coordinator != s.eui64 {
-			n.log.Warn("the network was made with another dongle: devices that insist on its address must be paired again",
-				"dongle", s.eui64, "before", saved.Coordinator)
+		if err := s.takeAddress(ctx, saved.Coordinator); err != nil {
+			return err
 		}
-		var counter [4]byte
-		binary.LittleEndian.PutUint32(counter[:], saved.FrameCounter+counterBump)
-		if err := s.ez.SetValue(ctx, ezsp.ValueNetworkFrameCounter, counter[:]); err != nil {
+		if err := s.ez.SetNetworkFrameCounter(ctx, ahead(saved.FrameCounter)); err != nil {
 			return &Error{
 				Message: "the saved zigbee network cannot be restored: the dongle does not take its frame counter",
-				Advice: "plug in the dongle the network was made with, or move " + n.state.Path() +
-					" aside to form a new network and pair the devices again",
-				Err: err,
+				Advice:  "plug in the dongle the network was made with, or " + n.aside() + " to form a new network and pair the devices again",
+				Err:     err,
 			}
+		}
+		if err := s.setAPSCounter(ctx); err != nil {
+			return err
+		}
+		if saved.LinkKey == (secret{}) { // it was made by another kind of dongle
+			restored := *saved
+			rand.Read(restored.LinkKey[:]) // never fails
+			saved = &restored
 		}
 	}
 	steps := []struct {
@@ -95,6 +99,7 @@ func (s *session) create(ctx context.Context) error {
 			})
 		}},
 		{"start", func() error { return s.awaitUp(ctx) }},
+		{"link keys", func() error { return s.importLinkKeys(ctx) }},
 	}
 	for _, step := range steps {
 		if err := step.do(); err != nil {
@@ -189,8 +194,7 @@ func (s *session) resumed(ctx context.Context) error {
 			return &Error{
 				Message: fmt.Sprintf("the dongle holds another zigbee network (PAN %s, channel %d) than this appliance's (PAN %s, channel %d)",
 					hex16(p.PANID), p.Channel, hex16(saved.PANID), saved.Channel),
-				Advice: "plug in the dongle that belongs to this appliance, or move " + n.state.Path() +
-					" aside to take over the network that this dongle holds",
+				Advice: "plug in the dongle that belongs to this appliance, or one that holds no network, onto which this one is restored; to take over the network that this dongle holds, " + n.aside(),
 			}
 		}
 	} else {
@@ -199,13 +203,15 @@ func (s *session) resumed(ctx context.Context) error {
 		if isPublicKey(saved.NetworkKey) {
 			n.log.Warn("the network's key is a well-known default: anyone near can read and send in it; form a new network when you can")
 		}
+	}
+	now := *saved
+	if now.LinkKey == (secret{}) { // what was imported did not say
 		if k, err := s.ez.ExportKey(ctx, ezsp.TrustCenterLinkKey); err == nil {
-			saved.LinkKey = secret(k)
+			now.LinkKey = secret(k)
 		} else if s.ez.Err() != nil {
 			return err
 		}
 	}
-	now := *saved
 	now.ExtendedPANID = hexUint64(p.ExtendedPANID)
 	// A network may move to another PAN id or channel and stay the same.
 	now.PANID, now.Channel, now.UpdateID = hexUint16(p.PANID), p.Channel, p.UpdateID
@@ -225,6 +231,9 @@ func (n *Network) adopt(now *savedNetwork) error {
 				Err:     err,
 			}
 		}
+	}
+	if n.saved != nil && n.saved.Coordinator != 0 && n.saved.Coordinator != now.Coordinator {
+		n.configureAnew()
 	}
 	n.saved = now
 	n.info.PANID, n.info.ExtendedPANID, n.info.Channel = uint16(now.PANID), uint64(now.ExtendedPANID), now.Channel
@@ -250,12 +259,4 @@ func (n *Network) fetchFrameCounter(ctx context.Context, s *session) error {
 	}
 	n.saved = &now
 	return nil
-}
-
-func (s *session) saveFrameCounter(ctx context.Context) {
-	for sleep(ctx, s.n.timing.SaveEvery) == nil {
-		if err := s.n.fetchFrameCounter(ctx, s); err != nil {
-			s.n.log.Debug("could not save the frame counter", "err", err)
-		}
-	}
 }

@@ -33,8 +33,12 @@ type Options struct {
 	// sections "network" and "devices". nil: zigbee.json in Dir, which nobody else
 	// may have open then.
 	State *statefile.File
-	// Dir is where the coordinator's files are. It is made when it does not exist.
+	// Dir is where the coordinator's files are: coordinator_backup.json, which is
+	// written by itself, and restored when the state has no network. It is made
+	// when it does not exist.
 	Dir string
+	// Version is the program's, for the backups.
+	Version string
 	// Channel is the radio channel (11 to 26) of a network formed by this
 	// process; 0 means DefaultChannel. A network that exists keeps its own.
 	Channel uint8
@@ -64,9 +68,13 @@ type Network struct {
 	touched bool               // devices differ from what is saved only in LastSeen and the like
 	running bool
 
-	saveWake chan struct{}
-	saving   sync.Mutex  // held while devices are written; taken after mu
-	closing  *time.Timer // ends the time the network is open
+	saveWake   chan struct{}
+	backupWake chan struct{}  // devices have come or gone; has room for one
+	linkKeys   []savedLinkKey // as last read from the dongle, or as saved
+	takenFrom  zcl.EUI64      // the dongle that was last given the address of the one before it
+
+	saving  sync.Mutex  // held while devices are written; taken after mu
+	closing *time.Timer // ends the time the network is open
 
 	installs map[zcl.EUI64]installKey // install codes whose device has not come yet
 
@@ -114,6 +122,8 @@ func New(o Options) (*Network, error) {
 		saveWake: make(chan struct{}, 1),
 		backUp:   make(chan struct{}),
 		pollWake: make(chan struct{}, 1),
+
+		backupWake: make(chan struct{}, 1),
 	}
 	if n.state == nil {
 		state, err := statefile.Open(filepath.Join(o.Dir, statefile.Name))

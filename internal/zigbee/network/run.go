@@ -130,7 +130,7 @@ func (n *Network) serve(ctx context.Context) (wasUp bool, err error) {
 	n.setUp(s)
 	s.spawn(s.keepAlive)
 	s.spawn(s.watchAvailability)
-	s.spawn(s.saveFrameCounter)
+	s.spawn(s.keepBackup)
 	s.spawn(s.announceRoutes)
 	s.spawn(s.poll)
 	s.spawn(s.logStats)
@@ -164,6 +164,9 @@ func (n *Network) closeDown(s *session) {
 	}
 	if err := n.fetchFrameCounter(ctx, s); err != nil {
 		n.log.Debug("could not save the frame counter", "err", err)
+	}
+	if err := n.writeBackup(ctx, nil); err != nil {
+		n.log.Error("the coordinator could not be backed up", "err", err)
 	}
 }
 
@@ -219,7 +222,15 @@ func (n *Network) setUp(s *session) {
 
 // putLocked queues an event; n.mu is held, so that events come in the order of
 // what they tell.
-func (n *Network) putLocked(e Event) { n.events.put(e) }
+func (n *Network) putLocked(e Event) {
+	if e.Kind == Joined || e.Kind == Left {
+		select {
+		case n.backupWake <- struct{}{}:
+		default:
+		}
+	}
+	n.events.put(e)
+}
 
 // up gives the session, or ErrDown.
 func (n *Network) up() (*session, error) {

@@ -121,6 +121,7 @@ func (s *session) configureStack(ctx context.Context) error {
 		required bool
 		do       func() error
 	}{
+		{"key table", false, func() error { return s.roomForKeys(ctx) }},
 		{"binding policy", false, func() error {
 			return s.ez.SetPolicy(ctx, ezsp.PolicyBindingModification, bindingsValidEndpoint)
 		}},

@@ -39,6 +39,11 @@ type savedDevice struct {
 func (n *Network) load() error {
 	var network savedNetwork
 	there, err := n.state.Get(statefile.Network, &network)
+	if err == nil && !there {
+		if err = n.placed(); err == nil {
+			there, err = n.state.Get(statefile.Network, &network)
+		}
+	}
 	if err == nil && there && !isUsable(&network) {
 		err = n.state.Damaged(statefile.Network, errors.New("a value in it is missing or out of range"))
 	}
@@ -49,6 +54,9 @@ func (n *Network) load() error {
 		n.saved = &network
 		n.info.PANID, n.info.ExtendedPANID = uint16(n.saved.PANID), uint64(n.saved.ExtendedPANID)
 		n.info.Channel, n.info.EUI64 = n.saved.Channel, n.saved.Coordinator
+	}
+	if _, err := n.state.Get(statefile.LinkKeys, &n.linkKeys); err != nil {
+		return err
 	}
 	return n.loadDevices()
 }

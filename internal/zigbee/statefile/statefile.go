@@ -33,9 +33,12 @@ const (
 	Names   = "names"   // internal/zigbee/bridge: friendly names by address
 	Groups  = "groups"  // internal/zigbee/bridge
 	Options = "options" // internal/zigbee/bridge: of devices and groups
+	// LinkKeys are keys of single devices that came with a network from elsewhere:
+	// internal/zigbee/network.
+	LinkKeys = "link_keys"
 )
 
-var order = []string{Network, Devices, Names, Groups, Options}
+var order = []string{Network, LinkKeys, Devices, Names, Groups, Options}
 
 // Form is the form of the file that this release writes. A release that changes
 // what a section means raises it, and raises oldestReader only when an earlier
