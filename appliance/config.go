@@ -50,6 +50,13 @@ type MQTT struct {
 type Zigbee struct {
 	Serial  Serial `yaml:"serial"`
 	Channel uint8  `yaml:"channel"` // 11 to 26, used when a network is formed
+	// Payloads is the form of what is published: "reference", or "z2m2" for
+	// Zigbee2MQTT 2's. LastSeen is how a state says when its device was last
+	// heard: "disable", "ISO_8601", "ISO_8601_local", "epoch". Output is what a
+	// state is published as: "json", "attribute", "attribute_and_json".
+	Payloads Payloads `yaml:"payloads"`
+	LastSeen LastSeen `yaml:"last_seen"`
+	Output   Output   `yaml:"output"`
 }
 
 // Serial is the line to the dongle.
@@ -61,6 +68,13 @@ type Serial struct {
 
 // FlowControl is how the line to the dongle says "stop".
 type FlowControl string
+
+// Payloads, LastSeen and Output are forms of what the coordinator publishes.
+type (
+	Payloads string
+	LastSeen string
+	Output   string
+)
 
 // Metrics is the metrics writer.
 type Metrics struct {
@@ -110,7 +124,7 @@ func DefaultConfig() Config {
 		Home: Home{Name: "Home", HostName: "hems", TimeZone: TimeZone{mustZone("Europe/Dublin")}},
 		Zigbee: Zigbee{
 			Serial:  Serial{Port: "auto", FlowControl: "auto"},
-			Channel: 11,
+			Channel: 11, Payloads: "reference", LastSeen: "disable", Output: "json",
 		},
 		Metrics: Metrics{CommitEvery: Duration(time.Minute), KeepDays: 400},
 		Time:    Time{Servers: []string{"0.pool.ntp.org", "1.pool.ntp.org", "2.pool.ntp.org", "3.pool.ntp.org"}},

@@ -123,6 +123,12 @@ func TestLoadConfigSaysWhatIsWrongAndWhere(t *testing.T) {
 			{Section: "home", Line: 2, Text: `home.time_zone: "Dublin" is not a time zone: write it as Europe/Dublin`}}},
 		{"Duration", "metrics:\n  commit_every: 60\n", []Problem{
 			{Section: "metrics", Line: 2, Text: `metrics.commit_every: "60" is not a time: write it as 10s or 5m`}}},
+		{"Payloads", "zigbee: {payloads: z2m}\n", []Problem{
+			{Section: "zigbee", Line: 1, Text: `zigbee.payloads: "z2m" is not a form of payloads: give reference, or z2m2 for Zigbee2MQTT 2's`}}},
+		{"LastSeen", "zigbee: {last_seen: ISO}\n", []Problem{
+			{Section: "zigbee", Line: 1, Text: `zigbee.last_seen: "ISO" is not a form of time: give disable, ISO_8601, ISO_8601_local or epoch`}}},
+		{"Output", "zigbee: {output: xml}\n", []Problem{
+			{Section: "zigbee", Line: 1, Text: `zigbee.output: "xml" is not a form of state: give json, attribute or attribute_and_json`}}},
 		{"FlowControl", "zigbee:\n  serial: {flow_control: xon}\n", []Problem{
 			{Section: "zigbee", Line: 2, Text: `zigbee.serial.flow_control: "xon" is not a flow control: give auto, software, hardware or none`}}},
 		{"PasswordInAnAddress", "metrics:\n  destinations:\n  - {name: a, bucket: b, url: 'http://me:secret@192.0.2.1'}\n", []Problem{

@@ -109,3 +109,33 @@ func (f *FlowControl) UnmarshalYAML(n *yaml.Node) error {
 	}
 	return fmt.Errorf("%q is not a flow control: give auto, software, hardware or none", n.Value)
 }
+
+// UnmarshalYAML implements yaml.Unmarshaler.
+func (p *Payloads) UnmarshalYAML(n *yaml.Node) error {
+	switch n.Value {
+	case "reference", "z2m2":
+		*p = Payloads(n.Value)
+		return nil
+	}
+	return fmt.Errorf("%q is not a form of payloads: give reference, or z2m2 for Zigbee2MQTT 2's", n.Value)
+}
+
+// UnmarshalYAML implements yaml.Unmarshaler.
+func (l *LastSeen) UnmarshalYAML(n *yaml.Node) error {
+	switch n.Value {
+	case "disable", "ISO_8601", "ISO_8601_local", "epoch":
+		*l = LastSeen(n.Value)
+		return nil
+	}
+	return fmt.Errorf("%q is not a form of time: give disable, ISO_8601, ISO_8601_local or epoch", n.Value)
+}
+
+// UnmarshalYAML implements yaml.Unmarshaler.
+func (o *Output) UnmarshalYAML(n *yaml.Node) error {
+	switch n.Value {
+	case "json", "attribute", "attribute_and_json":
+		*o = Output(n.Value)
+		return nil
+	}
+	return fmt.Errorf("%q is not a form of state: give json, attribute or attribute_and_json", n.Value)
+}

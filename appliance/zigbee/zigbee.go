@@ -85,12 +85,15 @@ func assemble(env appliance.Env, cfg appliance.Config, state *statefile.File) (*
 		return nil, nil, err
 	}
 	b, err := bridge.New(bridge.Options{
-		Network: n,
-		State:   state,
-		MQTT:    broker(env),
-		Dir:     env.Path("zigbee"),
-		Version: appliance.Version,
-		Log:     env.Log,
+		Network:  n,
+		State:    state,
+		MQTT:     broker(env),
+		Payloads: bridge.Payloads(cfg.Zigbee.Payloads),
+		LastSeen: bridge.LastSeen(cfg.Zigbee.LastSeen),
+		Output:   bridge.Output(cfg.Zigbee.Output),
+		Dir:      env.Path("zigbee"),
+		Version:  appliance.Version,
+		Log:      env.Log,
 	})
 	return n, b, err
 }

@@ -51,6 +51,7 @@ type Message struct {
 	Payload []byte
 	QoS     byte
 	Retain  bool
+	Expiry  uint32 // seconds for which a broker keeps a published message; 0: for ever
 }
 
 // Options say where to connect, as whom, and whom to tell.

@@ -25,7 +25,11 @@ func (c *Client) Publish(ctx context.Context, m Message) error {
 		return fmt.Errorf("publishing to %q: %w", m.Topic, ErrDown)
 	}
 	defer cancel()
-	resp, err := cm.Publish(pubCtx, &paho.Publish{Topic: m.Topic, Payload: m.Payload, QoS: m.QoS, Retain: m.Retain})
+	p := &paho.Publish{Topic: m.Topic, Payload: m.Payload, QoS: m.QoS, Retain: m.Retain}
+	if expiry := m.Expiry; expiry > 0 {
+		p.Properties = &paho.PublishProperties{MessageExpiry: &expiry}
+	}
+	resp, err := cm.Publish(pubCtx, p)
 	if resp != nil && resp.ReasonCode >= 0x80 {
 		return fmt.Errorf("publishing to %q: %w (reason 0x%02x)", m.Topic, ErrRefused, resp.ReasonCode)
 	}

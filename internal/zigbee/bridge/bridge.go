@@ -12,6 +12,7 @@
 package bridge
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -79,6 +80,12 @@ type Options struct {
 	LogLevel *slog.LevelVar
 	// Now is time.Now when nil.
 	Now func() time.Time
+	// Payloads is the form of the messages, Reference when empty; LastSeen how
+	// states say when their device was heard, LastSeenDisable when empty; Output
+	// what a state is published as, OutputJSON when empty.
+	Payloads Payloads
+	LastSeen LastSeen
+	Output   Output
 	// RenamePause is the time between taking a device's old entities from Home
 	// Assistant and giving it the new ones: 2 s when 0. Earlier, it would
 	// refuse the new ones, as they have the same unique ids.
@@ -116,6 +123,10 @@ type Bridge struct {
 	traffic         trafficCounts
 	counted         map[zcl.EUI64]*deviceCounts
 	healthTick      *time.Ticker
+	own             map[string]bool // topics of the bridge's own entities
+	buf             []byte          // the state that is being published
+
+	unacknowledged chan struct{} // states the broker has not acknowledged
 }
 
 // Limits on what others can ask for.
@@ -124,6 +135,7 @@ const (
 	maxRequests = 8                // long requests at a time
 	maxWaiting  = 256              // messages and ends of requests that wait for Run
 	longRequest = 90 * time.Second // a sleeping device may answer late
+	maxUnacked  = 64               // states of QoS 1 or 2 under way
 )
 
 // New loads the names and last readings. It connects to nothing. An
@@ -140,6 +152,12 @@ func New(o Options) (*Bridge, error) {
 	}
 	if o.MQTT.ClientID == "" {
 		o.MQTT.ClientID = "zigbee2mqtt"
+	}
+	o.Payloads = cmp.Or(o.Payloads, Reference)
+	o.LastSeen = cmp.Or(o.LastSeen, LastSeenDisable)
+	o.Output = cmp.Or(o.Output, OutputJSON)
+	if err := o.check(); err != nil {
+		return nil, err
 	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
@@ -188,6 +206,9 @@ func New(o Options) (*Bridge, error) {
 		devices: make(map[zcl.EUI64]*device),
 		pairing: make(map[zcl.EUI64]*pairing),
 		dropped: make(map[string]*limiter),
+
+		shown:          make(map[uint16]*shownGroup),
+		unacknowledged: make(chan struct{}, maxUnacked),
 	}
 	// A lost cache costs nothing but keys that come with the next reports.
 	b.states = loadStates(filepath.Join(o.Dir, "states.json"), o.Log)
@@ -211,7 +232,7 @@ func (b *Bridge) Run(ctx context.Context) error {
 	}()
 
 	for _, d := range b.net.Devices() {
-		b.devices[d.EUI64] = newDevice(d)
+		b.devices[d.EUI64] = b.newDevice(d)
 	}
 	b.setAll()
 	b.setHealth(b.net.Info())
@@ -219,6 +240,8 @@ func (b *Bridge) Run(ctx context.Context) error {
 	defer save.Stop()
 	b.healthTick = time.NewTicker(b.healthInterval())
 	defer b.healthTick.Stop()
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
 	for running := true; running; {
 		select {
 		case e := <-b.net.Events():
@@ -227,9 +250,12 @@ func (b *Bridge) Run(ctx context.Context) error {
 		case f := <-b.do:
 			f()
 		case <-save.C:
+			b.states.remember(b.devices)
 			b.states.save()
 		case <-b.healthTick.C:
 			b.publishHealth()
+		case now := <-tick.C:
+			b.tick(ctx, now)
 		case <-ctx.Done():
 			running = false
 		}
@@ -242,7 +268,7 @@ func (b *Bridge) Run(ctx context.Context) error {
 // connection anyway.
 func (b *Bridge) open(ctx context.Context) error {
 	o := b.opts.MQTT
-	o.Will = &mqttclient.Message{Topic: b.topics.bridge("state"), Payload: []byte(offline), QoS: 1, Retain: true}
+	o.Will = &mqttclient.Message{Topic: b.topics.bridge("state"), Payload: b.opts.Payloads.presence(false), QoS: 1, Retain: true}
 	if o.Log == nil {
 		o.Log = b.log
 	}
@@ -270,10 +296,11 @@ func (b *Bridge) close(ctx context.Context, stopSync func()) error {
 	if b.permit != nil {
 		b.permit.Stop()
 	}
+	b.states.remember(b.devices)
 	b.states.save()
 	stopSync()
 	for _, m := range []mqttclient.Message{
-		{Topic: b.topics.bridge("state"), Payload: []byte(offline), QoS: 1, Retain: true},
+		{Topic: b.topics.bridge("state"), Payload: b.opts.Payloads.presence(false), QoS: 1, Retain: true},
 		{Topic: health.Topic("zigbee"), Payload: health.Report{State: health.Offline}.Payload(), QoS: 1, Retain: true},
 	} {
 		if err := b.client.Publish(ctx, m); err != nil {
@@ -305,22 +332,22 @@ func (b *Bridge) connected() {
 
 // setAll wants every retained topic as the network is now.
 func (b *Bridge) setAll() {
-	b.retained.set(b.topics.bridge("state"), []byte(online), 1)
+	b.retained.set(b.topics.bridge("state"), b.opts.Payloads.presence(true), 1)
 	b.setInfo(b.net.Info())
 	b.setDevices()
 	b.setGroups()
 	b.setDefinitions()
+	b.setBridge()
 	for _, d := range b.devices {
 		b.setDevice(d)
 	}
 }
 
+// z2m2 reports whether the forms are those of Zigbee2MQTT 2.
+func (b *Bridge) z2m2() bool { return b.opts.Payloads.z2m() }
+
 // send publishes a message that is worth nothing later. A broker that is away
 // is no news: the client logs it.
 func (b *Bridge) send(topic string, payload []byte, retain bool) {
-	b.traffic.published++
-	err := b.client.Publish(context.Background(), mqttclient.Message{Topic: topic, Payload: payload, Retain: retain})
-	if err != nil && !errors.Is(err, mqttclient.ErrDown) {
-		b.log.Warn("a message was not published", "topic", topic, "error", err)
-	}
+	b.sendMessage(mqttclient.Message{Topic: topic, Payload: payload, Retain: retain})
 }

@@ -10,9 +10,6 @@ import (
 	"slices"
 	"strings"
 	"time"
-
-	"github.com/smartcore-ireland/hems/internal/mqttclient"
-	"github.com/smartcore-ireland/hems/internal/zigbee/zcl"
 )
 
 // command is a message on <name>/get or <name>/set, with the attribute in the
@@ -59,44 +56,6 @@ func (b *Bridge) command(ctx context.Context, name, verb, attribute string, payl
 	})
 	if err != nil {
 		b.warnLimited("get", fmt.Sprintf("'%s' was not read: %v", name, err))
-	}
-}
-
-// foundDocument is a discovery document that the broker holds. One of ours for
-// a device that is no more, or that has another name now (it left while the
-// broker was away, or zigbee.json was edited), is cleared with the topics it
-// names.
-func (b *Bridge) foundDocument(m mqttclient.Message) {
-	if !m.Retain || len(m.Payload) == 0 || len(m.Payload) > maxPayload || b.retained.has(m.Topic) {
-		return
-	}
-	var doc struct {
-		StateTopic        string `json:"state_topic"`
-		UniqueID          string `json:"unique_id"`
-		AvailabilityTopic string `json:"availability_topic"` // Zigbee2MQTT 2 has a list instead
-	}
-	if json.Unmarshal(m.Payload, &doc) != nil {
-		return
-	}
-	address, ok := strings.CutSuffix(doc.UniqueID, uniqueIDSuffix)
-	if !ok {
-		return
-	}
-	address, key, _ := strings.Cut(address, "_")
-	e, err := zcl.ParseEUI64(address)
-	name, ours := strings.CutPrefix(doc.StateTopic, b.topics.base+"/")
-	if err != nil || !ours || checkName(name) != nil ||
-		doc.AvailabilityTopic != b.topics.availability(name) || m.Topic != b.topics.discovery(name, key) {
-		return
-	}
-	if d, known := b.devices[e]; known && b.names.name(e) == name && (d.renamed > 0 || d.exposes() == nil) {
-		return // to be published soon
-	}
-	b.log.Info("an old discovery document is cleared", "topic", m.Topic, "device", e)
-	b.retained.clear(m.Topic)
-	if _, taken := b.find(name); !taken {
-		b.retained.clear(doc.AvailabilityTopic)
-		b.retained.clear(doc.StateTopic)
 	}
 }
 

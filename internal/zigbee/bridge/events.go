@@ -8,7 +8,6 @@ import (
 	"log/slog"
 
 	"github.com/smartcore-ireland/hems/internal/health"
-	model "github.com/smartcore-ireland/hems/internal/zigbee/device"
 	"github.com/smartcore-ireland/hems/internal/zigbee/network"
 )
 
@@ -22,12 +21,13 @@ func (b *Bridge) event(ctx context.Context, e network.Event) {
 	}
 	switch e.Kind {
 	case network.MessageReceived:
-		b.received(e)
+		b.received(ctx, e)
 		return
 	case network.StateChanged:
 		b.setInfo(e.Info)
 		b.setHealth(e.Info)
 		b.setDevices() // the coordinator's own address
+		b.setBridge()
 		return
 	case network.PermitJoinChanged:
 		b.setInfo(e.Info)
@@ -95,7 +95,7 @@ func (b *Bridge) turnAway(ctx context.Context, e network.Event) {
 func (b *Bridge) device(e network.Event) *device {
 	d, ok := b.devices[e.EUI64]
 	if !ok {
-		d = newDevice(e.Device)
+		d = b.newDevice(e.Device)
 		b.devices[e.EUI64] = d
 		return d
 	}
@@ -134,46 +134,6 @@ func (b *Bridge) forget(d *device) {
 	delete(b.devices, d.EUI64)
 	delete(b.pairing, d.EUI64)
 	b.setDevices()
-}
-
-// received is a message of a device: its readings go out at once.
-func (b *Bridge) received(e network.Event) {
-	m := e.Message
-	if m == nil {
-		return
-	}
-	d, known := b.devices[e.EUI64]
-	if !known || d.Interview != e.Device.Interview || d.ModelID != e.Device.ModelID {
-		d = b.device(e)
-		b.setDevice(d)
-		b.setDevices()
-	} else {
-		d.Device = e.Device
-	}
-	var readings []model.Reading
-	if d.known() {
-		readings, _ = d.decoder.Decode(model.Input{
-			Time:       e.Time,
-			Endpoint:   m.Endpoint,
-			Cluster:    m.Cluster,
-			Frame:      m.Frame,
-			Attributes: m.Attributes,
-		})
-		if len(readings) == 0 {
-			return
-		}
-	} else if !d.interviewed() {
-		return
-	}
-	st := b.states.get(e.EUI64)
-	st.At = e.Time.UnixMilli()
-	st.Values["linkquality"] = m.LQI
-	for _, r := range readings {
-		st.Values[r.Key] = r.Value
-	}
-	b.states.dirty = true
-	b.publishState(d, st)
-	b.pairingProgress(e, len(readings) > 0)
 }
 
 // bridgeEvent publishes what happened to a device.

@@ -53,6 +53,7 @@ type group struct {
 	Options entityOptions `json:"options,omitempty"`
 
 	state map[string]any // as last published
+	nulls []field        // keys that the state always has
 	last  []byte         // what of a member was last taken over
 }
 
@@ -245,6 +246,7 @@ func (b *Bridge) setGroups() {
 		panic(err)
 	}
 	b.retained.set(b.topics.bridge("groups"), payload, 0)
+	b.describeGroups()
 }
 
 // shared are the keys of a state that members of a group have in common.
@@ -384,6 +386,11 @@ func (b *Bridge) publishGroup(g *group, update map[string]any) {
 	}
 	maps.Copy(g.state, update)
 	shown := maps.Clone(g.state)
+	for _, f := range g.nulls {
+		if _, ok := shown[f.key]; !ok {
+			shown[f.key] = f.value
+		}
+	}
 	for _, key := range g.Options.list("filtered_attributes") {
 		delete(shown, key)
 	}

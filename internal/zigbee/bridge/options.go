@@ -399,6 +399,3 @@ func merge(old, change map[string]any) map[string]any {
 	}
 	return to
 }
-
-// z2m2 reports whether messages have the forms of Zigbee2MQTT 2.
-func (b *Bridge) z2m2() bool { return false }

@@ -21,7 +21,7 @@ import (
 func (b *Bridge) message(ctx context.Context, m mqttclient.Message) {
 	b.traffic.received++
 	if m.Topic == b.topics.homeAssistant() {
-		if !m.Retain && string(m.Payload) == online {
+		if !m.Retain && strings.EqualFold(string(m.Payload), online) {
 			b.homeAssistantUp()
 		}
 		return
@@ -51,7 +51,7 @@ func (b *Bridge) message(ctx context.Context, m mqttclient.Message) {
 // again. It keeps nothing over a restart but what is retained.
 func (b *Bridge) homeAssistantUp() {
 	b.retained.publishMatching(func(topic string) bool {
-		return strings.HasPrefix(topic, b.topics.prefix+"/") || strings.HasSuffix(topic, "/availability")
+		return strings.HasPrefix(topic, b.topics.prefix+"/") || strings.HasSuffix(topic, "/availability") || topic == b.topics.bridge("state")
 	})
 	for _, d := range b.sorted() {
 		b.republishState(d)

@@ -112,13 +112,7 @@ func (b *Bridge) rename(ctx context.Context, d *device, to string) error {
 	d.retained = nil
 	b.retained.clear(b.topics.state(old))
 
-	availability := b.topics.availability(to)
-	payload := offline
-	if d.Available {
-		payload = online
-	}
-	b.retained.set(availability, []byte(payload), 1)
-	d.retained = []string{availability}
+	d.retained = b.setAvailability(d)
 	d.renamed++
 	if st, ok := b.states.of[d.EUI64]; ok && len(st.Values) > 0 {
 		b.publishState(d, st)

@@ -351,6 +351,9 @@ func (b *Bridge) keepScenes(t sceneTarget, list []scene) error {
 		return err
 	}
 	b.setDevices()
+	if d, ok := b.devices[e]; ok {
+		b.setDevice(d)
+	}
 	return nil
 }
 

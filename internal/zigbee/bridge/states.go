@@ -1,10 +1,13 @@
 package bridge
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"log/slog"
+	"maps"
 	"os"
+	"slices"
 	"time"
 
 	"github.com/smartcore-ireland/hems/internal/atomicfile"
@@ -26,6 +29,10 @@ type state struct {
 	// At is when the device was last heard, in milliseconds since 1970.
 	At     int64          `json:"at"`
 	Values map[string]any `json:"values"`
+	// Decoder is what the decoder of the device's messages remembers.
+	Decoder json.RawMessage `json:"decoder,omitempty"`
+
+	texts []field // Values by key, as they were last written
 }
 
 // states remembers what the devices last said, so that a report with some of a
@@ -52,8 +59,11 @@ func loadStates(path string, log *slog.Logger) *states {
 		s.of = make(map[zcl.EUI64]*state)
 	}
 	for e, st := range s.of {
-		if st == nil || st.Values == nil {
+		switch {
+		case st == nil || st.Values == nil && len(st.Decoder) == 0:
 			delete(s.of, e)
+		case st.Values == nil:
+			st.Values = make(map[string]any)
 		}
 	}
 	if s.of == nil {
@@ -95,11 +105,42 @@ func (s *states) save() {
 	s.dirty = false
 }
 
-// payload is the state message. Its keys are sorted.
-func (st *state) payload() []byte {
-	b, err := json.Marshal(st.Values)
-	if err != nil { // finite numbers, strings and booleans always marshal
-		panic(err)
+// fields are the values as JSON, by key. Only what has changed since the last
+// call is written anew.
+func (st *state) fields() []field {
+	if len(st.texts) != len(st.Values) {
+		st.texts = nil
 	}
-	return b
+	for i := range st.texts {
+		f := &st.texts[i]
+		v, ok := st.Values[f.key]
+		if !ok {
+			st.texts = nil
+			break
+		}
+		if !same(f.value, v) {
+			f.value, f.text = v, appendField(f.text[:0], f.key, v)
+		}
+	}
+	if st.texts == nil {
+		for _, key := range slices.Sorted(maps.Keys(st.Values)) {
+			st.texts = append(st.texts, newField(key, st.Values[key]))
+		}
+	}
+	return st.texts
+}
+
+// remember brings the decoders' memory into the states that are to be saved.
+func (s *states) remember(devices map[zcl.EUI64]*device) {
+	for e, d := range devices {
+		memory := d.decoder.Memory()
+		if st, ok := s.of[e]; ok || memory != nil {
+			if !ok {
+				st = s.get(e)
+			}
+			if !bytes.Equal(st.Decoder, memory) && (memory == nil || json.Valid(memory)) {
+				st.Decoder, s.dirty = memory, true
+			}
+		}
+	}
 }

@@ -1,14 +1,10 @@
 package bridge
 
 import (
+	"strconv"
 	"strings"
 	"unicode"
-)
-
-// What availability and the bridge's state say: the plain words.
-const (
-	online  = "online"
-	offline = "offline"
+	"unicode/utf16"
 )
 
 // topics are the places of everything on MQTT.
@@ -26,16 +22,26 @@ func (t topics) state(name string) string        { return t.base + "/" + name }
 func (t topics) availability(name string) string { return t.base + "/" + name + "/availability" }
 func (t topics) homeAssistant() string           { return t.prefix + "/status" }
 
-// discovery is where Home Assistant looks for the description of one quantity
-// of a device.
-func (t topics) discovery(name, key string) string {
-	return t.prefix + "/sensor/" + nodeID(name) + "/" + nodeID(key) + "/config"
+// discovery is where Home Assistant looks for the description of one entity of
+// a node: a device, a group or the bridge.
+func (t topics) discovery(component, node, object string) string {
+	return t.prefix + "/" + component + "/" + nodeID(node) + "/" + nodeID(object) + "/config"
+}
+
+// node is the node of what has no address of its own, a group or the bridge:
+// the characters of the base topic as numbers, and its id.
+func (t topics) node(id string) string {
+	var n strings.Builder
+	for _, r := range utf16.Encode([]rune(t.base)) {
+		n.WriteString(strconv.Itoa(int(r)))
+	}
+	return n.String() + "_" + id
 }
 
 // filters are the subscriptions. All of the base topic would be shorter, and
 // would bring back every message of our own.
 func (t topics) filters() []string {
-	list := []string{t.bridge("request/#"), t.homeAssistant(), t.prefix + "/sensor/+/+/config"}
+	list := []string{t.bridge("request/#"), t.homeAssistant(), t.prefix + "/+/+/+/config"}
 	device := t.base
 	for range maxLevels {
 		device += "/+"
