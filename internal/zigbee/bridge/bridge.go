@@ -123,8 +123,9 @@ type Bridge struct {
 	traffic         trafficCounts
 	counted         map[zcl.EUI64]*deviceCounts
 	healthTick      *time.Ticker
-	own             map[string]bool // topics of the bridge's own entities
-	buf             []byte          // the state that is being published
+	own             map[string]bool        // topics of the bridge's own entities
+	shown           map[uint16]*shownGroup // groups that are described
+	buf             []byte                 // the state that is being published
 
 	unacknowledged chan struct{} // states the broker has not acknowledged
 }
