@@ -18,6 +18,9 @@ const toAwake = 0xFFFD
 // firstBroadcast is the first address that no node has.
 const firstBroadcast = 0xFFF8
 
+// isNode reports whether an address is that of a node other than us.
+func isNode(node uint16) bool { return node != 0 && node < firstBroadcast }
+
 const (
 	seekEvery = time.Minute     // the network is asked for one device no more often
 	seekFor   = 2 * time.Second // and an answer is waited for that long
@@ -33,7 +36,7 @@ func (n *Network) findAgain(ctx context.Context, s *session, d *member, old uint
 	if found {
 		return true
 	}
-	if node, err := s.ez.LookupNodeID(ctx, d.EUI64); err == nil && node != old && node != 0 {
+	if node, err := s.ez.LookupNodeID(ctx, d.EUI64); err == nil && node != old && isNode(node) {
 		n.moved(d.EUI64, node)
 		return true
 	}
@@ -63,7 +66,7 @@ func (n *Network) findAgain(ctx context.Context, s *session, d *member, old uint
 
 // moved notes the address that a known device has by now.
 func (n *Network) moved(e zcl.EUI64, node uint16) {
-	if node == 0 || node >= firstBroadcast {
+	if !isNode(node) {
 		return
 	}
 	n.mu.Lock()

@@ -18,7 +18,7 @@ func (n *Network) Remove(ctx context.Context, e zcl.EUI64, force bool) error {
 	if d == nil {
 		return ErrUnknownDevice{e}
 	}
-	err := n.leave(ctx, d)
+	err := n.leave(ctx, d, force)
 	if err != nil && !force {
 		return err
 	}
@@ -30,12 +30,20 @@ func (n *Network) Remove(ctx context.Context, e zcl.EUI64, force bool) error {
 	return nil
 }
 
-func (n *Network) leave(ctx context.Context, d *member) error {
-	s, err := n.up()
-	if err != nil {
+// leave asks a device to leave: once, or as soon as it wakes up.
+func (n *Network) leave(ctx context.Context, d *member, once bool) error {
+	ask := func(ctx context.Context, s *session, d *member) error {
+		_, err := askDevice[zdo.LeaveResponse](ctx, n, s, d, func(uint16) zdo.Message { return zdo.LeaveRequest{EUI64: d.EUI64} })
 		return err
 	}
-	_, err = askDevice[zdo.LeaveResponse](ctx, n, s, d, func(uint16) zdo.Message { return zdo.LeaveRequest{EUI64: d.EUI64} })
+	s, err := n.up()
+	switch {
+	case err != nil:
+	case once:
+		err = n.oncemore(ctx, s, d, ask)
+	default:
+		err = n.whenAwake(ctx, d.EUI64, ask)
+	}
 	if err != nil {
 		n.mu.Lock()
 		defer n.mu.Unlock()

@@ -22,6 +22,7 @@ type eventQueue struct {
 
 	mu       sync.Mutex
 	queue    []Event
+	base     []Event // the room of queue from its beginning
 	messages int
 	wake     chan struct{}
 }
@@ -50,7 +51,9 @@ func (q *eventQueue) put(e Event) {
 	if e.Kind == MessageReceived {
 		q.messages++
 	}
-	q.queue = append(q.queue, e)
+	if q.queue = append(q.queue, e); len(q.queue) == 1 {
+		q.base = q.queue[:0]
+	}
 	q.mu.Unlock()
 	select {
 	case q.wake <- struct{}{}:
@@ -68,6 +71,9 @@ func (q *eventQueue) take() (Event, bool) {
 	q.queue[0] = Event{}
 	if q.queue = q.queue[1:]; len(q.queue) == 0 {
 		q.queue = nil // gives back what a burst has taken
+		if cap(q.base) > 0 && cap(q.base) <= cap(q.ch) {
+			q.queue = q.base // but a little is kept: there will be more
+		}
 	}
 	if e.Kind == MessageReceived {
 		q.messages--

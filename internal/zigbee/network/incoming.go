@@ -42,7 +42,7 @@ func (n *Network) incoming(s *session, m ezsp.IncomingMessage) {
 	n.stats.messages.Add(1)
 	n.mu.Lock()
 	d := n.nodes[m.Sender]
-	if d == nil && n.devices[m.EUI64] != nil && m.Sender < firstBroadcast { // the NCP says who it is
+	if d == nil && n.devices[m.EUI64] != nil && isNode(m.Sender) { // the NCP says who it is
 		d, _ = n.place(m.EUI64, m.Sender)
 	}
 	if d == nil {
@@ -162,7 +162,7 @@ func (n *Network) malformed(what string, m ezsp.IncomingMessage, err error) {
 // askWho finds out which device an unknown sender is, and then takes its
 // message. n.mu is held.
 func (n *Network) askWho(s *session, m ezsp.IncomingMessage) {
-	if s.asking[m.Sender] || len(s.asking) >= maxAsking {
+	if !isNode(m.Sender) || s.asking[m.Sender] || len(s.asking) >= maxAsking {
 		return
 	}
 	s.asking[m.Sender] = true

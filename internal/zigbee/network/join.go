@@ -208,6 +208,9 @@ func (n *Network) trustCenterJoin(s *session, j ezsp.TrustCenterJoin) {
 		}
 		return
 	}
+	if !isNode(j.NodeID) {
+		return
+	}
 	if j.Decision == ezsp.JoinDenied {
 		if n.noise.ok("not let in") {
 			n.log.Warn("a device was not let in", "device", j.EUI64, "node", hex16(j.NodeID))
@@ -261,7 +264,7 @@ func (n *Network) trustCenterJoin(s *session, j ezsp.TrustCenterJoin) {
 // announced takes a device's broadcast that it is there, perhaps under a new
 // address. n.mu is held.
 func (n *Network) announced(s *session, a zdo.DeviceAnnounce) {
-	if a.EUI64 == s.eui64 || a.EUI64 == zcl.EUI64None || a.EUI64 == zcl.EUI64Any {
+	if a.EUI64 == s.eui64 || a.EUI64 == zcl.EUI64None || a.EUI64 == zcl.EUI64Any || !isNode(a.NWKAddr) {
 		return
 	}
 	d, fresh := n.place(a.EUI64, a.NWKAddr)

@@ -508,7 +508,7 @@ func TestADeviceThatIsGoneGivesAnError(t *testing.T) {
 		if got := time.Since(start); got > w.net.timing.SleepyRequest+seekFor {
 			t.Errorf("it took %v to say so", got)
 		}
-		if err := w.net.Interview(t.Context(), meterEUI64); err == nil || !strings.Contains(err.Error(), "node descriptor") {
+		if err := w.net.Interview(t.Context(), meterEUI64); !errors.As(err, new(ErrAsleep)) || !strings.Contains(errors.Unwrap(err).Error(), "node descriptor") {
 			t.Errorf("interview: got %v", err)
 		}
 		if d, _ := w.net.Device(meterEUI64); d.ModelID != "EMIZB-141" || d.Interview != InterviewFault {

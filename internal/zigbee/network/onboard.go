@@ -146,8 +146,13 @@ func (n *Network) Configure(ctx context.Context, e zcl.EUI64) error {
 	})
 }
 
-// exclusively does work on a device that nothing else works on.
+// exclusively does work on a device that nothing else works on. A device that
+// sleeps is waited for, as Do does.
 func (n *Network) exclusively(ctx context.Context, e zcl.EUI64, work func(context.Context, *session, *member) error) error {
+	return n.whenAwake(ctx, e, func(ctx context.Context, _ *session, _ *member) error { return n.exclusivelyNow(ctx, e, work) })
+}
+
+func (n *Network) exclusivelyNow(ctx context.Context, e zcl.EUI64, work func(context.Context, *session, *member) error) error {
 	s, err := n.up()
 	if err != nil {
 		return err

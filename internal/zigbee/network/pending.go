@@ -73,6 +73,9 @@ func (n *Network) whenAwake(ctx context.Context, e zcl.EUI64, do func(context.Co
 		awake := d.awake
 		n.mu.Unlock()
 		s, err := n.up()
+		if err != nil && !queued {
+			return err // what was queued outlives the dongle
+		}
 		if err == nil {
 			if queued {
 				err = do(ctx, s, d)

@@ -33,6 +33,7 @@ type session struct {
 	work   sync.WaitGroup   // goroutines of this session
 	asking map[uint16]bool  // unknown nodes being identified; guarded by n.mu
 
+	replies        atomic.Int64  // that wait to be sent
 	onboarding     chan struct{} // a token for each device that is interviewed or configured
 	askRoutes      chan struct{} // ways have broken; has room for one
 	noSourceRoutes atomic.Bool   // the NCP does not take any
@@ -339,9 +340,19 @@ func zclAddress(endpoint uint8, cluster uint16) ezsp.APSFrame {
 	}
 }
 
+// maxReplies bounds the replies that wait to be sent: whoever asks faster than
+// the dongle can answer gets no answer.
+const maxReplies = 64
+
 // reply sends a ZCL frame that nobody waits for.
 func (s *session) reply(node uint16, endpoint uint8, cluster uint16, r zcl.Frame) {
+	if s.replies.Add(1) > maxReplies {
+		s.replies.Add(-1)
+		s.n.stats.unanswered.Add(1)
+		return
+	}
 	s.spawn(func(ctx context.Context) {
+		defer s.replies.Add(-1)
 		if _, err := s.unicast(ctx, node, zclAddress(endpoint, cluster), r.Append(nil), nil, s.n.timing.Request); err != nil {
 			s.n.log.Debug("an answer to a device was not delivered", "node", hex16(node), "cluster", hex16(cluster), "err", err)
 		}

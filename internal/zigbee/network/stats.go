@@ -19,6 +19,7 @@ type Stats struct {
 	Queued      uint64 // had to wait until a sleeping device woke up
 	Waiting     int    // requests that wait for that now
 	Dropped     uint64 // MessageReceived events lost to a slow reader of Events
+	Unanswered  uint64 // replies to devices that were not sent, as there were too many at once
 	RouteErrors uint64 // told by routers
 	Conflicts   uint64 // network addresses that two devices had
 	Restarts    uint64 // sessions with the dongle begun, the first one aside
@@ -33,7 +34,7 @@ type LineStats struct {
 
 type counters struct {
 	messages, malformed, unknown, requests, refused, timeouts, undelivered, retries, queued atomic.Uint64
-	routeErrors, conflicts, sessions                                                        atomic.Uint64
+	unanswered, routeErrors, conflicts, sessions                                            atomic.Uint64
 	waiting                                                                                 atomic.Int64
 }
 
@@ -45,7 +46,7 @@ func (n *Network) Stats() Stats {
 		Requests: c.requests.Load(), Refused: c.refused.Load(), Timeouts: c.timeouts.Load(),
 		Undelivered: c.undelivered.Load(), Retries: c.retries.Load(), Queued: c.queued.Load(),
 		Waiting: int(c.waiting.Load()), Dropped: n.events.dropped.Load(),
-		RouteErrors: c.routeErrors.Load(), Conflicts: c.conflicts.Load(),
+		Unanswered: c.unanswered.Load(), RouteErrors: c.routeErrors.Load(), Conflicts: c.conflicts.Load(),
 	}
 	if began := c.sessions.Load(); began > 1 {
 		s.Restarts = began - 1
