@@ -212,6 +212,9 @@ func (a Attribute) write(b *node.Attribute, q *quantity.Set, endpoint uint8) {
 		if !fits(v) {
 			return false
 		}
+		if a.Zero != "" {
+			return v.Number != 1 || q.Set(a.Zero, 0) == nil
+		}
 		q.Keep(key, v.Number, v.Bytes)
 		return true
 	}
@@ -232,6 +235,9 @@ func (a Attribute) scale(q *quantity.Set) float64 {
 // numbers are rounded.
 func (a Attribute) value(q *quantity.Set) node.Value {
 	v := q.Get(a.Of) * a.scale(q)
+	if a.And != "" {
+		v += 2 * q.Get(a.And)
+	}
 	switch a.Type {
 	case single:
 		return node.Single(v)

@@ -29,7 +29,7 @@ type Model struct {
 	Basic     Basic
 	Poll      time.Duration // of a sleeping device, see node.Description
 	CheckIn   time.Duration // poll control's interval; 0: the hour of the ZCL
-	Bindings  int           // entries of the binding table; 0: 16
+	Bindings  int           // entries of the binding table for each endpoint; 0: see node.Description
 	Alone     bool          // each report in a frame of its own
 	Mute      bool          // takes reporting configurations and never reports
 	Forgets   bool          // loses reporting configurations without power
@@ -89,14 +89,15 @@ type Attribute struct {
 	Text         string
 	Of           string  // quantity; the attribute is its value times Scale
 	Scale        float64 // 0 means 1
+	And          string  // quantity that is bit 1, above Of in bit 0
 	By           string  // quantity that multiplies Scale: a divisor that changes
 	Min, Max     int64   // what may be written; both 0: read only
 	Any          bool    // any value may be written
 	WriteOnly    bool
+	Zero         string // counter that writing 1 sets to zero
 	Report       bool   // reporting can be configured
 	Own          [3]int // reports by itself: minimum and maximum interval in s, change
 	Unknown      int    // every so many reads the value is the unknown one
-	Wrong        bool   // refuses configurations of reporting with the wrong status 0x8D
 }
 
 // Switch is the on/off cluster.

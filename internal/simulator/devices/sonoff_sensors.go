@@ -37,3 +37,26 @@ var _ = add(Model{
 		},
 	}},
 })
+
+// The motion sensor by the occupancy cluster.
+var _ = add(Model{
+	Name: "SNZB-03P", Maker: "eWeLink", Model: "SNZB-03P", OUI: sonoffOUI, Power: battery,
+	Node:  "02 40 80 86 12 52 FF 00 00 2C FF 00 00",
+	Basic: Basic{ZCL: 3, App: 1, Stack: 0, HW: 1, Date: "20230804", Source: batterySource, Build: "2.2.0"},
+	Poll:  7 * time.Second, ViaRouter: true,
+	Measures: []qty.Quantity{
+		{Name: "occupancy", Rule: qty.Busy},
+		{Name: "illumination", Rule: qty.Kept, Value: 1},
+		{Name: "battery", Rule: qty.Steady, Value: 100, Max: 100},
+		{Name: "voltage", Rule: qty.Steady, Value: 3000, Max: 25400},
+	},
+	Endpoints: []Endpoint{{
+		ID: 1, Profile: ha, Device: 0x0107, In: in(0x0000, 0x0001, 0x0003, 0x0020, 0x0406, 0x0500, 0xFC11, 0xFC57), Out: in(0x0003, 0x0019),
+		Zone: &Zone{Type: 0x000D, Bits: map[uint8]string{0: "occupancy"}},
+		Attributes: []Attribute{
+			of(0x0001, 0x0020, u8, "voltage", 0.01), of(0x0001, 0x0021, u8, "battery", 2),
+			of(0x0406, 0x0000, b8, "occupancy", 1), set(0x0406, 0x0020, u16, 60, 5, 60),
+			of(0xFC11, 0x2001, u8, "illumination", 1).mfr(sonoffCode),
+		},
+	}},
+})

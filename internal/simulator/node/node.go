@@ -98,7 +98,8 @@ type Description struct {
 	// Poll is how often a sleeping device asks its parent when nothing is going
 	// on; 0: so often that it hears at once.
 	Poll time.Duration
-	// Bindings is how many entries the binding table has; 0 means 16.
+	// Bindings is how many entries of the binding table an endpoint may take; 0
+	// means all 16 of them.
 	Bindings int
 	// Alone says that every report has a frame to itself.
 	Alone bool
@@ -239,9 +240,6 @@ func New(o Options) *Node {
 	}
 	if n.o.Reported == nil {
 		n.o.Reported = func([]Report) {}
-	}
-	if n.o.Bindings == 0 {
-		n.o.Bindings = maxBindings
 	}
 	n.poll = func() time.Duration { return n.o.Poll }
 	for i := range n.o.Endpoints {

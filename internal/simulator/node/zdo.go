@@ -185,7 +185,7 @@ func (n *Node) bind(add bool, q []byte) zdo.Status {
 	switch {
 	case add && i >= 0:
 		return zdo.Success
-	case add && len(n.memory.Bindings) >= n.o.Bindings:
+	case add && n.full(b.Endpoint):
 		return zdo.TableFull
 	case add:
 		n.memory.Bindings = append(n.memory.Bindings, b)
@@ -196,6 +196,17 @@ func (n *Node) bind(add bool, q []byte) zdo.Status {
 	}
 	n.o.Changed()
 	return zdo.Success
+}
+
+// full says whether the binding table takes no more of an endpoint.
+func (n *Node) full(endpoint uint8) bool {
+	mine := 0
+	for _, b := range n.memory.Bindings {
+		if b.Endpoint == endpoint {
+			mine++
+		}
+	}
+	return len(n.memory.Bindings) >= maxBindings || n.o.Bindings > 0 && mine >= n.o.Bindings
 }
 
 // listBindings answers Mgmt_Bind_req, three entries at a time.

@@ -48,7 +48,6 @@ func Zone(z IASZone) Cluster {
 		Command: s.command,
 		attach: func(n *Node, e *Endpoint) {
 			s.n, s.e = n, e
-			s.last = s.Status()
 			n.looks = append(n.looks, s.look)
 		},
 	}
@@ -58,7 +57,7 @@ type zone struct {
 	IASZone
 	n    *Node
 	e    *Endpoint
-	last uint16
+	last uint16 // what the coordinator was told; it takes none for 0
 }
 
 func (s *zone) memory() Enrolment {

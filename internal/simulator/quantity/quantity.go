@@ -31,6 +31,7 @@ const (
 	Amps               // A: the power Of[0] at the voltage Of[1]
 	Sum                // of the quantities in Of
 	Share              // Value times the quantity Of[0]
+	Below              // Value while the quantity Of[0] is below At, else Swing
 )
 
 // Quantity is one thing that a device measures or keeps.
@@ -38,6 +39,7 @@ type Quantity struct {
 	Name         string
 	Rule         Rule
 	Value, Swing float64
+	At           float64
 	Load         string // of the household, for Power
 	Of           []string
 	Min, Max     float64 // what a person may set; both 0: anything from 0 to 1
@@ -136,7 +138,7 @@ func (s *Set) prepare(q Quantity) error {
 	}
 	switch q.Rule {
 	case Power:
-		l, err := household.NewLoad(q.Load, s.o.Seed)
+		l, err := household.NewLoad(q.Load, s.seed(q))
 		if err != nil {
 			return err
 		}
@@ -166,6 +168,14 @@ func (s *Set) prepare(q Quantity) error {
 		s.memory.Counters[q.Name] = c
 	}
 	return nil
+}
+
+// seed makes two loads of a device differ; the house is the same for all.
+func (s *Set) seed(q Quantity) uint64 {
+	if q.Load == "house" {
+		return s.o.Seed
+	}
+	return s.chance(q.Name, 1) ^ s.o.Seed
 }
 
 // Memory returns a copy of what must be kept.
@@ -245,6 +255,11 @@ func (s *Set) at(name string, t time.Time, depth int) float64 {
 		return sum
 	case Share:
 		return q.Value * of(0)
+	case Below:
+		if of(0) < q.At {
+			return q.Value
+		}
+		return q.Swing
 	}
 	return 0
 }
