@@ -9,8 +9,7 @@ import (
 // frientBindings is how many bindings an endpoint of frient's sensors keeps.
 const frientBindings = 4
 
-// frientSensor is what frient's battery sensors share. Their zone tells its
-// status without the fields that may follow it.
+// frientSensor is what frient's battery sensors share.
 func frientSensor(name, date string, measures []qty.Quantity, endpoints ...Endpoint) Model {
 	return Model{
 		Name: name, Maker: "frient A/S", Model: name, OUI: frientOUI, Node: frientNode, Power: battery,
@@ -34,13 +33,27 @@ func frientBattery(software string) []Attribute {
 	return append(frientVersions(software, "\x01\x00\x00"), of(0x0001, 0x0020, u8, "voltage", 0.01))
 }
 
-// The smoke alarm, which the reference takes for a meter.
+// contact is the door and window sensor. With short its zone tells its status
+// without the fields that follow it, which not every coordinator takes.
+func contact(name string, short bool) Model {
+	m := frientSensor("WISZB-120", "20220318", []qty.Quantity{{Name: "open", Rule: qty.Busy}},
+		Endpoint{
+			ID: 35, Profile: ha, Device: 0x0402, In: in(0x0000, 0x0001, 0x0003, 0x000F, 0x0020, 0x0500), Out: in(0x000A, 0x0019),
+			Zone:       &Zone{Type: 0x0015, Short: short, Bits: map[uint8]string{0: "open", 2: "tamper", 3: "battery_low"}},
+			Attributes: append(frientBattery("\x04\x00\x01"), of(0x000F, 0x0055, tBool, "open", 1)),
+		}, warmth)
+	m.Name = name
+	return m
+}
+
+// The smoke alarm, which the reference takes for a meter, and its siblings.
 var _ = add(
+	contact("WISZB-120", false), contact("WISZB-120-short", true),
 	frientSensor("SMSZB-120", "20210526", []qty.Quantity{{Name: "smoke", Rule: qty.Kept}, {Name: "test", Rule: qty.Kept}, {Name: "siren", Rule: qty.Kept}},
 		Endpoint{
 			ID: 35, Profile: ha, Device: 0x0403,
 			In: in(0x0000, 0x0001, 0x0003, 0x000F, 0x0020, 0x0500, 0x0502), Out: in(0x000A, 0x0019),
-			Zone: &Zone{Type: 0x0028, Short: true, Bits: map[uint8]string{0: "smoke", 3: "battery_low", 8: "test"}},
+			Zone: &Zone{Type: 0x0028, Bits: map[uint8]string{0: "smoke", 3: "battery_low", 8: "test"}},
 			Attributes: append(frientBattery("\x04\x00\x05"),
 				of(0x000F, 0x0055, tBool, "smoke", 1), num(0x000F, 0x0067, enum8, 0), num(0x000F, 0x006F, b8, 0).reported(), num(0x000F, 0x0051, tBool, 0),
 				set(0x0502, 0x0000, u16, 240, 0, 65534)),
@@ -51,7 +64,7 @@ var _ = add(
 		Endpoint{
 			ID: 35, Profile: ha, Device: 0x0402,
 			In: in(0x0000, 0x0001, 0x0003, 0x000F, 0x0020, 0x0500), Out: in(0x000A, 0x0019),
-			Zone: &Zone{Type: 0x000D, Short: true, Bits: map[uint8]string{0: "occupancy", 2: "tamper", 3: "battery_low"}},
+			Zone: &Zone{Type: 0x000D, Bits: map[uint8]string{0: "occupancy", 2: "tamper", 3: "battery_low"}},
 			Attributes: append(frientBattery("\x04\x00\x01"),
 				set(0x0000, 0x8100, b8, 1, 0, 3).mfr(frientCode), set(0x0500, 0x8001, u16, 30, 5, 65535).mfr(frientCode)),
 		}, warmth,

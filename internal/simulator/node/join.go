@@ -13,7 +13,7 @@ import (
 // parent it looks for another one.
 const (
 	searchTime   = 300 * time.Millisecond
-	turnTime     = 150 * time.Millisecond
+	turnTime     = 500 * time.Millisecond
 	announceTime = 250 * time.Millisecond
 	leaveTime    = 150 * time.Millisecond
 	orphanTime   = 12 * time.Second

@@ -223,7 +223,7 @@ type Node struct {
 // Limits of the tables, as small devices have them.
 const (
 	maxBindings  = 16
-	maxReporting = 32
+	maxReporting = 64
 	maxGroups    = 16
 	maxScenes    = 16
 	maxPayload   = 80 // bytes of ZCL frame that fit one APS frame

@@ -12,8 +12,7 @@ import (
 type IASZone struct {
 	Type   uint16
 	Status func() uint16 // the zone status bits
-	// Short says that status changes leave the fields after the status out, as
-	// frient's do.
+	// Short says that status changes leave the fields after the status out.
 	Short bool
 	// More are further attributes of the cluster.
 	More []Attribute
