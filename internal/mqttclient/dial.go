@@ -59,19 +59,49 @@ func (d dialer) dial(ctx context.Context) (*conn, error) {
 	return &conn{Conn: c}, nil
 }
 
-// conn gives every write a deadline. It is a sync.Locker, by which the library
-// keeps the parts of one packet together.
+// conn gives every write a deadline, and makes one write of each packet: the
+// library writes a PUBLISH in four parts, each of which would wake the broker.
+// It is a sync.Locker, by which the library keeps the parts together.
 type conn struct {
 	net.Conn
 	sync.Mutex
+	out    []byte      // the part of a packet that was written already
 	linger atomic.Bool // a DISCONNECT is being sent
 }
 
+// maxKept is how much room for packets is kept between them, in bytes.
+const maxKept = 64 << 10
+
 func (c *conn) Write(p []byte) (int, error) {
+	c.out = append(c.out, p...)
+	if !whole(c.out) {
+		return len(p), nil
+	}
+	packet := c.out
+	c.out = c.out[:0]
+	if cap(c.out) > maxKept {
+		c.out = nil
+	}
 	if err := c.SetWriteDeadline(time.Now().Add(writeTimeout)); err != nil {
 		return 0, err
 	}
-	return c.Conn.Write(p)
+	if _, err := c.Conn.Write(packet); err != nil {
+		return 0, err
+	}
+	return len(p), nil
+}
+
+// whole says whether b is a packet to its end (MQTT 5.0, section 2.1.4: a byte,
+// and the length of the rest in up to four bytes of seven bits).
+func whole(b []byte) bool {
+	rest := 0
+	for i := 1; i < len(b) && i <= 4; i++ {
+		rest |= int(b[i]&0x7f) << (7 * (i - 1))
+		if b[i] < 0x80 {
+			return len(b) > i+rest
+		}
+	}
+	return len(b) > 4 // no length: let the broker say so
 }
 
 // Close after a DISCONNECT waits for the broker to close first. A broker that is

@@ -52,8 +52,8 @@ func Command(ctx context.Context, args []string, stderr io.Writer) error {
 		return fmt.Errorf("unexpected argument %q: everything is said by flags, see --help", f.Arg(0))
 	case o.Pty == "" && o.Listen == "":
 		return errors.New("no line for the host: name one with --pty or --listen")
-	case o.ReportEvery < 0 || o.ReportEvery > 0 && o.ReportEvery < time.Millisecond:
-		return fmt.Errorf("--report-every %v is too short: at least 1ms", o.ReportEvery)
+	case o.ReportEvery < 0 || o.ReportEvery > 0 && o.ReportEvery < 10*time.Microsecond:
+		return fmt.Errorf("--report-every %v is too short: at least 10µs", o.ReportEvery)
 	}
 	o.Log = slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: level}))
 	s, err := Start(ctx, o)
