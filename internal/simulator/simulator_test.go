@@ -315,7 +315,7 @@ func TestCommand(t *testing.T) {
 		{nil, "--pty or --listen"},
 		{[]string{"--pty", "x", "more"}, `unexpected argument "more"`},
 		{[]string{"--nonsense"}, "nonsense"},
-		{[]string{"--listen", "127.0.0.1:0", "--report-every", "1us"}, "at least 1ms"},
+		{[]string{"--listen", "127.0.0.1:0", "--report-every", "1us"}, "at least 10µs"},
 		{[]string{"--listen", "127.0.0.1:-1"}, "choose another one with --listen"},
 	}
 	for _, tt := range tests {

@@ -211,9 +211,10 @@ type Node struct {
 	permits  time.Time // newcomers may associate until then
 	awake    time.Time // a sleeping device asks its parent often until then
 	looking  bool
-	starts   []func() // of clusters, at power-up
-	looks    []func() // of clusters, when something may have changed
-	checkIns []func() // of clusters, when the button is pressed
+	next     time.Time // when Every has the device look next
+	starts   []func()  // of clusters, at power-up
+	looks    []func()  // of clusters, when something may have changed
+	checkIns []func()  // of clusters, when the button is pressed
 	scenic   map[uint8][]sceneState
 	poll     func() time.Duration
 	aps, tsn uint8

@@ -214,15 +214,24 @@ func (n *Node) own() []Reporting {
 
 // tick looks at what is to be reported, again and again.
 func (n *Node) tick() {
-	every := lookEvery
-	if n.o.Every > 0 {
-		every = n.o.Every
+	if n.o.Every <= 0 {
+		n.look()
+		n.o.Air.After(lookEvery, n.tick)
+		return
+	}
+	// Timers are late, and no finer than a millisecond: what became due in the
+	// meantime is made up for, but for what a halted machine has missed.
+	now := time.Now()
+	if n.next.IsZero() || now.Sub(n.next) > 100*time.Millisecond {
+		n.next = now
+	}
+	for ; !n.next.After(now); n.next = n.next.Add(n.o.Every) {
 		if n.o.Tick != nil {
 			n.o.Tick()
 		}
+		n.look()
 	}
-	n.look()
-	n.o.Air.After(every, n.tick)
+	n.o.Air.After(time.Until(n.next), n.tick)
 }
 
 // Look lets the device see soon that something it measures has changed.
