@@ -18,7 +18,7 @@ import (
 )
 
 var (
-	devices  = flag.String("devices", "", "models TestDifferential pairs, separated by commas")
+	devices  = flag.String("devices", strings.Join(models, ","), "models TestDifferential pairs, separated by commas")
 	payloads = ""
 )
 
