@@ -19,7 +19,7 @@ import (
 
 var (
 	devices  = flag.String("devices", strings.Join(models, ","), "models TestDifferential pairs, separated by commas")
-	payloads = ""
+	payloads = "  payloads: z2m2\n"
 )
 
 // TestDifferential lets the real Zigbee2MQTT and ours live through the same
