@@ -4,7 +4,6 @@ import (
 	"slices"
 
 	"github.com/smartcore-ireland/hems/internal/simulator/radio"
-	"github.com/smartcore-ireland/hems/internal/simulator/zdo"
 )
 
 // maxPayload is what fits one APS frame on a network with security, in bytes;
@@ -20,7 +19,8 @@ func maximumPayloadLength(_ *NCP, in *reader, out *writer) {
 	}
 }
 
-// check says whether a message may be sent.
+// check says whether a message may be sent. From which endpoint is not asked: a
+// host that has reset its co-processor may send before it has named them again.
 func (n *NCP) check(m outgoing) status {
 	room := maxPayload
 	if m.aps.options&optionEncryption != 0 {
@@ -33,8 +33,6 @@ func (n *NCP) check(m outgoing) status {
 		return statusTooLong
 	case len(m.message) == 0:
 		return statusBadArgument
-	case m.aps.source != 0 && !slices.ContainsFunc(n.endpoints, func(e zdo.Endpoint) bool { return e.ID == m.aps.source }):
-		return statusInvalidEndpoint
 	case n.inFlight >= int(n.config[configInFlight]):
 		return statusMaxMessages
 	}

@@ -197,7 +197,11 @@ func (n *NCP) refuse(h header) uint8 {
 func (n *NCP) invalid(h header, reason uint8) {
 	n.stats.Refused++
 	n.log.Debug("command refused", "id", h.id, "reason", reason)
-	n.respond(h, cmdInvalidCommand, []byte{reason})
+	params := []byte{reason}
+	if n.speaks.has(slStatuses) { // hosts look at the first byte
+		params = append(params, 0, 0, 0)
+	}
+	n.respond(h, cmdInvalidCommand, params)
 }
 
 func (n *NCP) respond(h header, id uint16, params []byte) {

@@ -206,7 +206,6 @@ func TestMessages(t *testing.T) {
 		d.form2()
 		d.want(0x0034, to("3412", "01", "1001000004"), "00 01")
 		d.called(time.Second, "3f00 00 3412 0401 0207 01 02 4011 0000 01 09 66 00")
-		d.want(0x0034, to("3c7a", "07", "1001000004"), "a3 00")
 		d.want(0x0034, to("3c7a", "01", strings.Repeat("aa", 83)), "74 00")
 		d.want(0x0034, to("3c7a", "01", ""), "02 00")
 		d.want(0x0034, to("fdff", "01", "1001000004"), "02 00")

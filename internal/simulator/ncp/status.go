@@ -21,29 +21,28 @@ const (
 type status uint8
 
 const (
-	statusOK              status = 0x00
-	statusFatal           status = 0x01
-	statusBadArgument     status = 0x02
-	statusNotFound        status = 0x03
-	statusScanning        status = 0x3D
-	statusScanChannels    status = 0x3F
-	statusScanDuration    status = 0x40
-	statusDeliveryFailed  status = 0x66
-	statusInvalidCall     status = 0x70
-	statusMaxMessages     status = 0x72
-	statusTooLong         status = 0x74
-	statusInvalidChannel  status = 0x8A
-	statusNetworkUp       status = 0x90
-	statusNetworkDown     status = 0x91
-	statusNotJoined       status = 0x93
-	statusChannelChanged  status = 0x9B
-	statusNetworkOpened   status = 0x9C
-	statusNetworkClosed   status = 0x9D
-	statusInvalidEndpoint status = 0xA3
-	statusSecurityNotSet  status = 0xA8
-	statusIndexRange      status = 0xB1
-	statusTableFull       status = 0xB4
-	statusErased          status = 0xB6
+	statusOK             status = 0x00
+	statusFatal          status = 0x01
+	statusBadArgument    status = 0x02
+	statusNotFound       status = 0x03
+	statusScanning       status = 0x3D
+	statusScanChannels   status = 0x3F
+	statusScanDuration   status = 0x40
+	statusDeliveryFailed status = 0x66
+	statusInvalidCall    status = 0x70
+	statusMaxMessages    status = 0x72
+	statusTooLong        status = 0x74
+	statusInvalidChannel status = 0x8A
+	statusNetworkUp      status = 0x90
+	statusNetworkDown    status = 0x91
+	statusNotJoined      status = 0x93
+	statusChannelChanged status = 0x9B
+	statusNetworkOpened  status = 0x9C
+	statusNetworkClosed  status = 0x9D
+	statusSecurityNotSet status = 0xA8
+	statusIndexRange     status = 0xB1
+	statusTableFull      status = 0xB4
+	statusErased         status = 0xB6
 )
 
 // slStatus is the 4-byte status that the security manager uses in all versions.
@@ -83,8 +82,8 @@ var slOf = map[status]slStatus{
 	statusTooLong: slTooLong, statusInvalidChannel: slInvalidChannel,
 	statusNetworkUp: slNetworkUp, statusNetworkDown: slNetworkDown, statusNotJoined: slNotJoined,
 	statusChannelChanged: slChannelChanged, statusNetworkOpened: slNetworkOpened, statusNetworkClosed: slNetworkClosed,
-	statusInvalidEndpoint: slInvalidParameter, statusSecurityNotSet: slSecurityNotSet,
-	statusIndexRange: slInvalidIndex, statusTableFull: slFull, statusErased: slNotFound,
+	statusSecurityNotSet: slSecurityNotSet,
+	statusIndexRange:     slInvalidIndex, statusTableFull: slFull, statusErased: slNotFound,
 }
 
 // ezspSL says in sl_status what an EzspStatus says.

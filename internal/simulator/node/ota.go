@@ -14,6 +14,13 @@ const clusterOTA = 0x0019
 // device asked end here.
 func (n *Node) receiveFromServer(r request) {
 	const imageNotify, queryNextImage, noImage = 0x00, 0x01, 0x98
+	if r.control&fcTypeMask == 0 && r.command == cmdRead && r.unicast && slices.Contains(r.endpoint.Out, r.frame.Cluster) {
+		// The clients here have no attributes, and say so.
+		if answer, ok := readAttributes(&Cluster{ID: r.frame.Cluster}, r); ok {
+			n.respond(r, cmdReadResponse, answer)
+		}
+		return
+	}
 	if r.control&fcTypeMask != fcClusterCommand || r.frame.Cluster != clusterOTA || r.command != imageNotify ||
 		!slices.Contains(r.endpoint.Out, clusterOTA) || len(r.payload) < 2 {
 		return
