@@ -23,6 +23,7 @@ import (
 
 	"github.com/smartcore-ireland/hems/internal/health"
 	"github.com/smartcore-ireland/hems/internal/mqttclient"
+	model "github.com/smartcore-ireland/hems/internal/zigbee/device"
 	"github.com/smartcore-ireland/hems/internal/zigbee/network"
 	"github.com/smartcore-ireland/hems/internal/zigbee/statefile"
 	"github.com/smartcore-ireland/hems/internal/zigbee/zcl"
@@ -53,6 +54,7 @@ type Network interface {
 	EnergyScan(ctx context.Context) ([]network.ChannelEnergy, error)
 	ChangeChannel(ctx context.Context, channel uint8) error
 	Restart(ctx context.Context) error
+	Do(ctx context.Context, e zcl.EUI64, actions []model.Action) error
 	Read(ctx context.Context, e zcl.EUI64, endpoint uint8, cluster, manufacturer uint16, ids ...uint16) ([]zcl.Attribute, error)
 }
 
@@ -127,7 +129,8 @@ type Bridge struct {
 	shown           map[uint16]*shownGroup // groups that are described
 	buf             []byte                 // the state that is being published
 
-	unacknowledged chan struct{} // states the broker has not acknowledged
+	queues         map[string][]queued // commands, by device or group
+	unacknowledged chan struct{}       // states the broker has not acknowledged
 }
 
 // Limits on what others can ask for.
@@ -209,6 +212,7 @@ func New(o Options) (*Bridge, error) {
 		dropped: make(map[string]*limiter),
 
 		shown:          make(map[uint16]*shownGroup),
+		queues:         make(map[string][]queued),
 		unacknowledged: make(chan struct{}, maxUnacked),
 	}
 	// A lost cache costs nothing but keys that come with the next reports.

@@ -21,6 +21,7 @@ import (
 	"github.com/mochi-mqtt/server/v2/listeners"
 	"github.com/mochi-mqtt/server/v2/packets"
 	"github.com/smartcore-ireland/hems/internal/mqttclient"
+	model "github.com/smartcore-ireland/hems/internal/zigbee/device"
 	"github.com/smartcore-ireland/hems/internal/zigbee/network"
 	"github.com/smartcore-ireland/hems/internal/zigbee/statefile"
 	"github.com/smartcore-ireland/hems/internal/zigbee/zcl"
@@ -39,6 +40,7 @@ type fakeNetwork struct {
 	remove    func(zcl.EUI64, bool) error
 	interview func(zcl.EUI64) error
 	configure func(zcl.EUI64) error
+	do        func(e zcl.EUI64, a model.Action) error
 	read      func(e zcl.EUI64, endpoint uint8, cluster, manufacturer uint16, ids []uint16) ([]zcl.Attribute, error)
 	asked     func(format string, args ...any) error // everything else
 
@@ -119,6 +121,22 @@ func (n *fakeNetwork) Restart(context.Context) error                  { return n
 func (n *fakeNetwork) Configure(_ context.Context, e zcl.EUI64) error { return n.configure(e) }
 func (n *fakeNetwork) Read(_ context.Context, e zcl.EUI64, endpoint uint8, cluster, manufacturer uint16, ids ...uint16) ([]zcl.Attribute, error) {
 	return n.read(e, endpoint, cluster, manufacturer, ids)
+}
+
+// Do reads what it is told to read, and does the rest by do.
+func (n *fakeNetwork) Do(ctx context.Context, e zcl.EUI64, actions []model.Action) error {
+	for _, a := range actions {
+		if a.Kind == model.Read {
+			if _, err := n.read(e, a.Endpoint, a.Cluster, a.Manufacturer, a.IDs); err != nil {
+				return err
+			}
+			continue
+		}
+		if err := n.do(e, a); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // meter is the device of the contract's examples, fully known.

@@ -199,11 +199,11 @@ func TestGetAndSet(t *testing.T) {
 		{"GetByTopic", "frient_blink_counter/get/energy", `x`, []string{"read 0x0015bc003f000001 2 0702 0000 [0000]"}, ""},
 		{"GetByAddress", "0x0015bc003f000001/get", `{"power":""}`, []string{"read 0x0015bc003f000001 2 0702 0000 [0400]"}, ""},
 		{"ErrGetUnknownKey", "frient_blink_counter/get", `{"colour":""}`, nil, "'frient_blink_counter' cannot be asked for 'colour'"},
-		{"ErrGetNothing", "frient_blink_counter/get", `{}`, nil, "the request to read 'frient_blink_counter' makes no sense; publish {\"power\": \"\"}"},
-		{"ErrGetNoJSON", "frient_blink_counter/get", `power`, nil, "the request to read 'frient_blink_counter' makes no sense; publish {\"power\": \"\"}"},
+		{"ErrGetNothing", "frient_blink_counter/get", `{}`, nil, "'get' to 'frient_blink_counter' makes no sense: it has 0 keys; 1 to 100 are allowed"},
+		{"ErrGetNoJSON", "frient_blink_counter/get", `power`, nil, "'get' to 'frient_blink_counter' makes no sense: it is no JSON; publish {\"state\": \"ON\"}"},
 		{"ErrGetNoDevice", "nope/get", `{"power":""}`, nil, "the device 'nope' is not known"},
-		{"ErrSet", "frient_blink_counter/set", `{"state":"ON"}`, nil, "'frient_blink_counter' has nothing that can be set"},
-		{"ErrSetAttribute", "frient_blink_counter/set/state", `ON`, nil, "'frient_blink_counter' has nothing that can be set"},
+		{"ErrSet", "frient_blink_counter/set", `{"state":"ON"}`, nil, "'frient_blink_counter' has nothing called 'state' that can be set"},
+		{"ErrSetAttribute", "frient_blink_counter/set/state", `ON`, nil, "'frient_blink_counter' has nothing called 'state' that can be set"},
 		{"ErrSetDeepName", "a/b/c/set", `ON`, nil, "the device 'a/b/c' is not known"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
