@@ -216,6 +216,8 @@ type fixture struct {
 	stop   func()
 	from   int // messages before this one were looked at
 
+	options     Options // beside those that run sets
+	sock        string
 	skipMeter   bool // the network does not know it yet
 	renamePause time.Duration
 }
@@ -265,16 +267,19 @@ func start(t testing.TB, prepare ...func(*fixture)) *fixture {
 	for _, p := range prepare {
 		p(f)
 	}
-	f.run(sock)
+	f.sock = sock
+	f.again()
 	return f
 }
 
-func (f *fixture) run(sock string) {
+// again runs the bridge, once more after stop.
+func (f *fixture) again() {
 	f.t.Helper()
-	b, err := New(Options{
-		Network: f.net, MQTT: mqttclient.Options{Server: "unix://" + sock, User: "zigbee"},
-		Dir: f.dir, Version: "1.2.3", RenamePause: f.renamePause,
-	})
+	o := f.options
+	o.Network, o.Dir, o.Version, o.RenamePause = f.net, f.dir, "1.2.3", f.renamePause
+	o.MQTT = mqttclient.Options{Server: "unix://" + f.sock, User: "zigbee"}
+	f.from = f.count()
+	b, err := New(o)
 	if err != nil {
 		f.t.Fatal(err)
 	}
@@ -293,7 +298,7 @@ func (f *fixture) run(sock string) {
 	f.t.Cleanup(f.stop)
 	f.await("zigbee2mqtt/bridge/logging", func(p published) bool { return strings.Contains(p.Payload, "connected") })
 	if !f.skipMeter {
-		f.awaitRetained("zigbee2mqtt/frient_blink_counter/availability", "online") // the last
+		f.awaitHolds("zigbee2mqtt/frient_blink_counter/availability", func(s string) bool { return strings.Contains(s, "online") }) // the last
 	}
 }
 

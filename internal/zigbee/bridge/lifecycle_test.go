@@ -37,6 +37,16 @@ func topicsOf(name, node string) []string {
 	return list
 }
 
+// awaitDeviceTopics waits until what the broker holds about devices is right.
+func (f *fixture) awaitDeviceTopics(right func([]string) bool) {
+	f.t.Helper()
+	for end := time.Now().Add(patience); !right(f.deviceTopics()); time.Sleep(2 * time.Millisecond) {
+		if time.Now().After(end) {
+			f.t.Fatalf("retained topics: %s", strings.Join(f.deviceTopics(), "\n"))
+		}
+	}
+}
+
 // awaitTopics waits until the broker holds just these about devices.
 func (f *fixture) awaitTopics(want []string) {
 	f.t.Helper()

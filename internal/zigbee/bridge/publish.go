@@ -209,7 +209,9 @@ func (b *Bridge) publish(d *device, st *state, momentary []field) {
 	name := b.names.name(d.EUI64)
 	if topic := d.topic; topic == "" || topic[len(b.topics.base)+1:] != name {
 		d.topic = b.topics.state(name)
-		b.retained.forget(d.topic) // a name that was free until now may be to be cleared
+		if d.settings.retain { // a name that was free until now may be to be cleared
+			b.retained.forget(d.topic)
+		}
 	}
 	if b.opts.LastSeen != LastSeenDisable && st.At > 0 {
 		text := b.opts.LastSeen.append([]byte(`"last_seen":`), time.UnixMilli(st.At))
