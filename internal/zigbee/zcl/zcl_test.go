@@ -3,6 +3,7 @@ package zcl
 import (
 	"bytes"
 	"errors"
+	"slices"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -322,5 +323,38 @@ func FuzzFrame(f *testing.F) {
 		ParseWriteResponse(p)
 		ParseReadReportingConfigResponse(p)
 		ParseDefaultResponse(p)
+		ParseGroupResponse(p)
+		if list, err := ParseGroupMembership(p); err == nil && 2*len(list) > len(p) {
+			t.Fatalf("%d groups in %d bytes", len(list), len(p))
+		}
 	})
+}
+
+func TestGroups(t *testing.T) {
+	for name, tt := range map[string]struct {
+		f    Frame
+		want string
+	}{
+		"Add":        {AddGroup(0x0385), "110000850300"},
+		"Remove":     {RemoveGroup(0x0385), "1100038503"},
+		"RemoveAll":  {RemoveAllGroups(), "010004"},
+		"Membership": {GetGroupMembership(), "11000200"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if got := tt.f.Append(nil); !bytes.Equal(got, unhex(t, tt.want)) {
+				t.Errorf("got %x, want %s", got, tt.want)
+			}
+		})
+	}
+	if s, group, err := ParseGroupResponse(unhex(t, "8a8503")); s != StatusDuplicateExists || group != 901 || err != nil {
+		t.Errorf("got %v, %d, %v", s, group, err)
+	}
+	if list, err := ParseGroupMembership(unhex(t, "0a0285030100")); !slices.Equal(list, []uint16{901, 1}) || err != nil {
+		t.Errorf("got %v, %v", list, err)
+	}
+	for _, cut := range []string{"", "0a", "0a02850301"} {
+		if list, err := ParseGroupMembership(unhex(t, cut)); !errors.Is(err, ErrShort) {
+			t.Errorf("%q: got %v, %v", cut, list, err)
+		}
+	}
 }
