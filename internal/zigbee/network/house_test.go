@@ -14,6 +14,7 @@ import (
 	gocmp "github.com/google/go-cmp/cmp"
 
 	"github.com/smartcore-ireland/hems/internal/simulator"
+	"github.com/smartcore-ireland/hems/internal/simulator/devices"
 	"github.com/smartcore-ireland/hems/internal/simulator/radio"
 	"github.com/smartcore-ireland/hems/internal/zigbee/device"
 	"github.com/smartcore-ireland/hems/internal/zigbee/ezsp"
@@ -771,6 +772,77 @@ func TestTwoDevicesWithOneAddress(t *testing.T) {
 		}
 		if got := w.net.Stats().Conflicts; got != 1 {
 			t.Errorf("%d conflicts are counted", got)
+		}
+	})
+}
+
+func TestEnrolsAZone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w, all := house(t, []string{"SMSZB-120"})
+		e := all[0]
+		s, err := w.net.up()
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.net.mu.Lock()
+		d := w.net.devices[e]
+		w.net.mu.Unlock()
+		for range 2 { // the second finds it done
+			if err := w.net.enrol(t.Context(), s, d, 35); err != nil {
+				t.Fatal(err)
+			}
+		}
+		zones := w.view(e).Zones
+		if len(zones) != 1 || !zones[0].Enrolled || zones[0].CIE != radio.EUI64(simulator.DefaultEUI64) || zones[0].ID != iasZoneID {
+			t.Errorf("got %+v", zones)
+		}
+		w.hold(e, "smoke", 1)
+		w.await(MessageReceived, func(ev Event) bool {
+			m := ev.Message
+			return ev.EUI64 == e && m.Cluster == clusterIASZone && m.Frame.ClusterSpecific && m.Frame.Command == 0 && m.Frame.Payload[0]&1 != 0
+		})
+		// One that is nobody's zone says so.
+		if err := w.net.enrol(t.Context(), s, d, 38); err == nil {
+			t.Error("an endpoint without a zone was enrolled")
+		}
+	})
+}
+
+func TestADeviceThatForgetsItsSetupIsSetUpAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w, all := house(t, []string{plug})
+		e := all[0]
+		w.net.mu.Lock()
+		d := w.net.devices[e]
+		m := *w.net.modelOf(d)
+		m.setup = []device.Setup{{Endpoint: 1, Cluster: zcl.ClusterOnOff, Bind: true}}
+		m.version, m.forgets = setupVersion(m.setup), true
+		d.model, d.Configured, d.ConfiguredAs = &m, true, m.version
+		w.net.mu.Unlock()
+		if err := w.sim.Restart(radio.EUI64(e)); err != nil {
+			t.Fatal(err)
+		}
+		w.await(Configured, func(ev Event) bool { return ev.EUI64 == e })
+	})
+}
+
+// Everything the catalogue has is let in, and what its model says can be set
+// up, is.
+func TestLetsTheWholeCatalogueIn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		models := devices.Models()
+		w, all := house(t, models)
+		for i, e := range all {
+			if d := w.device(e); d.Interview != InterviewSuccessful || d.ModelID == "" || len(d.Endpoints) == 0 {
+				t.Errorf("%s: got %+v", models[i], d)
+			} else if model := device.For(d.Subject()); len(model.Setup()) > 0 && !d.Configured {
+				t.Errorf("%s is not configured", models[i])
+			}
+		}
+		for _, e := range w.seen {
+			if e.Kind == InterviewFailed || e.Kind == ConfigureFailed || e.Kind == InterviewStep && e.Err != nil {
+				t.Errorf("%s: %v: %s: %v", e.Device.ModelID, e.Kind, e.Step, e.Err)
+			}
 		}
 	})
 }

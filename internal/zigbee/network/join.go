@@ -283,7 +283,7 @@ func (n *Network) announced(s *session, a zdo.DeviceAnnounce) {
 		n.putLocked(d.event(Joined))
 	}
 	n.putLocked(d.event(Announced))
-	if !fresh && !d.working && d.Configured && n.modelOf(d).Info().ForgetsSetup {
+	if !fresh && !d.working && d.Configured && n.modelOf(d).forgets {
 		d.Configured = false // it was without power
 	}
 	n.onboard(s, d)

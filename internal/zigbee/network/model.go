@@ -15,7 +15,7 @@ import (
 func (n *Network) modelOf(d *member) *modelState {
 	if d.model == nil {
 		m := device.For(d.Subject())
-		d.model = &modelState{Model: m, setup: n.setupOf(d, m), polls: m.Poll(d.options)}
+		d.model = &modelState{Model: m, setup: n.setupOf(d, m), forgets: m.Info().ForgetsSetup, polls: m.Poll(d.options)}
 		d.model.version = setupVersion(d.model.setup)
 		d.model.fill(d)
 		n.replan()
@@ -28,6 +28,7 @@ type modelState struct {
 	*device.Model
 	setup   []device.Setup
 	version string // of the setup: another one is set up again
+	forgets bool   // the setup is gone when the device loses its power
 	polls   []device.Poll
 	next    []pollTime // when, of each of polls
 }
