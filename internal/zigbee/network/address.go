@@ -75,7 +75,9 @@ func (n *Network) moved(e zcl.EUI64, node uint16) {
 	if d == nil || d.NodeID == node {
 		return
 	}
-	n.log.Info("a device has another address", "device", e, "was", hex16(d.NodeID), "node", hex16(node))
+	if n.noise.ok("another address") {
+		n.log.Info("a device has another address", "device", e, "was", hex16(d.NodeID), "node", hex16(node))
+	}
 	n.place(e, node)
 }
 

@@ -87,7 +87,9 @@ func (n *Network) place(e zcl.EUI64, node uint16) (d *member, fresh bool) {
 	d = n.devices[e]
 	if d == nil {
 		if len(n.devices) >= maxDevices {
-			n.log.Warn("a device is ignored: there are too many", "device", e)
+			if n.noise.ok("too many devices") {
+				n.log.Warn("a device is ignored: there are too many", "device", e, "most", maxDevices)
+			}
 			return nil, false
 		}
 		d = newDevice(Device{

@@ -101,6 +101,8 @@ func (s *session) receive(ctx context.Context) error {
 			s.n.routeRecord(s, cb)
 		case ezsp.RouteError:
 			s.n.routeError(s, cb)
+		case ezsp.KeyEstablished:
+			s.n.log.Debug("a link key was agreed upon, or not", "device", cb.Partner, "status", cb.Status)
 		case ezsp.IDConflict:
 			s.n.conflict(cb)
 		case ezsp.TrustCenterJoin:
