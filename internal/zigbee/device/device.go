@@ -79,6 +79,9 @@ type Setup struct {
 	// enrolment and wait until attribute 0x0000 says enrolled. Source: ZCL8 §8.2.
 	EnrollIAS bool
 	Bind      bool
+	// Scales are attributes to read before Reporting is sent, which is then that
+	// of WithScales.
+	Scales []uint16
 	// Reporting is at most four attributes, all of Manufacturer.
 	Reporting    []zcl.ReportConfig
 	Manufacturer uint16
@@ -87,6 +90,10 @@ type Setup struct {
 	Actions []Action
 	// Optional: the device may lack any of it. A refusal is no fault.
 	Optional bool
+
+	changes []float64 // of Reporting, in the unit of the quantity
+	scaling []scale   // of Reporting
+	generic bool      // it grows while a model is made
 }
 
 // ReadGroup is attributes that are read in one request: all of them standard
@@ -146,6 +153,8 @@ type Note struct {
 	Key  string
 	Kind NoteKind
 	Text string // for the log: lower case, no full stop
+	// Ask is what to ask the device so that the next of the kind is understood.
+	Ask []Action
 }
 
 // NoteKind is why something was dropped.
@@ -161,10 +170,11 @@ const (
 	Wrapped                    // a counter that went past its largest value
 	Incomplete                 // a part of a set of values that never became whole
 	Held                       // a value waits for the next to bear it out
+	Learnt                     // nothing was dropped: Decoder.Model is another now
 )
 
 var noteKinds = [...]string{"unknown value", "impossible value", "counter went back", "counter jumped",
-	"counter began again", "counter wrapped", "set of values was incomplete", "value is held back"}
+	"counter began again", "counter wrapped", "set of values was incomplete", "value is held back", "model was learnt"}
 
 func (k NoteKind) String() string {
 	if k >= 0 && int(k) < len(noteKinds) {

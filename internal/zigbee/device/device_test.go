@@ -3,23 +3,17 @@ package device
 import (
 	"encoding/hex"
 	"encoding/json"
+	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 	"github.com/smartcore-ireland/hems/internal/zigbee/zcl"
 )
 
 var meter = Identity{ManufacturerName: "frient A/S", ModelID: "EMIZB-141", ManufacturerCode: zcl.ManufacturerDevelco}
-
-func find(t testing.TB, id Identity) *Definition {
-	t.Helper()
-	d, ok := Find(id)
-	if !ok {
-		t.Fatalf("no definition for %+v", id)
-	}
-	return d
-}
 
 // input is what a frame as it came over the air says about attributes.
 func input(t testing.TB, endpoint uint8, cluster uint16, frame string) Input {
@@ -43,7 +37,12 @@ func input(t testing.TB, endpoint uint8, cluster uint16, frame string) Input {
 	return Input{Endpoint: endpoint, Cluster: cluster, Frame: f, Attributes: list}
 }
 
-func TestFind(t *testing.T) {
+// subject is a device with the cluster of a definition's parts.
+func subject(maker, model string, endpoints ...Endpoint) Subject {
+	return Subject{Identity: Identity{ManufacturerName: maker, ModelID: model}, Endpoints: endpoints}
+}
+
+func TestWhoIsKnown(t *testing.T) {
 	for name, tt := range map[string]struct {
 		id   Identity
 		want bool
@@ -53,12 +52,13 @@ func TestFind(t *testing.T) {
 		"ManufacturerNotRead": {Identity{ModelID: "EMIZB-141"}, true},
 		"OtherManufacturer":   {Identity{ManufacturerName: "somebody", ModelID: "EMIZB-141"}, false},
 		"OtherModel":          {Identity{ManufacturerName: "frient A/S", ModelID: "EMIZB-142"}, false},
-		"TrailingNUL":         {Identity{ManufacturerName: "frient A/S", ModelID: "EMIZB-141\x00"}, false},
+		"PaddedNames":         {Identity{ManufacturerName: " Legrand", ModelID: " Contactor\x00\x00\x00"}, true},
 		"NothingRead":         {Identity{}, false},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if d, got := Find(tt.id); got != tt.want {
-				t.Errorf("got %v (%+v), want %v", got, d, tt.want)
+			m := For(Subject{Identity: tt.id})
+			if got := m.Info().Supported; got != tt.want {
+				t.Errorf("got %v (%+v), want %v", got, m.Info(), tt.want)
 			}
 		})
 	}
@@ -95,15 +95,15 @@ var decodeTable = []struct {
 	// The manufacturer's attributes have the numbers of standard ones.
 	{"ManufacturerDemand", 2, 0x0702, "1c1510820a 0004 2a dc0500", nil},
 	{"ManufacturerSummation", 2, 0x0702, "1c1510830a 0000 25 4e61bc000000", nil},
-	{"PulseConfiguration", 2, 0x0702, "1c15101001 0003 00 21 e803", nil},
+	{"PulseConfiguration", 2, 0x0702, "1c15101001 0003 00 21 e803", []Reading{{"pulse_configuration", 1000.0}}},
 }
 
 func TestDecode(t *testing.T) {
-	d := For(Subject{Identity: meter}).NewDecoder(nil)
+	m := For(Subject{Identity: meter})
 	for _, tt := range decodeTable {
 		t.Run(tt.name, func(t *testing.T) {
-			got, _ := d.Decode(input(t, tt.endpoint, tt.cluster, tt.frame))
-			if diff := cmp.Diff(tt.want, got); diff != "" {
+			got, _ := m.NewDecoder(nil).Decode(input(t, tt.endpoint, tt.cluster, tt.frame))
+			if diff := cmp.Diff(tt.want, got, cmpopts.EquateEmpty()); diff != "" {
 				t.Errorf("readings (-want +got):\n%s", diff)
 			}
 		})
@@ -111,9 +111,9 @@ func TestDecode(t *testing.T) {
 }
 
 func TestReadingsKeepTheCountersResolutionInJSON(t *testing.T) {
-	d := For(Subject{Identity: meter}).NewDecoder(nil)
+	m := For(Subject{Identity: meter})
 	for _, raw := range []uint64{0, 1, 10, 999, 1234567, 12345678, 281474976710654} {
-		got, _ := d.Decode(Input{Endpoint: 2, Cluster: zcl.ClusterMetering, Attributes: []zcl.Attribute{
+		got, _ := m.NewDecoder(nil).Decode(Input{Endpoint: 2, Cluster: zcl.ClusterMetering, Attributes: []zcl.Attribute{
 			{ID: zcl.AttrSummationDelivered, Value: zcl.Number(zcl.Uint48, raw)},
 		}})
 		if len(got) != 1 {
@@ -132,72 +132,112 @@ func TestReadingsKeepTheCountersResolutionInJSON(t *testing.T) {
 	}
 }
 
-func TestSourcesAndSetupAgree(t *testing.T) {
-	for _, d := range definitions {
-		t.Run(d.Model, func(t *testing.T) {
-			keys := map[string]bool{}
-			for _, s := range d.sources {
-				if keys[s.Quantity.Key] {
-					t.Errorf("%s has two sources", s.Quantity.Key)
-				}
-				keys[s.Quantity.Key] = true
-				if s.Divisor <= 0 || s.Quantity.Label == "" || s.Quantity.Description == "" {
-					t.Errorf("source of %s is not complete: %+v", s.Quantity.Key, s)
-				}
-				reported, read := false, false
-				for _, step := range d.Setup {
-					if step.Endpoint != s.Endpoint || step.Cluster != s.Cluster {
-						continue
+// all gives every definition with a device that it matches.
+func all(t testing.TB, f Form) map[string]*Model {
+	t.Helper()
+	list := make(map[string]*Model)
+	for _, family := range families {
+		for _, d := range family {
+			for _, m := range d.Match {
+				for _, model := range m.Models {
+					s := Subject{Identity: Identity{ModelID: model, ManufacturerName: "somebody"}, Form: f, SWBuildID: m.SWBuild, DateCode: m.DateCode}
+					if len(m.Makers) > 0 {
+						s.ManufacturerName = m.Makers[0]
 					}
-					for _, r := range step.Reporting {
-						reported = reported || r.Attribute == s.Attribute && step.Bind
+					if len(m.AppVersions) > 0 {
+						s.AppVersion = m.AppVersions[0]
 					}
-					for _, g := range step.Read {
-						for _, id := range g.Attributes {
-							read = read || id == s.Attribute && g.Manufacturer == s.Manufacturer
-						}
+					got := For(s)
+					if want, _, _ := d.label(s.ManufacturerName); got.Info().Model != want {
+						t.Errorf("%q of %q is taken for %s, want %s", model, s.ManufacturerName, got.Info().Model, want)
 					}
-				}
-				if !reported || !read {
-					t.Errorf("%s: reported %v, read once %v, want both", s.Quantity.Key, reported, read)
+					list[fmt.Sprintf("%s of %s %d", trimmed(model), trimmed(s.ManufacturerName), s.AppVersion)] = got
 				}
 			}
-			for _, step := range d.Setup {
-				if len(step.Reporting) > 4 {
-					t.Errorf("cluster 0x%04x: %d reports in one request, some devices fail on more than 4", step.Cluster, len(step.Reporting))
+		}
+	}
+	return list
+}
+
+func TestDefinitionsAreSound(t *testing.T) {
+	for _, f := range []Form{Reference, Z2M2} {
+		for name, m := range all(t, f) {
+			info := m.Info()
+			if !info.Supported || info.Source != "native" || info.Model == "" || info.Vendor == "" || info.Description == "" {
+				t.Errorf("%s: %+v is not complete", name, info)
+			}
+			exposes := m.Exposes()
+			if len(exposes) < 2 || exposes[len(exposes)-1].Name != "linkquality" {
+				t.Errorf("%s exposes %d, or the link quality is not last", name, len(exposes))
+			}
+			keys := make(map[string]bool)
+			var check func(e Expose, inside bool)
+			check = func(e Expose, inside bool) {
+				if e.Type == "" || e.Property == "" && len(e.Features) == 0 || len(e.Features) == 0 && (e.Name == "" || e.Label == "" || e.Description == "" || e.Access == 0) {
+					t.Errorf("%s: %+v is not complete", name, e)
 				}
-				for _, r := range step.Reporting {
-					if r.Min >= r.Max || !r.Type.Known() || r.Type.Analog() && r.Change == 0 {
-						t.Errorf("cluster 0x%04x: %+v makes no sense", step.Cluster, r)
+				if e.Property != "" && !inside && keys[e.Property] {
+					t.Errorf("%s: %s is there twice", name, e.Property)
+				}
+				keys[e.Property] = true
+				if e.Type == Enum && len(e.Values) == 0 || e.Type == Binary && (e.ValueOn == nil || e.ValueOff == nil) {
+					t.Errorf("%s: %s has no values", name, e.Property)
+				}
+				if e.Access&AccessSet != 0 && e.Property != "" && !inside {
+					if _, ok := m.settings[e.Property]; !ok {
+						t.Errorf("%s: %s says it can be set, and cannot", name, e.Property)
 					}
 				}
-				for _, g := range step.Read {
-					if len(g.Attributes) > 4 {
-						t.Errorf("cluster 0x%04x: %d attributes in one read, some devices fail on more than 4", step.Cluster, len(g.Attributes))
+				if e.Access&AccessGet != 0 && e.Property != "" && !inside {
+					if _, errs := m.Get([]string{e.Property}, ""); len(errs) > 0 {
+						t.Errorf("%s: %s says it can be asked for, and cannot: %v", name, e.Property, errs)
 					}
 				}
-			}
-			if keys := len(d.Exposes); keys != len(d.sources)+1 || d.Exposes[keys-1].Name != "linkquality" {
-				t.Errorf("exposes %d of %d sources, or the link quality is not last", keys, len(d.sources))
-			}
-			for _, m := range d.match {
-				if m.ModelID == "" || m.ManufacturerName == "" {
-					t.Errorf("match %+v would take any device", m)
+				for _, f := range e.Features {
+					check(f, e.Type == Composite)
 				}
 			}
-		})
+			for _, e := range exposes {
+				check(e, false)
+			}
+			options := make(map[string]bool)
+			for _, o := range m.Options() {
+				if options[o.Name] || o.Access != AccessSet || o.Description == "" {
+					t.Errorf("%s: option %+v is there twice, or not complete", name, o)
+				}
+				options[o.Name] = true
+			}
+			checkSetup(t, name, m)
+		}
 	}
 }
 
-func TestMeterReportsEvery300Seconds(t *testing.T) {
-	for _, step := range find(t, meter).Setup {
-		if step.Cluster != zcl.ClusterMetering {
-			continue
+func checkSetup(t *testing.T, name string, m *Model) {
+	t.Helper()
+	for _, step := range m.Setup() {
+		if step.Endpoint == 0 {
+			t.Errorf("%s: a step on cluster 0x%04x has no endpoint", name, step.Cluster)
+		}
+		if len(step.Reporting) > 4 || len(step.Reporting) > 0 && !step.Bind {
+			t.Errorf("%s: cluster 0x%04x: %d reports in one request, bound %v", name, step.Cluster, len(step.Reporting), step.Bind)
 		}
 		for _, r := range step.Reporting {
-			if r.Max > 300 {
-				t.Errorf("attribute 0x%04x is reported every %d s, want 300 at most", r.Attribute, r.Max)
+			if r.Min >= r.Max || !r.Type.Known() || r.Type.Analog() && r.Change == 0 {
+				t.Errorf("%s: cluster 0x%04x: %+v makes no sense", name, step.Cluster, r)
 			}
+			if r.Max > 300 && step.Cluster != zcl.ClusterPowerConfig && step.Cluster != zcl.ClusterBinaryInput {
+				t.Errorf("%s: cluster 0x%04x attribute 0x%04x is reported every %d s, want 300 at most", name, step.Cluster, r.Attribute, r.Max)
+			}
+		}
+		for _, g := range step.Read {
+			if len(g.Attributes) > 4 && step.Cluster != zcl.ClusterBasic {
+				t.Errorf("%s: cluster 0x%04x: %d attributes in one read", name, step.Cluster, len(g.Attributes))
+			}
+		}
+	}
+	for _, p := range m.Poll(nil) {
+		if p.Every < time.Minute || len(p.Do) == 0 {
+			t.Errorf("%s: %+v makes no sense", name, p)
 		}
 	}
 }
@@ -208,7 +248,7 @@ func TestExposes(t *testing.T) {
 		Access               int
 	}
 	var got []row
-	for _, e := range find(t, meter).Exposes {
+	for _, e := range For(Subject{Identity: meter}).Exposes() {
 		got = append(got, row{e.Name, e.Unit, e.Category, e.Access})
 	}
 	want := []row{
@@ -216,12 +256,14 @@ func TestExposes(t *testing.T) {
 		{"energy", "kWh", "", 5},
 		{"battery", "%", "diagnostic", 5},
 		{"voltage", "V", "diagnostic", 5},
+		{"pulse_configuration", "", "", 7},
+		{"current_summation", "", "", 2},
 		{"linkquality", "lqi", "diagnostic", 1},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("exposes (-want +got):\n%s", diff)
 	}
-	b, err := json.Marshal(Unsupported())
+	b, err := json.Marshal(For(subject("somebody", "something")).Exposes())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -2,57 +2,214 @@ package device
 
 import "github.com/smartcore-ireland/hems/internal/zigbee/zcl"
 
-// emizb141 is frient's electricity meter interface 2 LED: it counts the blinks
-// of a meter's LED. Two AA cells; asleep unless it reports.
-//
-// Power and energy are always 1/1000 of kW and kWh, so 1 raw is 1 W and 1 Wh.
-// The scale is not read: the manufacturer's attributes 0x0300 (pulses per kWh),
-// 0x0301 (counter) and 0x0302 (mode), told apart from unit, multiplier and
-// divisor by nothing but the manufacturer code 0x1015, could pass for it.
-func emizb141() Definition {
-	const endpoint = 2 // endpoint 1 has the manufacturer's own profile
-	return Definition{
-		Model:       "EMIZB-141",
-		Vendor:      "Frient",
-		Description: "Electricity meter interface 2 LED",
-		match: []Identity{
-			{ManufacturerName: "frient A/S", ModelID: "EMIZB-141"},
-			{ManufacturerName: "Develco Products A/S", ModelID: "EMIZB-141"},
+// frient's devices, once Develco's. Their application is on endpoint 2 and up;
+// endpoint 1 has the manufacturer's own profile. Attributes of the manufacturer
+// have the numbers of standard ones: 0x0300 is the pulses per kWh and not the
+// unit, 0x0301 the counter and not the multiplier, 0x0302 the mode and not the
+// divisor. Only the manufacturer code 0x1015 tells them apart.
+var frientMakers = []string{"frient A/S", "Develco Products A/S", "Develco"}
+
+var (
+	frientPulses = numberSetting(place{zcl.ClusterMetering, zcl.ManufacturerDevelco, 0x0300, zcl.Uint16},
+		numeric("pulse_configuration", "How many pulses are one kWh: 0 to 65535, 1000 for most meters", "", AccessState|AccessSet|AccessGet).between(0, 65535), 1)
+	frientSummation = numberSetting(place{zcl.ClusterMetering, zcl.ManufacturerDevelco, 0x0301, zcl.Uint48},
+		numeric("current_summation", "Sets the counter to what the meter shows, in Wh: 570 is 0.570 kWh", "", AccessSet).between(0, 268435455), 1)
+	frientVersions = Part{setup: []Setup{{Cluster: zcl.ClusterBasic, Optional: true,
+		Read: []ReadGroup{{Manufacturer: zcl.ManufacturerDevelco, Attributes: []uint16{0x8000, 0x8020}}}}}}
+)
+
+var frientMeters = []Definition{
+	{
+		// Power and energy are always 1/1000 of kW and kWh: the scale is not read.
+		Model: "EMIZB-141", Vendor: "Frient", Description: "Electricity meter interface 2 LED", OTA: true,
+		Match:    maker(frientMakers, "EMIZB-141"),
+		Endpoint: 2,
+		Parts:    []Part{measures(demand.fixed(1, 1000), energy.fixed(1, 1000)), battery(), frientPulses, frientSummation},
+	},
+	{
+		// The power is that of all phases. Its mode sets how the current is told.
+		// It says an energy of 0 when it does not know.
+		Model: "EMIZB-132", Vendor: "Develco", Description: "Wattle AMS HAN power-meter sensor", OTA: true,
+		Match:    maker(frientMakers, "EMIZB-132"),
+		Endpoint: 2,
+		Parts: []Part{
+			measures(powerTotal.named("power").described("Power drawn at this moment on all phases together").every(5, atMost, 1),
+				electrical("power_reactive", 0x0305, zcl.Int32, noAttribute, noAttribute, 10).fixed(1, 1).in("VAr").every(5, atMost, 10)),
+			choiceSetting(place{zcl.ClusterMetering, zcl.ManufacturerDevelco, 0x0302, zcl.Enum16},
+				choice("interface_mode", "What kind of meter is connected", AccessState|AccessSet|AccessGet).of("config"),
+				option{"norwegian_han", 0x0200}, option{"norwegian_han_extra_load", 0x0201}, option{"aidon_meter", 0x0202}, option{"kaifa_and_kamstrup", 0x0203}),
+			measures(voltage.fixed(1, 10), byHANMode(current), energy.fixed(1, 1000).neverZero().spoiling(), produced.fixed(1, 1000),
+				voltageB.fixed(1, 10), voltageC.fixed(1, 10), byHANMode(currentB), byHANMode(currentC)),
 		},
-		sources: []Source{
-			{Quantity: Power, Endpoint: endpoint, Cluster: zcl.ClusterMetering, Attribute: zcl.AttrInstantaneousDemand, Divisor: 1},
-			{Quantity: Energy, Endpoint: endpoint, Cluster: zcl.ClusterMetering, Attribute: zcl.AttrSummationDelivered, Divisor: 1000},
-			{Quantity: Battery, Endpoint: endpoint, Cluster: zcl.ClusterPowerConfig, Attribute: zcl.AttrBatteryPercentage, Divisor: 2, Max: 200},
-			{Quantity: BatteryVoltage, Endpoint: endpoint, Cluster: zcl.ClusterPowerConfig, Attribute: zcl.AttrBatteryVoltage, Divisor: 10},
+	},
+	{
+		// Its power is that of phase A; that of all phases is total_power.
+		// Endpoints 64 to 67 are meters on its M-Bus; what is set to be reported
+		// there comes as endpoint 2's, so nothing is.
+		Model: "EMIZB-151", Vendor: "Frient", Description: "Electricity Meter Interface 2 P1", OTA: true,
+		Match:    maker(frientMakers, "EMIZB-151"),
+		Endpoint: 2,
+		Parts: []Part{
+			measures(power, voltage, current, energy, produced, tier1, tier2, producedTier1, producedTier2,
+				powerB, powerC, voltageB, voltageC, currentB, currentC),
+			totalPower(),
 		},
-		Setup: []Setup{
-			{
-				Endpoint: endpoint, Cluster: zcl.ClusterMetering, Bind: true,
-				Reporting: []zcl.ReportConfig{
-					// A reading at least every 300 s even when nothing changes,
-					// so that silence can be told from a steady load; 10 s of
-					// that are for the device's clock and the way here. 5 W and
-					// 10 s keep the dashboard live within what two AA cells can
-					// give.
-					{Attribute: zcl.AttrInstantaneousDemand, Type: zcl.Int24, Min: 10, Max: 290, Change: 5},
-					// 10 Wh is under half a cent, and at the 342 W of a quiet
-					// home one report in 105 s: the counter is fresh at the end
-					// of a settlement half hour without waking the device for
-					// every blink.
-					{Attribute: zcl.AttrSummationDelivered, Type: zcl.Uint48, Min: 10, Max: 290, Change: 10},
-				},
-				Read: []ReadGroup{{Attributes: []uint16{zcl.AttrInstantaneousDemand, zcl.AttrSummationDelivered}}},
-			},
-			{
-				Endpoint: endpoint, Cluster: zcl.ClusterPowerConfig, Bind: true,
-				Reporting: []zcl.ReportConfig{
-					// Hourly at most, four times a day at least: a step of 1 %
-					// (2 raw) or 0.1 V.
-					{Attribute: zcl.AttrBatteryPercentage, Type: zcl.Uint8, Min: 3600, Max: 21600, Change: 2},
-					{Attribute: zcl.AttrBatteryVoltage, Type: zcl.Uint8, Min: 3600, Max: 21600, Change: 1},
-				},
-				Read: []ReadGroup{{Attributes: []uint16{zcl.AttrBatteryVoltage, zcl.AttrBatteryPercentage}}},
-			},
-		},
-	}
+	},
+	zhemi101,
 }
+
+// byHANMode is the scale of a current of an EMIZB-132.
+func byHANMode(m measure) measure {
+	return m.by(address{cluster: zcl.ClusterMetering, manufacturer: zcl.ManufacturerDevelco, attribute: 0x0302},
+		map[int64]float64{0x0200: 10, 0x0201: 10, 0x0202: 10, 0x0203: 1000}, 10)
+}
+
+// totalPower is the power of all phases of a meter, in our form.
+func totalPower() Part {
+	p := measures(powerTotal)
+	p.form = ours
+	return p
+}
+
+// Plugs and relays. Now and then they send values that they do not know, and
+// an energy of 0: then the rest of the message is wrong too.
+var frientPlugMeasures = measures(power.spoiling(), voltage.spoiling(), frequency, current.spoiling(), energy.neverZero().spoiling())
+
+var frientSwitches = []Definition{
+	{
+		Model: "SPLZB-131", Vendor: "Develco", Description: "Power plug", OTA: true,
+		Match: maker(frientMakers, "SPLZB-131"), Endpoint: 2,
+		Parts: []Part{measures(deviceTemp), frientPlugMeasures, onOff()},
+	},
+	{
+		Model: "SPLZB-132", Vendor: "Develco", Description: "Power plug", OTA: true,
+		Match: maker(frientMakers, "SPLZB-132"), Endpoint: 2,
+		Parts: []Part{measures(deviceTemp), frientPlugMeasures, onOff()},
+	},
+	{
+		Model: "SPLZB-134", Vendor: "Develco", Description: "Power plug (type G)", OTA: true,
+		Match: maker(frientMakers, "SPLZB-134"), Endpoint: 2,
+		Parts: []Part{measures(deviceTemp), frientPlugMeasures, onOff(), powerOn()},
+	},
+	{
+		Model: "SPLZB-137", Vendor: "Develco", Description: "Power plug", OTA: true,
+		Match: maker(frientMakers, "SPLZB-137"), Endpoint: 2,
+		Parts: []Part{onOff(), frientShown},
+	},
+	{
+		Model: "SPLZB-141", Vendor: "Develco", Description: "Power plug", OTA: true,
+		Match: maker(frientMakers, "SPLZB-141", "SPLZB-142", "SPLZB-144", "SPLZB-147"), Endpoint: 2,
+		Parts: []Part{onOff(), frientShown},
+	},
+	{
+		Model: "SMRZB-143", Vendor: "Develco", Description: "Smart cable", OTA: true,
+		Match: maker(frientMakers, "SMRZB-143"), Endpoint: 2,
+		Parts: []Part{measures(deviceTemp), frientPlugMeasures, onOff(), powerOn()},
+	},
+	{
+		Model: "SMRZB-153", Vendor: "Frient", Description: "Smart Cable - Power switch with power measurement", OTA: true,
+		Match: maker(frientMakers, "SMRZB-153"), Endpoint: 2,
+		Parts: []Part{onOff(), powerOn(), measures(power.spoiling(), voltage.spoiling(), current.spoiling(), energy.neverZero().spoiling())},
+	},
+	{
+		Model: "SMRZB-342", Vendor: "Frient", Description: "Smart DIN Relay 2", OTA: true,
+		Match: maker(frientMakers, "SMRZB-342"), Endpoint: 2,
+		Parts: []Part{onOff(), measures(power.fixed(1, 1), voltage.fixed(1, 100), current.fixed(1, 1000), energy.fixed(1, 1000), deviceTemp)},
+	},
+	{
+		Model: "SMRZB-332", Vendor: "Develco", Description: "Smart relay DIN",
+		Match: maker(frientMakers, "SMRZB-332"), Endpoint: 2,
+		Parts: []Part{measures(demand.shown(), energy.shown()), onOff()},
+	},
+	{
+		Model: "IOMZB-110", Vendor: "Develco", Description: "IO module",
+		Match: maker(frientMakers, "IOMZB-110"),
+		Names: map[uint8]string{112: "l1", 113: "l2", 114: "l3", 115: "l4", 116: "l11", 117: "l12"},
+		Parts: []Part{binaryInput("input", "Whether the input is closed").at(112, 113, 114, 115), onOff().at(116, 117)},
+	},
+}
+
+// frientShown is what the newer plugs list.
+var frientShown = measures(power.spoiling().shown(), current.spoiling().shown(), voltage.spoiling().shown(),
+	energy.neverZero().spoiling().shown(), frequency.shown())
+
+// binaryInput is cluster 0x000F. Source: ZCL8 §3.14.5.
+func binaryInput(name, description string) Part {
+	e := eitherOf(name, description, "ON", "OFF", AccessState|AccessGet)
+	return Part{items: []item{{name: name, expose: &e, sources: []source{{name: name, as: asBool, on: "ON", off: "OFF", typ: zcl.Bool,
+		address: address{cluster: zcl.ClusterBinaryInput, attribute: 0x0055}, report: &reporting{0, atMost, 0}}}}}}
+}
+
+// Sensors. They have room for four bindings.
+var frientSensors = []Definition{
+	{
+		// Sold as a smoke alarm, whatever else it is called.
+		Model: "SMSZB-120", Vendor: "Develco", Description: "Smoke detector with siren", OTA: true,
+		Match:    []Match{{Models: []string{"SMSZB-120", "GWA1512_SmokeSensor"}}},
+		Endpoint: 35,
+		Parts: []Part{
+			iasZone(alarm("smoke"), bitBatteryLow, bitSupervision, bitRestore, bitTest),
+			frientSiren, frientFault,
+			numberSetting(place{zcl.ClusterIASWarning, 0, 0x0000, zcl.Uint16},
+				numeric("max_duration", "The longest that the siren sounds", "s", AccessState|AccessSet|AccessGet).between(0, 65534).step(1), 1),
+			measures(temperature.on(38)), batteryByVoltage(2500, 3000),
+		},
+	},
+	{
+		Model: "WISZB-120", Vendor: "Develco", Description: "Window sensor", OTA: true,
+		Match: maker(frientMakers, "WISZB-120"), Endpoint: 35,
+		Parts: []Part{iasZone(alarm("contact"), bitBatteryLow, bitTamper), measures(temperature.on(38)), batteryByVoltage(2500, 3000)},
+	},
+	{
+		Model: "WISZB-121", Vendor: "Develco", Description: "Window sensor", OTA: true,
+		Match: maker(frientMakers, "WISZB-121"), Endpoint: 35,
+		Parts: []Part{iasZone(alarm("contact"), bitBatteryLow, bitTamper), batteryByVoltage(2500, 3000)},
+	},
+	{
+		Model: "MOSZB-140", Vendor: "Develco", Description: "Motion sensor", OTA: true,
+		Match: maker(frientMakers, "MOSZB-140"), Endpoint: 35,
+		Parts: []Part{iasZone(alarm("occupancy"), bitTamper, bitBatteryLow), measures(temperature.on(38)), illuminanceOn(39), batteryByVoltage(2500, 3000)},
+	},
+	{
+		Model: "HMSZB-110", Vendor: "Develco", Description: "Temperature & humidity sensor", OTA: true,
+		Match: maker(frientMakers, "HMSZB-110"), Endpoint: 38,
+		Parts: []Part{measures(temperature, humidity), batteryByVoltage(2500, 3000)},
+	},
+	{
+		Model: "HMSZB-120", Vendor: "Frient", Description: "Temperature & humidity sensor", OTA: true,
+		Match: maker(frientMakers, "HMSZB-120"), Endpoint: 38,
+		Parts: []Part{measures(temperature, humidity), batteryByVoltage(2500, 3000)},
+	},
+}
+
+func illuminanceOn(endpoint uint8) Part { return illuminanceIn(AccessState | AccessGet).at(endpoint) }
+
+// frientSiren starts the siren of a smoke alarm by its two uppermost bits, and
+// by a warning as the specification has it.
+var frientSiren = Part{items: []item{
+	{name: "warning", get: []address{}, set: setWarning},
+	{name: "alarm", get: []address{}, expose: ptr(eitherOf("alarm", "Starts and ends the siren", "START", "OFF", AccessSet)), set: func(w *wish) error {
+		on, err := w.either("START", "OFF")
+		if err != nil {
+			return err
+		}
+		info := byte(0)
+		if on {
+			info = 0xc0
+		}
+		w.warn(info, 300, 0, 0)
+		return nil
+	}},
+}}
+
+func ptr[T any](v T) *T { return &v }
+
+// frientFault is what the alarm says of itself: cluster 0x000F.
+var frientFault = Part{items: []item{
+	{name: "reliability", expose: ptr(choice("reliability", "Why there is a fault, if there is one", AccessState, "no_fault_detected", "unreliable_other", "process_error")),
+		sources: []source{{name: "reliability", as: asWord, first: true, typ: zcl.Enum8, words: map[int64]string{0: "no_fault_detected", 7: "unreliable_other", 8: "process_error"},
+			address: address{cluster: zcl.ClusterBinaryInput, attribute: 0x0067}}}},
+	{name: "fault", expose: ptr(flag("fault", "Whether the device has a fault", AccessState)),
+		sources: []source{{name: "fault", as: asExactlyOne, typ: zcl.Bitmap8, report: &reporting{0, 3600, 0},
+			address: address{cluster: zcl.ClusterBinaryInput, attribute: 0x006f}}}},
+}}

@@ -165,6 +165,13 @@ func (t DataType) fixedSize() (size int, ok bool) {
 	return info.size, true
 }
 
+// Size is the size of the value in octets when every value of the type has the
+// same; 0 for strings and collections.
+func (t DataType) Size() int {
+	size, _ := t.fixedSize()
+	return size
+}
+
 // mask has the low bits set that a value of size octets can have.
 func mask(size int) uint64 {
 	if size >= 8 {

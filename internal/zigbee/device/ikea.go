@@ -1,0 +1,48 @@
+package device
+
+import "github.com/smartcore-ireland/hems/internal/zigbee/zcl"
+
+// The divisor of INSPELNING's power is 10 while the power is small and 1 above
+// about 1000 W. It is reported, and the last one holds: a power that is sent
+// before its divisor is wrong once.
+var inspelningPower = powerWithDivisor()
+
+func powerWithDivisor() Part {
+	p := measures(power)
+	p.items = append(p.items, item{sources: []source{{name: "power_divisor", quietly: true, as: asNothing, typ: zcl.Uint16,
+		address: address{cluster: zcl.ClusterElectricalMeas, attribute: attrPowerDiv}, report: &reporting{atLeast, atMost, 1}}}})
+	return p
+}
+
+const ikeaPlugCluster = 0xfc85
+
+var ikea = []Definition{
+	{
+		Model: "E22xx", Vendor: "IKEA", Description: "INSPELNING smart plug", OTA: true,
+		Match: models("INSPELNING Smart plug"),
+		Parts: []Part{onOff(), powerOn(),
+			switchSetting(place{ikeaPlugCluster, zcl.ManufacturerIKEA, 0x0000, zcl.Bool},
+				eitherOf("child_lock", "Whether its button is locked", "LOCK", "UNLOCK", AccessState|AccessSet|AccessGet).of("config")),
+			switchSetting(place{ikeaPlugCluster, zcl.ManufacturerIKEA, 0x0001, zcl.Bool},
+				eitherOf("led_enable", "Whether its light shows that it is on", "TRUE", "FALSE", AccessState|AccessSet|AccessGet).of("config").called("Led disable")),
+			identify(), inspelningPower, measures(voltage, current, energy)},
+	},
+	{
+		Model: "E160x/E170x/E190x", Vendor: "IKEA", Description: "TRADFRI control outlet", OTA: true,
+		Match: models("TRADFRI control outlet"), Parts: []Part{onOff(), powerOn(), identify()},
+	},
+	{
+		Model: "E22x4", Vendor: "IKEA", Description: "TRETAKT smart plug", OTA: true,
+		Match: models("TRETAKT Smart plug"), Parts: []Part{onOff(), powerOn(), identify()},
+	},
+	{
+		Model: "E2435/E2491", Vendor: "IKEA", Description: "GRILLPLATS smart plug", OTA: true,
+		Match: models("GRILLPLATS Plug"), Parts: []Part{onOff(), powerOn(), identify()},
+	},
+	{
+		Model: "E2112", Vendor: "IKEA", Description: "VINDSTYRKA air quality and humidity sensor", OTA: true,
+		Match: models("VINDSTYRKA"),
+		Parts: []Part{measures(temperature, humidity, pm25,
+			reported("voc_index", 0xfc7e, 0x0000, zcl.SingleFloat, 1).of(zcl.ManufacturerIKEA, 0x0000, zcl.SingleFloat))},
+	},
+}

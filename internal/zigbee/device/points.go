@@ -1,0 +1,345 @@
+package device
+
+import (
+	"fmt"
+	"math"
+	"time"
+
+	"github.com/smartcore-ireland/hems/internal/zigbee/zcl"
+)
+
+// point is what one datapoint of a Tuya device means.
+type point struct {
+	dp      uint8
+	name    string
+	unit    string
+	as      pointKind
+	div     float64 // 0 is 1
+	words   map[int64]string
+	counter bool
+	// suffix ends the keys of what a phase's blob holds.
+	suffix string
+	// low, high and precise as in source.
+	low, high float64
+	bit       uint8
+	on, off   any
+	// negative above this: the device takes this much too little.
+	above, less float64
+}
+
+// pointKind is what a datapoint's data is.
+type pointKind uint8
+
+const (
+	pointNumber pointKind = iota
+	pointWord
+	pointBool
+	pointBit
+	pointPhase // 8 bytes: voltage, current, power
+	pointRC    // of the RC-MCB: current at 11, voltage at 13
+	pointText
+)
+
+// boundPoint is a point of one device.
+type boundPoint struct {
+	point
+	key      string
+	decimals int
+	parts    [3]int // decimals of a phase's voltage, current and power
+}
+
+func (m *Model) bindPoint(p point) *boundPoint {
+	b := &boundPoint{point: p, key: p.name, decimals: m.decimals(p.name, p.unit, 0)}
+	for i, q := range [...][2]string{{"voltage", "V"}, {"current", "A"}, {"power", "W"}} {
+		b.parts[i] = m.decimals(q[0]+p.suffix, q[1], 0)
+	}
+	return b
+}
+
+// dp is a number by a datapoint, divided by div.
+func dp(id uint8, name string, div float64) Part {
+	q := pointQuantity(name)
+	e := q.expose(AccessState)
+	e.HomeAssistant = nil
+	return Part{
+		points: []point{{dp: id, name: name, unit: q.unit, div: div, counter: q.unit == "kWh", low: q.low, high: q.high}},
+		items:  []item{{name: name, expose: &e, get: []address{}}},
+	}
+}
+
+// pointQuantity is the quantity of a name that may end in a phase.
+func pointQuantity(name string) quantity {
+	if q, ok := quantities[name]; ok {
+		if name == "power_factor" {
+			q.unit = "%"
+			q.description = "Active power as a part of apparent power"
+		}
+		return q
+	}
+	for _, b := range [...]struct{ prefix, unit, what string }{
+		{"power_factor_", "%", "Active power as a part of apparent power"},
+		{"energy_produced", "kWh", "Energy given back, as the device has counted it"},
+		{"produced_energy_", "kWh", "Energy given back, as the device has counted it"},
+		{"reactive_energy", "kVArh", "Reactive energy, as the device has counted it"},
+		{"reactive_power", "VAr", "Reactive power at this moment"},
+		{"ac_frequency_", "Hz", "Frequency of the mains"},
+		{"energy_", "kWh", "Energy consumed, as the device has counted it"},
+		{"total_energy", "kWh", "All energy, as the device has counted it"},
+		{"power_", "W", "Power at this moment"},
+		{"current_", "A", "Current at this moment"},
+		{"voltage_", "V", "Voltage at this moment"},
+	} {
+		if len(name) >= len(b.prefix) && name[:len(b.prefix)] == b.prefix {
+			what := b.what
+			if n := len(b.prefix); n < len(name) && b.prefix[n-1] == '_' {
+				what += " (" + name[n:] + ")"
+			}
+			return quantity{name: name, unit: b.unit, description: what}
+		}
+	}
+	return quantity{name: name}
+}
+
+// phase is voltage, current and power by one datapoint of 8 bytes; suffix ends
+// their names.
+func phase(id uint8, suffix string) Part {
+	return Part{points: []point{{dp: id, as: pointPhase, suffix: suffix}}}
+}
+
+// exposed is parts of datapoints that are listed in this order, whatever
+// datapoint they come by. A name that no part has gets a line too.
+func exposed(names []string, parts ...Part) Part {
+	all := together(parts...)
+	items := all.items
+	all.items = nil
+	for _, name := range names {
+		found := false
+		for _, it := range items {
+			if it.name == name {
+				all.items, found = append(all.items, it), true
+				break
+			}
+		}
+		if !found {
+			e := pointQuantity(name).expose(AccessState)
+			e.HomeAssistant = nil
+			all.items = append(all.items, item{name: name, expose: &e, get: []address{}})
+		}
+	}
+	for _, it := range items {
+		listed := false
+		for _, name := range names {
+			listed = listed || it.name == name
+		}
+		if !listed {
+			all.items = append(all.items, it)
+		}
+	}
+	return all
+}
+
+// dpWords is a choice by a datapoint that is only told.
+func dpWords(id uint8, name, description string, options ...option) Part {
+	words := make(map[int64]string)
+	var names []string
+	for _, o := range options {
+		words[o.value] = o.word
+		names = append(names, o.word)
+	}
+	e := choice(name, description, AccessState, names...)
+	return Part{points: []point{{dp: id, name: name, as: pointWord, words: words}}, items: []item{{name: name, expose: &e, get: []address{}}}}
+}
+
+// dpSwitch is the relay of a Tuya device.
+func dpSwitch(id uint8) Part {
+	state := stateExpose()
+	state.Access, state.ValueToggle = AccessState|AccessSet, nil
+	e := Expose{Type: Switch, Features: []Expose{state}}
+	return Part{
+		points: []point{{dp: id, name: "state", as: pointBool, on: "ON", off: "OFF"}},
+		items: []item{{name: "state", expose: &e, get: []address{}, set: func(w *wish) error {
+			i, err := w.word([]string{"ON", "OFF", "TOGGLE"})
+			if err != nil {
+				return err
+			}
+			on := i == 0
+			if i == 2 {
+				on = w.state["state"] != "ON"
+			}
+			w.endpoint = w.model.tuya
+			w.send(boolPoint(id, on))
+			w.say("state", map[bool]string{true: "ON", false: "OFF"}[on])
+			return nil
+		}}},
+	}
+}
+
+// dpSetting is a number that can be set.
+func dpSetting(id uint8, e Expose, div float64) Part {
+	low, high := -math.MaxInt32*1.0, math.MaxInt32*1.0
+	if e.ValueMin != nil {
+		low, high = *e.ValueMin, *e.ValueMax
+	}
+	return Part{
+		points: []point{{dp: id, name: e.Name, unit: e.Unit, div: div}},
+		items: []item{{name: e.Name, expose: &e, get: []address{}, set: func(w *wish) error {
+			v, err := w.number(low, high)
+			if err != nil {
+				return err
+			}
+			w.endpoint = w.model.tuya
+			w.send(numberPoint(id, int32(math.Round(v*or1(div)))))
+			w.say(e.Name, number(v))
+			return nil
+		}}},
+	}
+}
+
+// dpButton is something done once by a datapoint.
+func dpToggle(id uint8, e Expose) Part {
+	return Part{
+		points: []point{{dp: id, name: e.Name, as: pointBool, on: e.ValueOn, off: e.ValueOff}},
+		items: []item{{name: e.Name, expose: &e, get: []address{}, set: func(w *wish) error {
+			on, err := w.either(e.ValueOn, e.ValueOff)
+			if err != nil {
+				return err
+			}
+			w.endpoint = w.model.tuya
+			w.send(boolPoint(id, on))
+			w.say(e.Name, map[bool]any{true: e.ValueOn, false: e.ValueOff}[on])
+			return nil
+		}}},
+	}
+}
+
+// dpNegative is a power whose negative values are sent as value + less when
+// they are above.
+func dpNegative(id uint8, name string, div, above, less float64) Part {
+	p := dp(id, name, div)
+	p.points[0].above, p.points[0].less = above, less
+	return p
+}
+
+// Limits of powers that are not two's complement. Source: measured by their
+// owners.
+const (
+	phaseNegativeAbove = 0x100000
+	phaseNegativeLess  = 0x19999a
+	valueNegativeAbove = 0x0fffffff
+	valueNegativeLess  = 0x1999999c
+)
+
+// tuyaBasic is what Tuya's devices want after they have joined: these attributes
+// read in one request. Many stay silent otherwise.
+func tuyaBasic() Part {
+	return Part{setup: []Setup{{Endpoint: 1, Cluster: zcl.ClusterBasic, Optional: true,
+		Read: []ReadGroup{{Attributes: []uint16{0x0004, 0x0000, 0x0001, 0x0005, 0x0007, 0xfffe}}}}}}
+}
+
+// tuyaAsk asks for all datapoints once, and regularly when every is not 0.
+func tuyaAsk(every time.Duration) Part {
+	p := Part{setup: []Setup{{Cluster: zcl.ClusterTuya, Optional: true,
+		Actions: []Action{{Kind: Command, Cluster: zcl.ClusterTuya, Command: tuyaQuery}}}}}
+	if every > 0 {
+		p.polls = []poll{{every: every, cluster: zcl.ClusterTuya, query: true}}
+	}
+	return p
+}
+
+// datapoints takes a message of datapoints.
+func (d *Decoder) datapoints(in Input) {
+	switch in.Frame.Command {
+	case tuyaResponse, tuyaReport, tuyaStatus, tuyaStatusSearch:
+	default:
+		return
+	}
+	_, list, err := parseDatapoints(in.Frame.Payload)
+	if err != nil {
+		d.note(Note{Kind: Impossible, Text: err.Error()})
+	}
+	for _, p := range list {
+		for _, b := range d.model.points[p.id] {
+			d.datapoint(b, p, in.Time)
+		}
+	}
+}
+
+func (d *Decoder) datapoint(b *boundPoint, p datapoint, now time.Time) {
+	switch b.as {
+	case pointPhase:
+		d.phase(b, p.data)
+		return
+	case pointRC:
+		if len(p.data) >= 15 {
+			d.measured("current", "current", be(p.data[11:13])/1000, b.parts[1])
+			d.measured("voltage", "voltage", be(p.data[13:15])/10, b.parts[0])
+		}
+		return
+	case pointText:
+		d.emit(b.key, clean(string(p.data)))
+		return
+	}
+	n, ok := p.number()
+	if !ok {
+		d.note(Note{Key: b.key, Kind: Impossible, Text: fmt.Sprintf("datapoint %d of type %d with %d bytes is no %s", p.id, p.typ, len(p.data), b.key)})
+		return
+	}
+	switch b.as {
+	case pointWord:
+		if word, known := b.words[n]; known {
+			d.emit(b.key, word)
+		}
+	case pointBool, pointBit:
+		set := n != 0
+		if b.as == pointBit {
+			set = n>>b.bit&1 == 1
+		}
+		switch {
+		case b.on == nil:
+			d.emit(b.key, set)
+		case set:
+			d.emit(b.key, b.on)
+		default:
+			d.emit(b.key, b.off)
+		}
+	default:
+		raw := float64(n)
+		if b.above > 0 && raw > b.above {
+			raw -= b.less
+		}
+		v := raw / or1(b.div)
+		if b.low != b.high && (v < b.low || v > b.high) {
+			d.note(Note{Key: b.key, Kind: Impossible, Text: fmt.Sprintf("%s cannot be %v", b.key, v)})
+			return
+		}
+		if b.counter && !d.counts(b.key, v, 0, 0, now) {
+			return
+		}
+		d.measured(b.key, b.name, v, b.decimals)
+	}
+}
+
+// phase takes 8 bytes: voltage in tenths of a volt, current in thousandths of
+// an ampere and power in watts, of 2, 3 and 3 bytes.
+func (d *Decoder) phase(b *boundPoint, data []byte) {
+	if len(data) < 8 {
+		d.note(Note{Key: "power" + b.suffix, Kind: Impossible, Text: fmt.Sprintf("a phase of %d bytes", len(data))})
+		return
+	}
+	w := be(data[5:8])
+	if w > phaseNegativeAbove {
+		w -= phaseNegativeLess
+	}
+	d.measured("voltage"+b.suffix, "voltage"+b.suffix, be(data[0:2])/10, b.parts[0])
+	d.measured("current"+b.suffix, "current"+b.suffix, be(data[2:5])/1000, b.parts[1])
+	d.measured("power"+b.suffix, "power"+b.suffix, w, b.parts[2])
+}
+
+// be is a big-endian number.
+func be(b []byte) float64 {
+	var v uint64
+	for _, x := range b {
+		v = v<<8 | uint64(x)
+	}
+	return float64(v)
+}

@@ -1,0 +1,39 @@
+package device
+
+// Shelly's devices of the fourth generation tell their scales, which differ by
+// firmware. Endpoint 239 is a way to their other interfaces, not used here.
+var shelly = []Definition{
+	{
+		Model: "S4EM-001PXCEU16", Vendor: "Shelly", Description: "EM Mini Gen4",
+		Match: maker([]string{"Shelly"}, "EM Mini"),
+		Parts: []Part{shellyMeter, identify()},
+	},
+	{
+		Model: "S4EM-002CXCEU", Vendor: "Shelly", Description: "EM Gen4",
+		Match: maker([]string{"Shelly"}, "EM"),
+		Names: map[uint8]string{1: "1", 2: "2", 3: "3"},
+		Parts: []Part{onOff().at(1), shellyMeter.at(2, 3), identify()},
+	},
+	{
+		Model: "S4SW-001P16EU", Vendor: "Shelly", Description: "1PM Gen 4", OTA: true,
+		Match: maker([]string{"Shelly"}, "1PM"),
+		Parts: []Part{onOff(), shellyMeter, identify()},
+	},
+	{
+		Model: "S4SW-001P8EU", Vendor: "Shelly", Description: "1PM Mini Gen 4", OTA: true,
+		Match: maker([]string{"Shelly"}, "Mini1PM", "1PM Mini"),
+		Parts: []Part{onOff(), shellyMeter, identify()},
+	},
+	{
+		Model: "S4SW-001X16EU", Vendor: "Shelly", Description: "1 Gen 4", OTA: true,
+		Match: maker([]string{"Shelly"}, "1"),
+		Parts: []Part{onOff(), identify()},
+	},
+	{
+		Model: "S4SW-001X8EU", Vendor: "Shelly", Description: "1 Mini Gen 4", OTA: true,
+		Match: maker([]string{"Shelly"}, "Mini1", "1 Mini"),
+		Parts: []Part{onOff(), identify()},
+	},
+}
+
+var shellyMeter = measures(power, voltage, frequency, current, energy, produced)
