@@ -53,6 +53,7 @@ func (d *device) update(n network.Device) {
 			d.memory = d.decoder.Memory()
 		}
 		d.decoder = d.model.NewDecoder(d.memory)
+		d.model = d.decoder.Model()
 		d.memory = nil
 	}
 }

@@ -33,6 +33,9 @@ func topicsOf(name, node string) []string {
 	for _, key := range []string{"battery", "energy", "linkquality", "power", "voltage"} {
 		list = append(list, "homeassistant/sensor/"+node+"/"+key+"/config")
 	}
+	for _, key := range []string{"current_summation", "pulse_configuration"} {
+		list = append(list, "homeassistant/number/"+node+"/"+key+"/config")
+	}
 	slices.Sort(list)
 	return list
 }

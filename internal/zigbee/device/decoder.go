@@ -140,7 +140,7 @@ func (d *Decoder) attributes(in Input) {
 		if mean == nil {
 			continue
 		}
-		if mean.slot >= 0 && d.remember(mean.slot, &in.Attributes[i]) && d.model.watched[a] {
+		if mean.slot >= 0 && d.remember(mean.slot, &in.Attributes[i]) && d.model.watched[a] != notWatched {
 			learnt = true
 		}
 	}
@@ -188,24 +188,38 @@ func (d *Decoder) remember(i int, a *zcl.Attribute) bool {
 		}
 		return false
 	}
-	v, ok := a.Value.Float()
-	if b, is := a.Value.Bool(); is {
-		v, ok = 0, true
-		if b {
-			v = 1
-		}
-	}
-	if text, is := a.Value.Text(); is {
-		v, ok = textCode(text), true
-	}
+	v, ok := numberOf(a.Value)
 	if !ok {
 		if old.state == untold {
 			d.slots[i] = slot{state: absent}
 		}
 		return false
 	}
+	if d.model.watched[d.model.slots[i]] == itsPresence {
+		if v == 0 && old.state == told {
+			return false // it was there
+		}
+		v = min(math.Abs(v), 1)
+		if v != 0 {
+			v = 1
+		}
+	}
 	d.slots[i] = slot{v, told}
 	return old != d.slots[i]
+}
+
+// numberOf is a value as the number that it is remembered as.
+func numberOf(v zcl.Value) (float64, bool) {
+	if b, ok := v.Bool(); ok {
+		if b {
+			return 1, true
+		}
+		return 0, true
+	}
+	if s, ok := v.Text(); ok {
+		return textCode(s), true
+	}
+	return v.Float()
 }
 
 // spoiled reports whether something in the message says that all of it is
@@ -550,9 +564,20 @@ func (d *Decoder) rebuild() bool {
 		return false
 	}
 	learnt := make(map[address]float64)
+	for _, t := range d.model.subject.Told {
+		learnt[address{t.Endpoint, t.Cluster, t.Manufacturer, t.Attribute}] = t.Value
+	}
 	for i, a := range d.model.slots {
-		if d.slots[i].state == told && d.model.watched[a] {
+		if d.slots[i].state != told {
+			continue
+		}
+		switch d.model.watched[a] {
+		case theValue:
 			learnt[a] = d.slots[i].value
+		case itsPresence:
+			if d.slots[i].value != 0 {
+				learnt[a] = 1
+			}
 		}
 	}
 	m := modelOf(d.model.subject, learnt)

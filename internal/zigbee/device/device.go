@@ -34,7 +34,18 @@ type Subject struct {
 	PowerSource uint8  // ZCL 3.2.2.2.8: 1 mains, 3 battery, 0x80 battery backup
 	SWBuildID   string // of the Basic cluster
 	DateCode    string // of the Basic cluster
+	Told        []Told
 	Form        Form
+}
+
+// Told is what an attribute of Model.Watches has said. It is of the kind that
+// stays: the type of a zone, the unit of a meter.
+type Told struct {
+	Endpoint     uint8   `json:"endpoint"`
+	Cluster      uint16  `json:"cluster"`
+	Manufacturer uint16  `json:"manufacturer,omitempty"`
+	Attribute    uint16  `json:"attribute"`
+	Value        float64 `json:"value"`
 }
 
 // Endpoint is one application of a device, as its simple descriptor has it.

@@ -34,7 +34,7 @@ type Expose struct {
 	ValueOn       any               `json:"value_on,omitempty"`
 	ValueStep     *float64          `json:"value_step,omitempty"`
 	ValueToggle   any               `json:"value_toggle,omitempty"`
-	Values        []any             `json:"values,omitempty"` // of an enum: strings, some devices' are numbers
+	Values        []string          `json:"values,omitempty"` // of an enum
 }
 
 // Preset is a value with a name.

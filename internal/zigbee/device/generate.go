@@ -94,8 +94,8 @@ func (g *generator) told(endpoint uint8, cluster, attribute uint16) (float64, bo
 	return v, ok
 }
 
-// watching is a part that reads attributes once and looks at what they say.
-func watching(endpoint uint8, cluster uint16, ids ...uint16) Part {
+// watched is a part that reads attributes once and looks at what they say.
+func watched(endpoint uint8, cluster uint16, ids ...uint16) Part {
 	p := Part{setup: []Setup{{Endpoint: endpoint, Cluster: cluster, Optional: true}}}
 	for chunk := range slices.Chunk(ids, maxRead) {
 		p.setup[0].Read = append(p.setup[0].Read, ReadGroup{Attributes: chunk})
@@ -103,6 +103,14 @@ func watching(endpoint uint8, cluster uint16, ids ...uint16) Part {
 	for _, id := range ids {
 		p.watch = append(p.watch, address{endpoint: endpoint, cluster: cluster, attribute: id})
 	}
+	return p
+}
+
+// looked is a part that reads attributes once and looks whether the device has
+// them.
+func looked(endpoint uint8, cluster uint16, ids ...uint16) Part {
+	p := watched(endpoint, cluster, ids...)
+	p.presence, p.watch = p.watch, nil
 	return p
 }
 
@@ -134,7 +142,7 @@ func (g *generator) sensors() {
 		g.add(measures(occupied).at(id))
 	}
 	for _, id := range g.with(zcl.ClusterIASZone) {
-		g.add(watching(id, zcl.ClusterIASZone, attrZoneType))
+		g.add(watched(id, zcl.ClusterIASZone, attrZoneType))
 		bits := []zoneBit{{bit: 0, name: "alarm_1"}, {bit: 1, name: "alarm_2"}}
 		if t, ok := g.told(id, zcl.ClusterIASZone, attrZoneType); ok {
 			if name, known := zoneNames[uint16(t)]; known {
@@ -161,7 +169,7 @@ func (g *generator) onOff(id uint8) {
 		var mireds []float64
 		if slices.Contains(e.In, zcl.ClusterColor) {
 			mireds = []float64{153, 500}
-			g.add(watching(id, zcl.ClusterColor, 0x400b, 0x400c))
+			g.add(watched(id, zcl.ClusterColor, 0x400b, 0x400c))
 			low, ok := g.told(id, zcl.ClusterColor, 0x400b)
 			if high, also := g.told(id, zcl.ClusterColor, 0x400c); ok && also && low > 0 && low < high {
 				mireds = []float64{low, high}
@@ -179,7 +187,8 @@ func (g *generator) onOff(id uint8) {
 func (g *generator) electrical(id uint8) {
 	const c = zcl.ClusterElectricalMeas
 	const measurementType, dcBit = 0x0000, 1 << 6
-	g.add(watching(id, c, measurementType, voltageB.attribute, voltageC.attribute, frequency.attribute, neutral.attribute, powerFactor.attribute))
+	g.add(watched(id, c, measurementType))
+	g.add(looked(id, c, voltageB.attribute, voltageC.attribute, frequency.attribute, neutral.attribute, powerFactor.attribute))
 	list := []measure{power, voltage, current}
 	if t, ok := g.told(id, c, measurementType); ok && uint32(t)&dcBit != 0 && uint32(t)&1 == 0 {
 		list = []measure{dcPower, dcVoltage, dcCurrent}
@@ -224,7 +233,8 @@ var meterUnits = map[uint8]meterUnit{
 // so. Source: ZCL8 §10.4.2.2.4.
 func (g *generator) metering(id uint8) {
 	const c = zcl.ClusterMetering
-	g.add(watching(id, c, attrUnitOfMeasure, attrMeterType, produced.attribute, tier1.attribute, tier2.attribute))
+	g.add(watched(id, c, attrUnitOfMeasure, attrMeterType))
+	g.add(looked(id, c, produced.attribute, tier1.attribute, tier2.attribute))
 	unit := meterUnits[0]
 	if v, ok := g.told(id, c, attrUnitOfMeasure); ok {
 		unit, ok = meterUnits[uint8(v)&0x7f]

@@ -253,7 +253,7 @@ var lixee = []Definition{
 		Model: "ZLinky_TIC", Vendor: "LiXee", Description: "Lixee ZLinky", OTA: true,
 		Match: models("ZLinky_TIC"),
 		// What it is, is asked before what it measures.
-		Parts: []Part{watching(1, lixeeCluster, lixeeMode, lixeeTariff)},
+		Parts: []Part{watched(1, lixeeCluster, lixeeMode, lixeeTariff)},
 		Learn: zlinkyParts,
 	},
 	{

@@ -19,9 +19,9 @@ type Model struct {
 	polls   []boundPoll
 
 	meanings map[address]*meaning
-	bounds   []*bound         // all sources
-	slots    []address        // attributes whose last value is remembered
-	watched  map[address]bool // those that tell what a generated model is
+	bounds   []*bound             // all sources
+	slots    []address            // attributes whose last value is remembered
+	watched  map[address]watching // those that tell what the device is
 	settings map[string]boundItem
 	gets     map[string][]address
 	zones    map[uint8]zone // IAS zones by endpoint
@@ -33,6 +33,16 @@ type Model struct {
 	scenes   uint8 // the endpoint with scenes
 	names    map[uint8]string
 }
+
+// watching is what is looked at of an attribute that tells what a device is: its
+// value, or that it has one at all.
+type watching uint8
+
+const (
+	notWatched watching = iota
+	theValue
+	itsPresence
+)
 
 // meaning is what one attribute is good for.
 type meaning struct {
@@ -65,7 +75,54 @@ type boundPoll struct {
 // For is the model of a device, never nil: its definition, or what its
 // clusters say, or nothing for a device that has told nothing yet.
 func For(s Subject) *Model {
-	return modelOf(s, nil)
+	var learnt map[address]float64
+	for _, t := range s.Told {
+		if learnt == nil {
+			learnt = make(map[address]float64)
+		}
+		learnt[address{t.Endpoint, t.Cluster, t.Manufacturer, t.Attribute}] = t.Value
+	}
+	return modelOf(s, learnt)
+}
+
+// Learn is what the attributes of a message say of what the device is, beside
+// what is told: told itself when that is nothing new. What has been told of one
+// attribute is replaced, and the list is another one.
+func (m *Model) Learn(told []Told, endpoint uint8, cluster, manufacturer uint16, list []zcl.Attribute) []Told {
+	if len(m.watched) == 0 {
+		return told
+	}
+	own := false
+	for i := range list {
+		a := address{endpoint, cluster, manufacturer, list[i].ID}
+		kind := m.watched[a]
+		if kind == notWatched || list[i].Status != zcl.StatusSuccess {
+			continue
+		}
+		v, ok := numberOf(list[i].Value)
+		if !ok || kind == itsPresence && v == 0 {
+			continue
+		}
+		if kind == itsPresence {
+			v = 1
+		}
+		at := slices.IndexFunc(told, func(t Told) bool {
+			return t.Endpoint == endpoint && t.Cluster == cluster && t.Manufacturer == manufacturer && t.Attribute == a.attribute
+		})
+		if at >= 0 && told[at].Value == v {
+			continue
+		}
+		if !own {
+			told, own = slices.Clone(told), true
+		}
+		t := Told{endpoint, cluster, manufacturer, a.attribute, v}
+		if at >= 0 {
+			told[at] = t
+		} else {
+			told = append(told, t)
+		}
+	}
+	return told
 }
 
 // modelOf is For with what the device has shown itself to be.
@@ -124,7 +181,7 @@ func compile(s Subject, d *Definition, info Info, learnt map[address]float64) *M
 		subject:  s,
 		info:     info,
 		meanings: make(map[address]*meaning),
-		watched:  make(map[address]bool),
+		watched:  make(map[address]watching),
 		settings: make(map[string]boundItem),
 		gets:     make(map[string][]address),
 		zones:    make(map[uint8]zone),
@@ -233,7 +290,12 @@ func (m *Model) add(d *Definition, p Part) {
 		}
 		for _, a := range p.watch {
 			a.endpoint = at(max(a.endpoint, on), a.cluster)
-			m.watched[a] = true
+			m.watched[a] = theValue
+			m.slot(a)
+		}
+		for _, a := range p.presence {
+			a.endpoint = at(max(a.endpoint, on), a.cluster)
+			m.watched[a] = itsPresence
 			m.slot(a)
 		}
 		for _, z := range p.zones {

@@ -123,6 +123,8 @@ type Part struct {
 	plain bool
 	// watch are attributes that tell what the device is.
 	watch []address
+	// presence are attributes of which it matters that the device has them.
+	presence []address
 	// special is what no table can say.
 	special func(d *Decoder, in Input) (handled bool)
 	// whole is after all: values that follow from others.

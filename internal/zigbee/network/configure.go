@@ -94,6 +94,16 @@ func (w *configuring) setUp(ctx context.Context, setup device.Setup) {
 			return err
 		})
 	}
+	// What is worth a report is said in the device's own scale.
+	var scales []zcl.Attribute
+	for ids := range slices.Chunk(setup.Scales, maxTogether) {
+		w.step(ctx, "Reading the scale of "+where, true, func() error {
+			list, err := n.readTogether(ctx, s, d, setup.Endpoint, setup.Cluster, 0, ids)
+			scales = append(scales, list...)
+			return err
+		})
+	}
+	setup = setup.WithScales(scales)
 	if len(setup.Reporting) > 0 {
 		w.step(ctx, "Reporting "+where, setup.Optional, func() error {
 			return n.setReporting(ctx, s, d, setup.Endpoint, setup.Cluster, setup.Manufacturer, setup.Reporting)
@@ -139,21 +149,29 @@ func (w *configuring) step(ctx context.Context, name string, optional bool, do f
 // readGroup reads attributes together. A device that answers for one only is
 // asked for the others one by one.
 func (n *Network) readGroup(ctx context.Context, s *session, d *member, endpoint uint8, cluster, manufacturer uint16, ids []uint16) error {
-	list, err := n.readDevice(ctx, s, d, endpoint, cluster, manufacturer, ids)
+	_, err := n.readTogether(ctx, s, d, endpoint, cluster, manufacturer, ids)
+	return err
+}
+
+// readTogether is readGroup with what was read.
+func (n *Network) readTogether(ctx context.Context, s *session, d *member, endpoint uint8, cluster, manufacturer uint16, ids []uint16) (list []zcl.Attribute, err error) {
+	list, err = n.readDevice(ctx, s, d, endpoint, cluster, manufacturer, ids)
 	if err != nil && mayPass(err) || len(ids) <= 1 {
-		return err
+		return list, err
 	}
 	for _, id := range ids {
 		if slices.ContainsFunc(list, func(a zcl.Attribute) bool { return a.ID == id }) {
 			continue
 		}
-		if _, oneErr := n.readDevice(ctx, s, d, endpoint, cluster, manufacturer, []uint16{id}); oneErr == nil {
+		one, oneErr := n.readDevice(ctx, s, d, endpoint, cluster, manufacturer, []uint16{id})
+		list = append(list, one...)
+		if oneErr == nil {
 			err = nil
 		} else if mayPass(oneErr) {
-			return oneErr
+			return list, oneErr
 		}
 	}
-	return err
+	return list, err
 }
 
 // setReporting tells a device when to report, and notes what it has agreed to.

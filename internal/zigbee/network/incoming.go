@@ -121,6 +121,7 @@ func (n *Network) incomingZCL(s *session, d *member, m ezsp.IncomingMessage) {
 	if f.ClusterSpecific || len(msg.Attributes) > 0 {
 		n.mu.Lock()
 		if n.devices[d.EUI64] == d {
+			n.learn(d, msg)
 			e := d.event(MessageReceived)
 			e.Message = msg
 			n.putLocked(e)

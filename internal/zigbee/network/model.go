@@ -65,6 +65,21 @@ func setupVersion(list []device.Setup) string {
 	return fmt.Sprintf("%016x", h.Sum64())
 }
 
+// learn takes what a message says of what the device is. Network.mu is held.
+func (n *Network) learn(d *member, m *Message) {
+	if m.Frame.ClusterSpecific || len(m.Attributes) == 0 {
+		return
+	}
+	told := n.modelOf(d).Learn(d.Told, m.Endpoint, m.Cluster, m.Frame.Manufacturer, m.Attributes)
+	if slices.Equal(told, d.Told) {
+		return
+	}
+	d.Told = told
+	d.unmodel()
+	n.modelOf(d)
+	n.changed()
+}
+
 // unmodel makes the model to be worked out anew. Network.mu is held.
 func (d *member) unmodel() { d.model = nil }
 

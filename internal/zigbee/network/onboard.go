@@ -116,6 +116,7 @@ func (d Device) Subject() device.Subject {
 		PowerSource: d.PowerSource,
 		SWBuildID:   d.SWBuildID,
 		DateCode:    d.DateCode,
+		Told:        d.Told,
 	}
 	if d.AppVersion != nil {
 		s.AppVersion = *d.AppVersion

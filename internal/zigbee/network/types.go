@@ -3,6 +3,7 @@ package network
 import (
 	"time"
 
+	"github.com/smartcore-ireland/hems/internal/zigbee/device"
 	"github.com/smartcore-ireland/hems/internal/zigbee/zcl"
 )
 
@@ -116,13 +117,15 @@ type Device struct {
 	ManufacturerCode uint16     `json:"manufacturer_code"`
 	PowerSource      uint8      `json:"power_source"` // ZCL 3.2.2.2.8: 1 mains, 3 battery, 0x80 battery backup
 	Endpoints        []Endpoint `json:"endpoints,omitempty"`
-	Interview        string     `json:"interview,omitempty"` // InterviewPending and so on
-	Configured       bool       `json:"configured"`
-	ConfiguredAs     string     `json:"configured_as,omitempty"` // which version of the model's setup that was
-	LinkQuality      uint8      `json:"link_quality"`            // of the last frame heard, 0 to 255
-	LastSeen         time.Time  `json:"last_seen"`
-	Joined           time.Time  `json:"joined"`
-	Available        bool       `json:"available"`
+	// Told is what the device has said of what it is, beside its descriptors.
+	Told         []device.Told `json:"told,omitempty"`
+	Interview    string        `json:"interview,omitempty"` // InterviewPending and so on
+	Configured   bool          `json:"configured"`
+	ConfiguredAs string        `json:"configured_as,omitempty"` // which version of the model's setup that was
+	LinkQuality  uint8         `json:"link_quality"`            // of the last frame heard, 0 to 255
+	LastSeen     time.Time     `json:"last_seen"`
+	Joined       time.Time     `json:"joined"`
+	Available    bool          `json:"available"`
 }
 
 // Kind is what an Event tells.

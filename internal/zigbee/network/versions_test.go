@@ -88,4 +88,3 @@ func withoutDongle(t *testing.T, path string) {
 		t.Fatal(err)
 	}
 }
-

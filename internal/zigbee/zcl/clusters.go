@@ -7,7 +7,6 @@ const (
 	ClusterPowerConfig       uint16 = 0x0001 // §3.3
 	ClusterDeviceTemp        uint16 = 0x0002 // §3.4
 	ClusterIdentify          uint16 = 0x0003 // §3.5
-	ClusterGroups            uint16 = 0x0004 // §3.6
 	ClusterScenes            uint16 = 0x0005 // §3.7
 	ClusterOnOff             uint16 = 0x0006 // §3.8
 	ClusterLevel             uint16 = 0x0008 // §3.10
