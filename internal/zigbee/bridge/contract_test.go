@@ -134,10 +134,10 @@ func TestDeviceList(t *testing.T) {
 	for _, e := range def["exposes"].([]any) {
 		keys = append(keys, e.(map[string]any)["property"].(string))
 	}
-	if diff := cmp.Diff([]string{"power", "energy", "battery", "voltage", "linkquality"}, keys); diff != "" {
+	if diff := cmp.Diff([]string{"power", "energy", "battery", "voltage", "pulse_configuration", "current_summation", "linkquality"}, keys); diff != "" {
 		t.Errorf("exposes (-want +got):\n%s", diff)
 	}
-	if def["vendor"] != "Frient" || def["model"] != "EMIZB-141" || def["supports_ota"] != false {
+	if def["vendor"] != "Frient" || def["model"] != "EMIZB-141" || def["supports_ota"] != true {
 		t.Errorf("definition: got %v", def)
 	}
 }
