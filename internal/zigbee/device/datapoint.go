@@ -98,7 +98,7 @@ func (d datapoint) number() (int64, bool) {
 	return 0, false
 }
 
-// numberPoint is a datapoint of a value, and boolPoint and so on of the others.
+// numberPoint is a datapoint of a value, and boolPoint of a yes or no.
 func numberPoint(id uint8, v int32) datapoint {
 	return datapoint{id, dpValue, binary.BigEndian.AppendUint32(nil, uint32(v))}
 }
@@ -109,8 +109,6 @@ func boolPoint(id uint8, v bool) datapoint {
 	}
 	return datapoint{id, dpBool, []byte{0}}
 }
-
-func enumPoint(id, v uint8) datapoint { return datapoint{id, dpEnum, []byte{v}} }
 
 // tuyaSeq counts what is sent to Tuya devices.
 var tuyaSeq atomic.Uint32

@@ -30,7 +30,6 @@ type Decoder struct {
 
 	readings []Reading
 	notes    []Note
-	touched  bool // a value of the message is used by somebody
 }
 
 // slot is a remembered raw value.
@@ -163,7 +162,7 @@ func (d *Decoder) attributes(in Input) {
 			d.value(b, in.Attributes[i].Value, in.Time)
 		}
 		if a.cluster == zcl.ClusterIASZone && a.attribute == attrZoneStatus && a.manufacturer == 0 {
-			d.zoneStatus(in.Endpoint, in.Attributes[i].Value, in.Time)
+			d.zoneStatus(in.Endpoint, in.Attributes[i].Value)
 		}
 	}
 	if in.Cluster == zcl.ClusterIASZone {
@@ -171,7 +170,7 @@ func (d *Decoder) attributes(in Input) {
 		if d.model.meanings[a] == nil {
 			for i := range in.Attributes {
 				if in.Attributes[i].ID == attrZoneStatus && in.Attributes[i].Status == zcl.StatusSuccess && a.manufacturer == 0 {
-					d.zoneStatus(in.Endpoint, in.Attributes[i].Value, in.Time)
+					d.zoneStatus(in.Endpoint, in.Attributes[i].Value)
 				}
 			}
 		}

@@ -105,11 +105,6 @@ func (e Expose) called(label string) Expose {
 	return e
 }
 
-func (e Expose) says(description string) Expose {
-	e.Description = description
-	return e
-}
-
 func flag(name, description string, access int) Expose {
 	return eitherOf(name, description, true, false, access)
 }
@@ -120,9 +115,7 @@ func eitherOf(name, description string, on, off any, access int) Expose {
 
 func choice(name, description string, access int, values ...string) Expose {
 	e := Expose{Type: Enum, Name: name, Property: name, Label: label(name), Description: description, Access: access}
-	for _, v := range values {
-		e.Values = append(e.Values, v)
-	}
+	e.Values = append(e.Values, values...)
 	return e
 }
 

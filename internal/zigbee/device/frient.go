@@ -14,8 +14,6 @@ var (
 		numeric("pulse_configuration", "How many pulses are one kWh: 0 to 65535, 1000 for most meters", "", AccessState|AccessSet|AccessGet).between(0, 65535), 1)
 	frientSummation = numberSetting(place{zcl.ClusterMetering, zcl.ManufacturerDevelco, 0x0301, zcl.Uint48},
 		numeric("current_summation", "Sets the counter to what the meter shows, in Wh: 570 is 0.570 kWh", "", AccessSet).between(0, 268435455), 1)
-	frientVersions = Part{setup: []Setup{{Cluster: zcl.ClusterBasic, Optional: true,
-		Read: []ReadGroup{{Manufacturer: zcl.ManufacturerDevelco, Attributes: []uint16{0x8000, 0x8020}}}}}}
 )
 
 var frientMeters = []Definition{

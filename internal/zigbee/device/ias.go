@@ -2,7 +2,6 @@ package device
 
 import (
 	"encoding/binary"
-	"time"
 
 	"github.com/smartcore-ireland/hems/internal/zigbee/zcl"
 )
@@ -35,8 +34,6 @@ var (
 type zone struct {
 	bits   []zoneBit
 	suffix string
-	// ends: nothing tells that the alarm is over; it is after so long.
-	ends time.Duration
 }
 
 // alarm is the first bit of a zone of this kind.
@@ -60,16 +57,6 @@ func iasZone(bits ...zoneBit) Part {
 	return p
 }
 
-// endingAfter is a zone that does not tell the end of its alarm.
-func (p Part) endingAfter(d time.Duration) Part {
-	zones := append([]zone(nil), p.zones...)
-	for i := range zones {
-		zones[i].ends = d
-	}
-	p.zones = zones
-	return p
-}
-
 // zoneNames is what the first alarm of a zone type is called. Source: ZCL8
 // §8.2.2.2.1.2.
 var zoneNames = map[uint16]string{
@@ -87,17 +74,17 @@ func (d *Decoder) zoneCommand(in Input) {
 	if in.Frame.Command != zoneStatusChanged || !in.Frame.FromServer || in.Frame.Manufacturer != 0 || len(in.Frame.Payload) < 2 {
 		return
 	}
-	d.zone(in.Endpoint, binary.LittleEndian.Uint16(in.Frame.Payload), in.Time)
+	d.zone(in.Endpoint, binary.LittleEndian.Uint16(in.Frame.Payload))
 }
 
 // zoneStatus takes the status as an attribute.
-func (d *Decoder) zoneStatus(endpoint uint8, v zcl.Value, now time.Time) {
+func (d *Decoder) zoneStatus(endpoint uint8, v zcl.Value) {
 	if n, ok := v.Uint(); ok {
-		d.zone(endpoint, uint16(n), now)
+		d.zone(endpoint, uint16(n))
 	}
 }
 
-func (d *Decoder) zone(endpoint uint8, status uint16, now time.Time) {
+func (d *Decoder) zone(endpoint uint8, status uint16) {
 	z, ok := d.model.zones[endpoint]
 	if !ok {
 		return
@@ -106,12 +93,5 @@ func (d *Decoder) zone(endpoint uint8, status uint16, now time.Time) {
 		set := status>>b.bit&1 == 1
 		key := joined(b.name, z.suffix)
 		d.emit(key, set != b.not)
-		if z.ends > 0 && b.bit == 0 {
-			if set {
-				d.ends[key] = now.Add(z.ends)
-			} else {
-				delete(d.ends, key)
-			}
-		}
 	}
 }

@@ -240,12 +240,6 @@ func (m measure) hidden() measure {
 	return m
 }
 
-// category is the measure among the diagnostics or the settings.
-func (m measure) among(category string) measure {
-	m.quantity.category = category
-	return m
-}
-
 // by is the measure whose divisor follows from a mode.
 func (m measure) by(on address, divisors map[int64]float64, otherwise float64) measure {
 	m.scale = scale{div: otherwise, by: divisors, on: on}

@@ -195,23 +195,6 @@ func dpSetting(id uint8, e Expose, div float64) Part {
 	}
 }
 
-// dpButton is something done once by a datapoint.
-func dpToggle(id uint8, e Expose) Part {
-	return Part{
-		points: []point{{dp: id, name: e.Name, as: pointBool, on: e.ValueOn, off: e.ValueOff}},
-		items: []item{{name: e.Name, expose: &e, get: []address{}, set: func(w *wish) error {
-			on, err := w.either(e.ValueOn, e.ValueOff)
-			if err != nil {
-				return err
-			}
-			w.endpoint = w.model.tuya
-			w.send(boolPoint(id, on))
-			w.say(e.Name, map[bool]any{true: e.ValueOn, false: e.ValueOff}[on])
-			return nil
-		}}},
-	}
-}
-
 // dpNegative is a power whose negative values are sent as value + less when
 // they are above.
 func dpNegative(id uint8, name string, div, above, less float64) Part {

@@ -23,7 +23,6 @@ type setting struct {
 	expose Expose
 	source source
 	encode func(w *wish) (zcl.Value, any, error)
-	access int
 }
 
 // part is the setting as a part.
@@ -68,9 +67,7 @@ func choiceSetting(p place, e Expose, options ...option) Part {
 		words[o.value], names[i] = o.word, o.word
 	}
 	if e.Values == nil {
-		for _, n := range names {
-			e.Values = append(e.Values, n)
-		}
+		e.Values = append(e.Values, names...)
 	}
 	e.Type = Enum
 	return setting{place: p, expose: e, source: source{as: asWord, words: words},
