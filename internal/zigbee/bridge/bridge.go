@@ -54,6 +54,9 @@ type Network interface {
 	EnergyScan(ctx context.Context) ([]network.ChannelEnergy, error)
 	ChangeChannel(ctx context.Context, channel uint8) error
 	Restart(ctx context.Context) error
+	SetOptions(e zcl.EUI64, options map[string]any)
+	SetAvailability(e zcl.EUI64, o network.AvailabilityOptions)
+	SetAvailabilityDefaults(o network.AvailabilityDefaults)
 	Do(ctx context.Context, e zcl.EUI64, actions []model.Action) error
 	Read(ctx context.Context, e zcl.EUI64, endpoint uint8, cluster, manufacturer uint16, ids ...uint16) ([]zcl.Attribute, error)
 }
@@ -239,6 +242,7 @@ func (b *Bridge) Run(ctx context.Context) error {
 	for _, d := range b.net.Devices() {
 		b.devices[d.EUI64] = b.newDevice(d)
 	}
+	b.tellOptions()
 	b.setAll()
 	b.setHealth(b.net.Info())
 	save := time.NewTicker(saveEvery)

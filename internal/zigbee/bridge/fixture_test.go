@@ -117,8 +117,11 @@ func (n *fakeNetwork) EnergyScan(context.Context) ([]network.ChannelEnergy, erro
 func (n *fakeNetwork) ChangeChannel(_ context.Context, channel uint8) error {
 	return n.asked("channel %d", channel)
 }
-func (n *fakeNetwork) Restart(context.Context) error                  { return n.asked("restart") }
-func (n *fakeNetwork) Configure(_ context.Context, e zcl.EUI64) error { return n.configure(e) }
+func (n *fakeNetwork) SetOptions(zcl.EUI64, map[string]any)                   {}
+func (n *fakeNetwork) SetAvailability(zcl.EUI64, network.AvailabilityOptions) {}
+func (n *fakeNetwork) SetAvailabilityDefaults(network.AvailabilityDefaults)   {}
+func (n *fakeNetwork) Restart(context.Context) error                          { return n.asked("restart") }
+func (n *fakeNetwork) Configure(_ context.Context, e zcl.EUI64) error         { return n.configure(e) }
 func (n *fakeNetwork) Read(_ context.Context, e zcl.EUI64, endpoint uint8, cluster, manufacturer uint16, ids ...uint16) ([]zcl.Attribute, error) {
 	return n.read(e, endpoint, cluster, manufacturer, ids)
 }

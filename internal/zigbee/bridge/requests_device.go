@@ -174,6 +174,7 @@ func (b *Bridge) removed(e zcl.EUI64, block, keep bool) error {
 	}
 	if !keep {
 		errs = append(errs, b.names.remove(e), b.options.forget(e), b.groups.forget(e))
+		b.tellDeviceOptions(e)
 	}
 	b.setGroups()
 	b.setInfo(b.net.Info())

@@ -61,6 +61,7 @@ func (b *Bridge) requestDeviceOptions(_ context.Context, r request) {
 
 // optionsChanged lets the options of a device take effect.
 func (b *Bridge) optionsChanged(d *device) {
+	b.tellDeviceOptions(d.EUI64)
 	b.setInfo(b.net.Info())
 	b.setDevices()
 	b.setDevice(d)
