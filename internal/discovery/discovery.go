@@ -31,6 +31,10 @@ const (
 // other devices' own business and are best passed over in silence.
 var ErrTopic = errors.New("not the topic of a discovery document")
 
+// ErrUnknown: a template calls what Home Assistant has and this package has
+// not.
+var ErrUnknown = errors.New("not known here")
+
 // Entity is one entity as a document describes it.
 type Entity struct {
 	// Document has the keys in their long form, with the base topic `~` put in.
@@ -46,6 +50,8 @@ type Entity struct {
 	// Template takes the entity's value from a state; the zero value takes it
 	// as it is.
 	Template *Template
+	// On and Off are the two values of a binary_sensor or a switch.
+	On, Off string
 	// Available says where to look for the entity's availability; empty: it is
 	// always available.
 	Available []Availability
@@ -175,7 +181,11 @@ func parseEntity(component, key string, o object) (Entity, error) {
 	e.Device = parseDevice(o)
 	var err error
 	if e.Template, err = Compile(e.ValueTemplate); err != nil {
-		return e, fmt.Errorf("value_template: %w", err)
+		return e, &TemplateError{Measures: e.UnitOfMeasurement != "" || e.StateClass != "", err: err}
+	}
+	e.On, e.Off = o.word("payload_on", "ON"), o.word("payload_off", "OFF")
+	if component == "switch" {
+		e.On, e.Off = o.word("state_on", e.On), o.word("state_off", e.Off)
 	}
 	if err := e.parseAvailability(o); err != nil {
 		return e, err
@@ -183,6 +193,40 @@ func parseEntity(component, key string, o object) (Entity, error) {
 	_ = o.get("expire_after", &e.ExpireAfter) // of a wrong type: never
 	e.EntityID = e.entityID(o)
 	return e, nil
+}
+
+// TemplateError: the template of an entity's value cannot be understood.
+type TemplateError struct {
+	// Measures: the entity is a quantity, with a unit or a state class. Others
+	// are texts for people.
+	Measures bool
+	err      error
+}
+
+func (e *TemplateError) Error() string { return "value_template: " + e.err.Error() }
+
+// Unwrap is what is wrong with the template.
+func (e *TemplateError) Unwrap() error { return e.err }
+
+// Binary reports whether the entity has two values, On and Off.
+func (e *Entity) Binary() bool { return e.Component == "binary_sensor" || e.Component == "switch" }
+
+// Number is the entity's value in a state as a number: 1 and 0 for On and Off.
+// Errors: those of Template.Number.
+func (e *Entity) Number(s *State) (float64, error) {
+	if !e.Binary() {
+		return e.Template.Number(s)
+	}
+	text, err := e.Template.Text(s)
+	switch {
+	case err != nil:
+		return 0, err
+	case text == e.On:
+		return 1, nil
+	case text == e.Off:
+		return 0, nil
+	}
+	return 0, NotANumber{text}
 }
 
 func (e *Entity) checkLimits() error {

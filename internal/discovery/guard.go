@@ -181,7 +181,7 @@ func guardCall(e *nodes.Call) (nodes.Expression, error) {
 	switch f := e.Func.(type) {
 	case *nodes.Name:
 		if _, ok := functions[f.Name.Val]; !ok {
-			return nil, fmt.Errorf("the function %q is not known here", f.Name.Val)
+			return nil, fmt.Errorf("the function %q is %w", f.Name.Val, ErrUnknown)
 		}
 		return e, nil
 	case *nodes.GetAttribute:
@@ -194,7 +194,7 @@ func guardCall(e *nodes.Call) (nodes.Expression, error) {
 			return through("replace", target, e.Args...), nil
 		}
 		if !methods[f.Attribute] {
-			return nil, fmt.Errorf("the method %q is not known here", f.Attribute)
+			return nil, fmt.Errorf("the method %q is %w", f.Attribute, ErrUnknown)
 		}
 		e.Parent = target
 		return e, nil

@@ -57,6 +57,18 @@ func (o object) textOr(key, otherwise string) string {
 	return s
 }
 
+// word is a value as a template would write it: Python's truth values have
+// capitals.
+func (o object) word(key, otherwise string) string {
+	switch string(o[key]) {
+	case "true":
+		return "True"
+	case "false":
+		return "False"
+	}
+	return clip(o.textOr(key, otherwise))
+}
+
 // isNull reports whether the key is there and null.
 func (o object) isNull(key string) bool { return string(o[key]) == "null" }
 

@@ -13,7 +13,7 @@ import (
 // takeDocument learns entities from a discovery document, retained or new.
 func (w *Writer) takeDocument(m mqttclient.Message) {
 	c, err := discovery.Parse(w.o.DiscoveryPrefix, m.Topic, m.Payload)
-	if errors.Is(err, discovery.ErrTopic) {
+	if errors.Is(err, discovery.ErrTopic) || isText(err) {
 		return
 	}
 	w.mu.Lock()
@@ -25,6 +25,9 @@ func (w *Writer) takeDocument(m mqttclient.Message) {
 		return
 	}
 	for _, fault := range c.Faults {
+		if isText(fault) {
+			continue
+		}
 		w.badDocument("an entity of a discovery document cannot be used", "err", fault)
 	}
 	before := w.entities.len()
@@ -50,6 +53,17 @@ func (w *Writer) takeDocument(m mqttclient.Message) {
 	}
 	w.topics.changed()
 }
+
+// isText reports whether an entity cannot be read here, and measures nothing
+// anyway.
+func isText(err error) bool {
+	var t *discovery.TemplateError
+	return errors.As(err, &t) && !t.Measures && errors.Is(err, discovery.ErrUnknown)
+}
+
+// repeatAfter is when a value that has not changed is stored again, of what has
+// only two: devices tell them with everything else they say.
+const repeatAfter = 5 * time.Minute
 
 // badDocument counts, and logs the first ones and then the 64th, 128th and so
 // on: a flood must not fill the log. It needs mu.
@@ -82,11 +96,15 @@ func (w *Writer) takeState(m mqttclient.Message) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for _, e := range w.entities.byTopic[m.Topic] {
-		v, err := e.Template.Number(state)
+		v, err := e.Number(state)
 		var text discovery.NotANumber
 		switch {
 		case err == nil:
 			e.faulty = false
+			if since := now.Sub(e.last); e.Binary() && v == e.value && !e.last.IsZero() && since >= 0 && since < repeatAfter {
+				continue
+			}
+			e.value = v
 			if w.hold != nil {
 				w.keep(e, v)
 			} else {

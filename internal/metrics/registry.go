@@ -14,9 +14,10 @@ import (
 // floods the broker before they are announced does not take their place.
 const maxEntities = 5000
 
-// entity is a sensor whose states are stored.
+// entity is a sensor or something with two values whose states are stored.
 type entity struct {
 	discovery.Entity
+	value  float64   // the latest
 	owner  string    // the discovery topic and key that announced it
 	series string    // the name of its series: its entity id, made unique
 	last   time.Time // of its latest reading
@@ -65,7 +66,7 @@ func (r *registry) apply(c discovery.Config) (learnt []*entity, err error) {
 	}
 	delete(r.owners, c.ID)
 	for _, d := range c.Entities {
-		if d.Component != "sensor" || d.StateTopic == "" {
+		if d.Component != "sensor" && !d.Binary() || d.StateTopic == "" {
 			continue
 		}
 		if r.len() >= maxEntities && !r.stored[d.UniqueID] {
@@ -73,7 +74,7 @@ func (r *registry) apply(c discovery.Config) (learnt []*entity, err error) {
 		}
 		e := &entity{Entity: d, owner: c.ID + "|" + d.Key}
 		if was := old[e.owner]; was != nil {
-			e.last = was.last
+			e.last, e.value = was.last, was.value
 		}
 		if other := r.byUID[d.UniqueID]; other != nil {
 			r.remove(other)

@@ -79,9 +79,9 @@ func TestRegistryFollowsDocuments(t *testing.T) {
 	}, map[string]int{"z/m": 1, "z/renamed": 1})
 }
 
-func TestRegistryTakesOnlySensors(t *testing.T) {
+func TestRegistryTakesOnlyWhatHasReadings(t *testing.T) {
 	r := newRegistry(nil)
-	c, err := discovery.Parse("homeassistant", "homeassistant/switch/m/relay/config", []byte(doc("Relay", "z/m", "1")))
+	c, err := discovery.Parse("homeassistant", "homeassistant/select/m/mode/config", []byte(doc("Mode", "z/m", "1")))
 	if err != nil {
 		t.Fatal(err)
 	}
