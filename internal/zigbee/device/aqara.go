@@ -120,9 +120,14 @@ func lumiLines(names ...string) Part {
 	return p
 }
 
-func lumiFlag(attribute uint16, name, description string) Part {
-	return switchSetting(place{lumiCluster, zcl.ManufacturerLumi, attribute, zcl.Bool}, flag(name, description, AccessState|AccessSet|AccessGet).of("config"))
+func lumiFlag(attribute uint16, name, label, description string) Part {
+	return switchSetting(place{lumiCluster, zcl.ManufacturerLumi, attribute, zcl.Bool}, flag(name, description, AccessState|AccessSet|AccessGet).of("config").called(label))
 }
+
+// lumiConsumer is whether something is plugged in.
+var lumiConsumer = Part{items: []item{{name: "consumer_connected", get: []address{},
+	expose:  ptr(flag("consumer_connected", "Whether something is plugged in", AccessState).of("diagnostic")),
+	sources: []source{{name: "consumer_connected", as: asBool, typ: zcl.Bool, address: address{cluster: lumiCluster, manufacturer: zcl.ManufacturerLumi, attribute: 0x0207}}}}}}
 
 func lumiOverload(low, high float64) Part {
 	return numberSetting(place{lumiCluster, zcl.ManufacturerLumi, 0x020b, zcl.SingleFloat},
@@ -134,9 +139,9 @@ var lumiLock = switchSettingOf(place{lumiCluster, zcl.ManufacturerLumi, 0x0200, 
 	eitherOf("button_lock", "Whether its button is locked", "ON", "OFF", AccessState|AccessSet|AccessGet).of("config"), 0, 1)
 
 var (
-	lumiOutage = lumiFlag(0x0201, "power_outage_memory", "Whether it goes back to what it was when its power comes back")
-	lumiNight  = lumiFlag(0x0203, "led_disabled_night", "Whether its light is off at night")
-	lumiOff    = lumiFlag(0x0202, "auto_off", "Whether it switches itself off when next to nothing is drawn for a while")
+	lumiOutage = lumiFlag(0x0201, "power_outage_memory", "Power outage memory", "Whether it goes back to what it was when its power comes back")
+	lumiNight  = lumiFlag(0x0203, "led_disabled_night", "LED disabled night", "Whether its light is off at night")
+	lumiOff    = lumiFlag(0x0202, "auto_off", "Auto OFF", "Whether it switches itself off when next to nothing is drawn for a while")
 	lumiTags   = Part{special: lumiDecode(lumiCluster, lumiList, lumiPlugTags, 0, 0)}
 	// lumiCounters are metering and electrical measurement where they work.
 	lumiCounters = Part{items: hiddenItems(
@@ -148,11 +153,17 @@ var (
 func hiddenItems(list ...measure) []item { return measures(list...).items }
 
 func lumiPlug(model, vendor, description, id string, power uint8, names ...string) Definition {
-	parts := []Part{lumiTags, onOff(), measures(lumiPower(power)), lumiCounters, lumiTemperature}
+	read := lumiPower(power)
+	if id != "lumi.plug.maeu01" {
+		read.access |= AccessGet
+	}
+	parts := []Part{lumiTags, onOff(), measures(read), lumiCounters, lumiTemperature}
 	for _, n := range names {
 		switch n {
 		case "energy", "voltage", "current", "device_temperature", "power_outage_count":
 			parts = append(parts, lumiLines(n))
+		case "consumer_connected":
+			parts = append(parts, lumiConsumer)
 		case "power_outage_memory":
 			parts = append(parts, lumiOutage)
 		case "led_disabled_night":
@@ -170,11 +181,11 @@ func lumiPlug(model, vendor, description, id string, power uint8, names ...strin
 
 var aqara = []Definition{
 	lumiPlug("SP-EUC01", "Aqara", "Smart plug EU", "lumi.plug.maeu01", 21,
-		"energy", "power_outage_memory", "voltage", "current", "device_temperature", "led_disabled_night", "overload_protection", "auto_off", "button_lock"),
-	lumiPlug("ZNCZ04LM", "Xiaomi", "Mi smart plug", "lumi.plug.mmeu01", 21,
-		"energy", "device_temperature", "voltage", "current", "led_disabled_night", "power_outage_memory", "auto_off", "overload_protection"),
-	lumiPlug("ZNCZ12LM", "Aqara", "Mi smart plug US", "lumi.plug.maus01", 2,
-		"energy", "device_temperature", "voltage", "current", "led_disabled_night", "power_outage_memory", "auto_off", "overload_protection"),
+		"energy", "power_outage_memory", "voltage", "current", "device_temperature", "consumer_connected", "led_disabled_night", "overload_protection", "auto_off", "button_lock"),
+	lumiPlug("ZNCZ04LM", "Xiaomi", "Mi smart plug EU", "lumi.plug.mmeu01", 21,
+		"energy", "device_temperature", "voltage", "current", "consumer_connected", "led_disabled_night", "power_outage_memory", "auto_off", "overload_protection"),
+	lumiPlug("ZNCZ12LM", "Aqara", "Smart plug US", "lumi.plug.maus01", 2,
+		"energy", "device_temperature", "voltage", "current", "consumer_connected", "led_disabled_night", "power_outage_memory", "auto_off", "overload_protection"),
 	{
 		// Its metering clusters say things that are not so.
 		Model: "SSM-U01", Vendor: "Aqara", Description: "Single switch module T1 (with neutral)", OTA: true,
@@ -183,7 +194,7 @@ var aqara = []Definition{
 			lumiLines("power_outage_count", "voltage", "current")},
 	},
 	{
-		Model: "WP-P01D", Vendor: "Aqara", Description: "Wall outlet H2 EU", OTA: true,
+		Model: "WP-P01D", Vendor: "Aqara", Description: "Smart wall outlet H2 EU", OTA: true,
 		Match: models("lumi.plug.aeu001"),
 		Parts: []Part{lumiTags, onOff(), lumiLines("device_temperature", "power_outage_count"), lumiTemperature, measures(lumiPower(21)),
 			lumiLines("energy", "voltage", "current"), lumiOverload(100, 3840), lumiLock},

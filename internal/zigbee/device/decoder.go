@@ -323,6 +323,9 @@ func (d *Decoder) flag(b *bound, set bool) {
 		}
 		d.on = &set
 		d.emit(b.key, word)
+		if d.option("state_action") {
+			d.emit("action", joined(strings.ToLower(word), d.model.names[b.endpoint]))
+		}
 	case b.on != nil && set:
 		d.emit(b.key, b.on)
 	case b.on != nil:

@@ -8,7 +8,7 @@ import (
 // families are all definitions, a file each.
 var families = [][]Definition{
 	frientMeters, frientSwitches, frientSensors, tuyaPlugs, tuyaModules, tuyaClamps, tuyaDIN, lixee, nodon, legrand, owon, shelly,
-	ikea, sonoff, thirdReality, aqara, innr, otherPlugs, otherMeters,
+	tuyaSensors, ikea, sonoff, {trvzb}, thirdReality, aqara, innr, otherPlugs, otherMeters,
 }
 
 // candidate is a definition by one of its matches.

@@ -94,13 +94,9 @@ var frientSwitches = []Definition{
 		Match: maker(frientMakers, "SPLZB-137"), Endpoint: 2,
 		Parts: []Part{onOff(), frientShown},
 	},
+	frientMini2("SPLZB-141"), frientMini2("SPLZB-142"), frientMini2("SPLZB-144"), frientMini2("SPLZB-147"),
 	{
-		Model: "SPLZB-141", Vendor: "Develco", Description: "Power plug", OTA: true,
-		Match: maker(frientMakers, "SPLZB-141", "SPLZB-142", "SPLZB-144", "SPLZB-147"), Endpoint: 2,
-		Parts: []Part{onOff(), frientShown},
-	},
-	{
-		Model: "SMRZB-143", Vendor: "Develco", Description: "Smart cable", OTA: true,
+		Model: "SMRZB-143", Vendor: "Develco", Description: "Smart cable",
 		Match: maker(frientMakers, "SMRZB-143"), Endpoint: 2,
 		Parts: []Part{measures(deviceTemp), frientPlugMeasures, onOff(), powerOn()},
 	},
@@ -125,6 +121,12 @@ var frientSwitches = []Definition{
 		Names: map[uint8]string{112: "l1", 113: "l2", 114: "l3", 115: "l4", 116: "l11", 117: "l12"},
 		Parts: []Part{binaryInput("input", "Whether the input is closed").at(112, 113, 114, 115), onOff().at(116, 117)},
 	},
+}
+
+// frientMini2 are the newer plugs, one for each kind of socket.
+func frientMini2(model string) Definition {
+	return Definition{Model: model, Vendor: "Develco", Description: "Power plug", OTA: true,
+		Match: maker(frientMakers, model), Endpoint: 2, Parts: []Part{onOff(), frientShown}}
 }
 
 // frientShown is what the newer plugs list.
@@ -171,16 +173,21 @@ var frientSensors = []Definition{
 	{
 		Model: "HMSZB-110", Vendor: "Develco", Description: "Temperature & humidity sensor", OTA: true,
 		Match: maker(frientMakers, "HMSZB-110"), Endpoint: 38,
-		Parts: []Part{measures(temperature, humidity), batteryByVoltage(2500, 3000)},
+		Parts: []Part{measures(temperature, humidity), batteryByVoltage(2500, 3000), batteryAlarm},
 	},
 	{
 		Model: "HMSZB-120", Vendor: "Frient", Description: "Temperature & humidity sensor", OTA: true,
 		Match: maker(frientMakers, "HMSZB-120"), Endpoint: 38,
-		Parts: []Part{measures(temperature, humidity), batteryByVoltage(2500, 3000)},
+		Parts: []Part{measures(temperature, humidity), batteryByVoltage(2500, 3000), batteryAlarm},
 	},
 }
 
 func illuminanceOn(endpoint uint8) Part { return illuminanceIn(AccessState | AccessGet).at(endpoint) }
+
+// batteryAlarm is the alarm of a battery: bits of attribute 0x003E. Source: ZCL8
+// §3.3.2.2.4.8.
+var batteryAlarm = Part{items: []item{{name: "battery_low", expose: ptr(named("battery_low").expose(AccessState)), get: []address{},
+	sources: []source{{name: "battery_low", as: asBool, typ: zcl.Bitmap32, address: address{cluster: zcl.ClusterPowerConfig, attribute: 0x003e}}}}}}
 
 // frientSiren starts the siren of a smoke alarm by its two uppermost bits, and
 // by a warning as the specification has it.

@@ -16,16 +16,19 @@ func powerWithDivisor() Part {
 
 const ikeaPlugCluster = 0xfc85
 
+var (
+	ikeaLock = switchSetting(place{ikeaPlugCluster, zcl.ManufacturerIKEA, 0x0000, zcl.Bool},
+		eitherOf("child_lock", "Whether its button is locked", "LOCK", "UNLOCK", AccessState|AccessSet|AccessGet).of("config"))
+	ikeaLight = switchSetting(place{ikeaPlugCluster, zcl.ManufacturerIKEA, 0x0001, zcl.Bool},
+		eitherOf("led_enable", "Whether its light shows that it is on", "TRUE", "FALSE", AccessState|AccessSet|AccessGet).of("config").called("Led disable"))
+)
+
 var ikea = []Definition{
 	{
 		Model: "E22xx", Vendor: "IKEA", Description: "INSPELNING smart plug", OTA: true,
 		Match: models("INSPELNING Smart plug"),
 		Parts: []Part{onOff(), powerOn(),
-			switchSetting(place{ikeaPlugCluster, zcl.ManufacturerIKEA, 0x0000, zcl.Bool},
-				eitherOf("child_lock", "Whether its button is locked", "LOCK", "UNLOCK", AccessState|AccessSet|AccessGet).of("config")),
-			switchSetting(place{ikeaPlugCluster, zcl.ManufacturerIKEA, 0x0001, zcl.Bool},
-				eitherOf("led_enable", "Whether its light shows that it is on", "TRUE", "FALSE", AccessState|AccessSet|AccessGet).of("config").called("Led disable")),
-			identify(), inspelningPower, measures(voltage, current, energy)},
+			ikeaLock, ikeaLight, identify(), inspelningPower, measures(voltage, current, energy)},
 	},
 	{
 		Model: "E160x/E170x/E190x", Vendor: "IKEA", Description: "TRADFRI control outlet", OTA: true,
@@ -33,10 +36,10 @@ var ikea = []Definition{
 	},
 	{
 		Model: "E22x4", Vendor: "IKEA", Description: "TRETAKT smart plug", OTA: true,
-		Match: models("TRETAKT Smart plug"), Parts: []Part{onOff(), powerOn(), identify()},
+		Match: models("TRETAKT Smart plug"), Parts: []Part{onOff(), powerOn(), ikeaLock, ikeaLight, identify()},
 	},
 	{
-		Model: "E2435/E2491", Vendor: "IKEA", Description: "GRILLPLATS smart plug", OTA: true,
+		Model: "E2435/E2491", Vendor: "IKEA", Description: "TOFSMYGGA/GRILLPLATS smart plug (Matter)",
 		Match: models("GRILLPLATS Plug"), Parts: []Part{onOff(), powerOn(), identify()},
 	},
 	{

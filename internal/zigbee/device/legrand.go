@@ -66,9 +66,9 @@ var legrand = []Definition{
 		Parts: []Part{measures(power, apparent.shown()), powerAlarm},
 	}),
 	legrandOf(Definition{
-		Model: "412175", Description: "DIN power consumption module (3 phase)", OTA: true,
+		Model: "412175", Description: "DIN 3 Phases power consumption module", OTA: true,
 		Match: maker(legrandMakers, "3 Phases power consumption module", "3P power consumption module", "DIN 3Ph power consumption module", "3ph Smart shedder module"),
-		Parts: []Part{measures(power, powerB, powerC, apparent.shown(), apparentB.shown(), apparentC.shown()), powerAlarm},
+		Parts: []Part{measures(power, powerB, powerC, apparent.shown(), apparentB, apparentC), powerAlarm},
 	}),
 	legrandOf(Definition{
 		Model: "412171", Description: "DIN contactor module", OTA: true,
@@ -90,18 +90,18 @@ var legrand = []Definition{
 			onOff(), powerOn(), measures(power)},
 	}),
 	legrandOf(Definition{
-		Model: "064882", Description: "Cable outlet with pilot wire and power consumption measurement", OTA: true,
+		Model: "064882", Description: "Cable outlet with pilot wire and consumption measurement", OTA: true,
 		Match: maker(legrandMakers, "Cable outlet"),
 		Parts: []Part{
 			switchSettingOf(place{legrandSettings, zcl.ManufacturerLegrand, 0x0000, zcl.Data16},
 				eitherOf("device_mode", "Whether it drives a pilot wire; it cannot be switched while it does", "pilot_on", "pilot_off", AccessState|AccessSet|AccessGet), 2, 1),
 			pilotWire(legrandPilot, zcl.ManufacturerLegrand, 0x0000, zcl.Enum8, AccessState|AccessSet|AccessGet,
-				option{"comfort", 0}, option{"comfort_-1", 1}, option{"comfort_-2", 2}, option{"eco", 3}, option{"frost_protection", 4}, option{"off", 5}),
-			onOff(), measures(power.shown(), apparent.shown()), legrandStart},
+				option{"comfort", 0}, option{"eco", 3}, option{"frost_protection", 4}, option{"off", 5}, option{"comfort_-1", 1}, option{"comfort_-2", 2}),
+			onOff(), measures(power, apparent.shown()), legrandStart},
 	}),
 	legrandOf(Definition{
 		Model: "064888", Description: "Wired micromodule switch", OTA: true,
 		Match: maker(legrandMakers, "Micromodule switch"),
-		Parts: []Part{onOff(), legrandStart},
+		Parts: []Part{onOff(), powerOn()},
 	}),
 }

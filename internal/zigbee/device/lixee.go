@@ -212,7 +212,7 @@ func (t tic) item() item {
 	case t.unit == "kWh":
 		src.scale, src.counter, src.precise = scale{div: 1000}, true, 2
 	}
-	e.Label = t.label
+	e.Label, e.Name = t.label, t.label
 	if t.reported {
 		change := 1.0
 		if t.unit == "kWh" {

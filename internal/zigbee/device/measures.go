@@ -278,14 +278,14 @@ func batteryPart(percent measure, hasPercent, voltageInBoth bool) Part {
 	if hasPercent {
 		p.items = append(p.items, percent.item())
 	}
-	p.battery = &batteryTraits{volts: true, inBoth: voltageInBoth}
+	p.battery = &batteryTraits{volts: true, inBoth: voltageInBoth, access: percent.access}
 	return p.withoutSuffix()
 }
 
 // batteryByVoltage is a battery whose charge follows from its voltage, in
 // millivolts.
 func batteryByVoltage(empty, full float64) Part {
-	p := Part{battery: &batteryTraits{volts: true, inBoth: true, empty: empty, full: full}, plain: true}
+	p := Part{battery: &batteryTraits{volts: true, inBoth: true, empty: empty, full: full, access: batteryPercent.access}, plain: true}
 	m := batteryPercent
 	p.items = append(p.items, m.unreported().item())
 	return p
@@ -294,6 +294,7 @@ func batteryByVoltage(empty, full float64) Part {
 // batteryTraits is what a battery's voltage is good for.
 type batteryTraits struct {
 	volts, inBoth bool
+	access        int
 	empty, full   float64 // millivolts; full 0: the charge is told
 }
 
@@ -309,6 +310,6 @@ func (t batteryTraits) voltageItem(f Form) (it item, ok bool) {
 		m.scale.mul, m.scale.div = 100, 1
 		m.report.change = 100
 	}
-	m.full, m.empty = t.full, t.empty
+	m.full, m.empty, m.access = t.full, t.empty, t.access
 	return m.item(), true
 }

@@ -5,7 +5,7 @@ import "github.com/smartcore-ireland/hems/internal/zigbee/zcl"
 // Plugs and relays of makers with one or two of them.
 var otherPlugs = []Definition{
 	{
-		Model: "4099854295232", Vendor: "LEDVANCE", Description: "SMART+ Plug EU with energy meter", OTA: true,
+		Model: "4099854295232", Vendor: "LEDVANCE", Description: "SMART+ Plug indoor EU with energy meter ", OTA: true,
 		Match: models("PLUG EU EM T", "PLUG EU EM T, black"), Parts: []Part{onOff(), powerOn(), measures(power, voltage, current, energy), identify()},
 	},
 	{
@@ -51,15 +51,15 @@ var otherPlugs = []Definition{
 	},
 	{
 		// An early one tells watts and watt hours, whatever it says of its scale.
-		Model: "SP600", Vendor: "Salus Controls", Description: "Smart plug (UK)", OTA: true,
+		Model: "SP600", Vendor: "Salus Controls", Description: "Smart plug (UK socket)", OTA: true,
 		Match: []Match{{Models: []string{"SP600"}, DateCode: "20160120"}}, Parts: []Part{onOff(), powerOn(), measures(demand.fixed(1, 1000), energy.fixed(1, 1000))},
 	},
 	{
-		Model: "SP600", Vendor: "Salus Controls", Description: "Smart plug (UK)", OTA: true,
+		Model: "SP600", Vendor: "Salus Controls", Description: "Smart plug (UK socket)", OTA: true,
 		Match: models("SP600"), Parts: []Part{onOff(), powerOn(), measures(demand, energy)},
 	},
 	{
-		Model: "SPE600", Vendor: "Salus Controls", Description: "Smart plug (EU)", OTA: true,
+		Model: "SPE600", Vendor: "Salus Controls", Description: "Smart plug (EU socket)", OTA: true,
 		Match: models("SPE600"), Parts: []Part{onOff(), powerOn(), measures(demand, energy)},
 	},
 	{
@@ -97,7 +97,7 @@ var otherPlugs = []Definition{
 	},
 }
 
-var schneiderSocket = []Part{onOff(), measures(demand.times(1).shown().unreported(), energy.shown().unreported()), powerOn(),
+var schneiderSocket = []Part{onOff(), measures(demand.times(1).shown().unreported(), energy.shown().unreported()),
 	measures(current.shown().unreported(), voltage.fixed(1, 1).shown().unreported())}
 
 // Meters of makers with one or two of them.
@@ -115,17 +115,17 @@ var otherMeters = []Definition{
 	},
 	bituo("SPM02-U01", "Smart energy monitor for 3P+N system", []string{"SPM02X001", "SPM02X"}, bituoThree...),
 	{
-		Model: "SPM02-3Z3", Vendor: "Zemismart", Description: "Smart energy monitor for 3P+N system", OTA: true,
+		Model: "SPM02-3Z3", Vendor: "Zemismart", Description: "Smart energy monitor for 3P+N system",
 		Match: models("SPM02-3Z3"), Parts: bituoThree,
 	},
-	bituo("SDM01W-U01", "Smart energy monitor for 3P+N system", []string{"SDM01W"}, bituoThree...),
+	bituo("SDM01W-U01", "Smart energy monitor for 3P+N system", []string{"SDM01W"}, append([]Part{identify()}, bituoThree...)...),
 	bituo("SDM02-U01", "Smart energy monitor for 2P+N system", []string{"SDM02X"}, bituoTwo...),
 }
 
 // BITUO's meters tell watts, whatever they say of the scale of their power.
 // They report by themselves. To switch one on makes its counters begin anew.
 func bituo(model, description string, names []string, parts ...Part) Definition {
-	return Definition{Model: model, Vendor: "BITUO TECHNIK", Description: description, OTA: true, Match: models(names...), Parts: parts}
+	return Definition{Model: model, Vendor: "BITUO TECHNIK", Description: description, OTA: model == "SPM01-U01", Match: models(names...), Parts: parts}
 }
 
 func watts(list ...measure) Part {

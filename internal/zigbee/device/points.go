@@ -153,7 +153,7 @@ func dpWords(id uint8, name, description string, options ...option) Part {
 // dpSwitch is the relay of a Tuya device.
 func dpSwitch(id uint8) Part {
 	state := stateExpose()
-	state.Access, state.ValueToggle = AccessState|AccessSet, nil
+	state.Access = AccessState | AccessSet
 	e := Expose{Type: Switch, Features: []Expose{state}}
 	return Part{
 		points: []point{{dp: id, name: "state", as: pointBool, on: "ON", off: "OFF"}},

@@ -110,7 +110,7 @@ var sonoff = []Definition{
 	{
 		Model: "SNZB-03", Vendor: "SONOFF", Description: "Motion sensor",
 		Match: models("MS01", "MSO1", "SNZB-03"),
-		Parts: []Part{batteryShown(), iasZone(alarm("occupancy"), bitBatteryLow)},
+		Parts: []Part{batteryAndVoltage(), iasZone(alarm("occupancy"), bitBatteryLow)},
 	},
 	{
 		Model: "SNZB-03P", Vendor: "SONOFF", Description: "Zigbee PIR sensor", OTA: true,
@@ -125,7 +125,7 @@ var sonoff = []Definition{
 	{
 		Model: "SNZB-04", Vendor: "SONOFF", Description: "Contact sensor",
 		Match: models("DS01", "SNZB-04"),
-		Parts: []Part{batteryShown(), iasZone(alarm("contact"), bitBatteryLow)},
+		Parts: []Part{batteryAndVoltage(), iasZone(alarm("contact"), bitBatteryLow)},
 	},
 	{
 		Model: "SNZB-04P", Vendor: "SONOFF", Description: "Contact sensor", OTA: true,

@@ -46,8 +46,11 @@ func switchItem(expose Expose) item {
 
 // onOff is a switch that reports its state.
 func onOff() Part {
-	return Part{items: []item{switchItem(Expose{Type: Switch, Features: []Expose{stateExpose()}})}}
+	return Part{items: []item{switchItem(Expose{Type: Switch, Features: []Expose{stateExpose()}})}, options: []Expose{stateAction}}
 }
+
+// stateAction makes each change of a switch an action too.
+var stateAction = flag("state_action", "Tells each state as an action too", AccessSet)
 
 // onOffQuiet is a switch that reports as it likes.
 func onOffQuiet() Part {
@@ -158,7 +161,7 @@ func light(mireds ...float64) Part {
 			sources: []source{{name: "color_temp", address: address{cluster: zcl.ClusterColor, attribute: attrTemperature}, typ: zcl.Uint16, as: asRaw,
 				report: &reporting{1, atMost, 1}}}})
 	}
-	p.options = []Expose{numeric("transition", "How long a change of brightness takes when the message does not say it, in seconds", "s", AccessSet).between(0, 6553)}
+	p.options = []Expose{stateAction, numeric("transition", "How long a change of brightness takes when the message does not say it, in seconds", "s", AccessSet).between(0, 6553)}
 	return p
 }
 

@@ -23,8 +23,8 @@ func series(name string, prefixes ...string) []string {
 // fields is names separated by spaces.
 func fields(s string) []string { return strings.Fields(s) }
 
-func updateFrequency(id uint8, low, high float64) Part {
-	return dpSetting(id, numeric("update_frequency", "How often it measures", "s", AccessState|AccessSet).between(low, high), 1)
+func updateFrequency(id uint8, low, high, usual float64) Part {
+	return dpSetting(id, withPreset(numeric("update_frequency", "How often it measures", "s", AccessState|AccessSet).between(low, high), usual), 1)
 }
 
 // threePhases are three datapoints of a phase's values each.
@@ -41,7 +41,7 @@ var tuyaClamps = []Definition{
 	{
 		Model: "PJ-MGW1203", Vendor: "Tuya", Description: "Clamp meter",
 		Match:  ts0601("_TZE204_cjbofhxw", "_TZE284_cjbofhxw"),
-		Labels: []Label{{[]string{"_TZE284_cjbofhxw"}, "PJ-1203-W", "Tuya", "Clamp meter"}},
+		Labels: []Label{{[]string{"_TZE284_cjbofhxw"}, "PJ-1203-W", "Tuya", "Electricity energy monitor"}},
 		Parts:  []Part{tuyaBasic(), dp(18, "current", 1000), dp(19, "power", 10), dp(20, "voltage", 10), dp(101, "energy", 1000)},
 	},
 	{
@@ -49,7 +49,7 @@ var tuyaClamps = []Definition{
 		Match: ts0601("_TZE204_dhotiauw"),
 		Parts: []Part{tuyaBasic(), dp(105, "ac_frequency", 100), dp(20, "voltage", 10), dp(19, "power", 10), dp(103, "power_a", 10), dp(104, "power_b", 10),
 			dp(101, "current_a", 1000), dp(102, "current_b", 1000), dp(120, "power_factor_a", 1), dp(121, "power_factor_b", 1),
-			dp(115, "energy_a", 100), dp(117, "energy_b", 100), updateFrequency(122, 3, 60)},
+			dp(115, "energy_a", 100), dp(117, "energy_b", 100), updateFrequency(122, 3, 60, 10)},
 	},
 	{
 		Model: "PC311-Z-TY", Vendor: "Tuya", Description: "Bidirectional energy meter with 80A current clamp",
@@ -61,14 +61,13 @@ var tuyaClamps = []Definition{
 	},
 	{
 		Model: "TS0601_3_phase_clamp_meter", Vendor: "Tuya", Description: "3-phase clamp power meter",
-		Match:  ts0601("_TZE200_nslr42tt"),
-		Labels: nil,
+		Match: ts0601("_TZE200_nslr42tt"),
 		Parts: []Part{tuyaBasic(), exposed(
 			fields("ac_frequency temperature current power energy energy_a energy_b energy_c voltage_a voltage_b voltage_c power_a power_b power_c current_a current_b current_c power_factor_a power_factor_b power_factor_c ac_frequency_high_precision"),
 			dp(132, "ac_frequency", 1), dp(133, "temperature", 10), dp(131, "current", 1000), dpNegative(9, "power", 1, valueNegativeAbove, valueNegativeLess),
 			dp(1, "energy", 100), dp(101, "energy_a", 1000), dp(111, "energy_b", 1000), dp(121, "energy_c", 1000),
 			dp(102, "power_factor_a", 1), dp(112, "power_factor_b", 1), dp(122, "power_factor_c", 1), threePhases(6, 7, 8, "a", "b", "c"),
-			dpInUnit(dp(135, "ac_frequency_high_precision", 100), "Hz"))},
+			dp(135, "ac_frequency_high_precision", 100))},
 	},
 	{
 		Model: "TS0601_bidirectional_energy meter", Vendor: "Tuya", Description: "Bidirectional energy meter with 150A Current Clamp",
@@ -120,7 +119,7 @@ var tuyaClamps = []Definition{
 			dp(108, "power_factor_a", 1), dp(117, "power_factor_b", 1), dp(126, "power_factor_c", 1),
 			dp(109, "energy_a", 100), dp(118, "energy_b", 100), dp(127, "energy_c", 100),
 			dp(110, "energy_produced_a", 100), dp(119, "energy_produced_b", 100), dp(128, "energy_produced_c", 100)),
-			updateFrequency(102, 5, 3600)},
+			updateFrequency(102, 5, 3600, 30)},
 	},
 	{
 		// It must be asked: once a minute it tells everything.
@@ -135,17 +134,6 @@ var tuyaClamps = []Definition{
 var spm01v2 = []Part{tuyaBasic(), exposed(fields("voltage power current energy produced_energy power_factor ac_frequency"),
 	dp(1, "energy", 100), dp(2, "produced_energy", 100), dp(15, "power_factor", 1), dp(101, "ac_frequency", 100), dp(102, "voltage", 10),
 	dp(103, "current", 1000), dp(104, "power", 1))}
-
-// dpInUnit is a datapoint's part with a unit of its own.
-func dpInUnit(p Part, unit string) Part {
-	e := *p.items[0].expose
-	e.Unit = unit
-	p.items = []item{p.items[0]}
-	p.items[0].expose = &e
-	p.points = []point{p.points[0]}
-	p.points[0].unit = unit
-	return p
-}
 
 // tuyaDIN are meters with a relay on a rail.
 var tuyaDIN = []Definition{
@@ -168,17 +156,17 @@ var tuyaDIN = []Definition{
 	{
 		Model: "TS0601_din_2", Vendor: "Tuya", Description: "DIN mount RCBO with smart energy metering",
 		Match:  ts0601("_TZE200_lsanae15", "_TZE204_lsanae15"),
-		Labels: []Label{{[]string{"_TZE200_lsanae15", "_TZE204_lsanae15"}, "DAC2161C", "MatSee Plus", ""}},
+		Labels: []Label{{[]string{"_TZE200_lsanae15", "_TZE204_lsanae15"}, "DAC2161C", "MatSee Plus", "Smart Zigbee energy meter 80A din rail"}},
 		Parts:  []Part{tuyaBasic(), dpSwitch(16), exposed(fields("energy power voltage current"), dp(1, "energy", 100), phase(6, ""))},
 	},
 	{
-		Model: "TS0601_din_3", Vendor: "Tuya", Description: "Din rail switch with power monitoring and threshold settings",
+		Model: "TS0601_din_3", Vendor: "Tuya", Description: "Zigbee DIN energy meter",
 		Match: ts0601("_TZE200_rhblgy0z", "_TZE204_rhblgy0z"),
 		Parts: []Part{tuyaBasic(), dpSwitch(16), exposed(fields("energy produced_energy power voltage current"),
 			dp(1, "energy", 100), dp(2, "produced_energy", 100), phase(6, ""))},
 	},
 	{
-		Model: "STB3L-125-ZJ", Vendor: "SUTON", Description: "Zigbee DIN RCBO energy meter, 3 phases",
+		Model: "STB3L-125-ZJ", Vendor: "SUTON", Description: "Zigbee DIN RCBO energy meter",
 		Match: ts0601(series("wbhaespm", "TZE200", "TZE204", "TZE284")...),
 		Parts: []Part{tuyaBasic(), dpSwitch(16), exposed(
 			fields("energy voltage_a voltage_b voltage_c power_a power_b power_c current_a current_b current_c temperature"),

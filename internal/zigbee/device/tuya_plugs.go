@@ -178,7 +178,7 @@ var tuyaPlugs = []Definition{
 		measures(power.shown().held(zeroHold), current.shown().held(zeroHold), voltage.shown().held(zeroHold), energy.shown()), tuyaChildLock}, identify()),
 		maker([]string{"_TZ3008_tary5dvv", "_TZ3210_iooniers", "_TZ3008_iooniers", "_TZ3008_xvfd3nkp", "_TZ3008_qziabvzj"}, "TS011F")...),
 	{
-		Model: "TS011F_plug_2", Vendor: "Tuya", Description: "Smart plug (without power monitoring)", OTA: true,
+		Model: "TS011F_plug_2", Vendor: "Tuya", Description: "Smart plug (without power monitoring)",
 		Match: maker([]string{"_TZ3000_hyfvrar3", "_TZ3000_v1pdxuqq", "_TZ3000_8a833yls", "_TZ3000_bfn1w0mm", "_TZ3000_nzkqcvvs", "_TZ3000_rtcrrvia",
 			"_TZ3000_ysiog9xi", "_TZ3000_o1jzcxou", "_TZ3000_uyrhiafs", "_TZ3210_nhqka112"}, "TS011F"),
 		Parts: []Part{tuyaBasic(), onOff(), countdown(AccessState | AccessSet | AccessGet), tuyaOutage, tuyaIndicator, tuyaChildLock},
@@ -211,7 +211,7 @@ var tuyaModules = []Definition{
 		Model: "TS0001_power", Vendor: "Tuya", Description: "Switch with power monitoring", OTA: true,
 		Match:  maker(named3000("xkap8wtb", "qnejhcsu", "x3ewpzyr", "mkhkxx1p", "kqvb5akv", "q8r0bbvy", "g92baclx", "qlai3277", "qaabwu5c", "qorepo2x", "ikuxinvo", "hzlsaltw", "jsfzkftc", "0ghwhypc", "1adss9de", "x8mbwtsz", "iktiy8ue", "zojh9vz7", "gsat0axs"), "TS0001"),
 		Labels: moduleLabels,
-		Parts:  []Part{tuyaBasic(), onOff(), tuyaMeasured(1000, 100), tuyaSwitchType, tuyaOutage},
+		Parts:  []Part{tuyaBasic(), onOff(), tuyaMeasured(1000, 100), tuyaSwitchType, tuyaOutageOf("")},
 	},
 	{
 		Model: "TS0001_power", Vendor: "Tuya", Description: "Switch with power monitoring", OTA: true,
@@ -220,34 +220,34 @@ var tuyaModules = []Definition{
 			{Models: []string{"TS0001"}, Makers: named3000("mkhkxx1p", "kqvb5akv"), AppVersions: []uint8{74}},
 			{Models: []string{"TS0001"}, Makers: named3000("tgddllx4")}},
 		Labels: moduleLabels,
-		Parts:  []Part{tuyaBasic(), onOff(), tuyaMeasured(1000, 100).silent(), tuyaSwitchType, tuyaOutage, tuyaPollOf(true)},
+		Parts:  []Part{tuyaBasic(), onOff(), tuyaMeasured(1000, 100).silent(), tuyaSwitchType, tuyaOutageOf(""), tuyaPollOf(true)},
 	},
 	{
-		Model: "TS000F_power", Vendor: "Tuya", Description: "Switch with power monitoring", OTA: true,
+		Model: "TS000F_power", Vendor: "Tuya", Description: "Switch with power monitoring",
 		Match: maker(named3000("xkap8wtb"), "TS000F"),
 		Parts: append(withoutReports([]Part{tuyaBasic(), onOff(), tuyaMeasured(1000, 100)}, "power"), tuyaPowerOn, tuyaSwitchType),
 	},
 	{
-		Model: "TS0002_power", Vendor: "Tuya", Description: "2 gang switch with power monitoring", OTA: true,
+		Model: "TS0002_power", Vendor: "Tuya", Description: "2 gang switch with power monitoring",
 		Match:  maker(named3000("aaifmpuq", "irrmjcgi", "huvxrx4i", "pxfjrzyj"), "TS0002"),
 		Names:  map[uint8]string{1: "l1", 2: "l2"},
-		Labels: []Label{{named3000("aaifmpuq"), "B3Z", "Nous", "2 gang switch with power monitoring"}},
+		Labels: []Label{{named3000("aaifmpuq"), "B3Z", "Nous", "2 gang switch module with power monitoring"}},
 		Parts: []Part{tuyaBasic(), onOff().at(1, 2), countdown(AccessState|AccessSet|AccessGet).at(1, 2), tuyaPowerOn.at(1).withoutSuffix(),
 			tuyaSwitchType.at(1).withoutSuffix(), tuyaMeasured(1000, 100).at(1).withoutSuffix()},
 	},
 	{
-		Model: "TS011F_din_smart_relay", Vendor: "Tuya", Description: "Din smart relay (with power monitoring)",
+		Model: "TS011F_din_smart_relay", Vendor: "Tuya", Description: "Din smart relay (with power monitoring)", OTA: true,
 		Match:  maker([]string{"_TZ3000_8bxrzyxz", "_TZ3210_vbfp8eyv"}, "TS011F"),
 		Labels: []Label{{[]string{"_TZ3210_vbfp8eyv"}, "ATMS1602Z", "MatSee Plus", "Din smart relay (with power monitoring)"}},
 		Parts:  []Part{tuyaBasic(), onOff(), tuyaMeasured(1000, 100), tuyaOutageOf(""), dinIndicator},
 	},
 	{
-		Model: "TS011F_din_smart_relay_polling", Vendor: "Tuya", Description: "Din smart relay (with power monitoring via polling)",
+		Model: "TS011F_din_smart_relay_polling", Vendor: "Tuya", Description: "Din smart relay (with power monitoring via polling)", OTA: true,
 		Match: maker(named3000("qeuvnohg", "6l1pjfqe", "2iiimqs9", "viqwamhn", "ky0fq4ho"), "TS011F"),
 		Labels: []Label{
 			{named3000("qeuvnohg"), "TO-Q-SY1-JZT", "Tongou", "Din smart relay (with power monitoring via polling)"},
 			{named3000("6l1pjfqe"), "TOB9Z-63M", "TOMZN", "Din smart relay (with power monitoring via polling)"},
-			{named3000("2iiimqs9"), "DZ", "Nous", "Din smart relay (with power monitoring via polling)"}},
+			{named3000("2iiimqs9"), "DZ", "Nous", "DIN Switch (with power monitoring via polling)"}},
 		Parts: []Part{tuyaBasic(), onOff(), tuyaMeasured(1000, 100).silent(), tuyaOutageOf(""), dinIndicator, tuyaPollOf(true)},
 	},
 	{
@@ -262,11 +262,11 @@ var dinIndicator = choiceSetting(place{zcl.ClusterOnOff, 0, 0x8001, zcl.Enum8},
 	choice("indicator_mode", "When its light is on", AccessState|AccessSet), option{"off", 0}, option{"on_off", 2}, option{"off_on", 1})
 
 var moduleLabels = []Label{
-	{named3000("qlai3277"), "B2Z", "Nous", "Switch with power monitoring"},
+	{named3000("qlai3277"), "B2Z", "Nous", "1 gang switch with power monitoring"},
 	{named3000("qaabwu5c", "1adss9de"), "L6Z", "Nous", "Switch with power monitoring"},
 	{named3000("iktiy8ue"), "B5Z", "Nous", "Switch with power monitoring"},
 	{named3000("x8mbwtsz"), "ZM-104-M-16AM", "Moes", "Switch with power monitoring"},
-	{named3000("tgddllx4"), "CR-MNZ1", "Colorock", "Switch with power monitoring"},
+	{named3000("tgddllx4"), "CR-MNZ1", "Colorock", "1 gang switch 30A with power monitoring"},
 }
 
 // named3000 are makers of Tuya's most common series.
