@@ -35,6 +35,8 @@ type house struct {
 	client  *mqttclient.Client
 
 	devices string // what --devices of the simulator says; "" for the meter alone
+	ezsp    int    // the protocol version the dongle speaks; 0 for the simulator's own
+	adapter string // Zigbee2MQTT's; "" for ember
 
 	mu   sync.Mutex
 	seen map[string][]string // payloads by topic, in order
@@ -89,6 +91,9 @@ func (h *house) startDongle(t *testing.T) *process {
 	flags := []string{"--pty", h.pty, "--state", filepath.Join(h.data, "simulator.json"), "--control", h.control}
 	if h.devices != "" {
 		flags = append(flags, "--devices", h.devices)
+	}
+	if h.ezsp != 0 {
+		flags = append(flags, "--ezsp", strconv.Itoa(h.ezsp))
 	}
 	p := start(t, "hems-simulator", nil, filepath.Join(h.bin, "hems-simulator"), flags...)
 	p.waitFor(t, "dongle simulator runs", 10*time.Second)

@@ -3,6 +3,7 @@
 package interop
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"math"
@@ -130,7 +131,7 @@ mqtt:
   password: %q
 serial:
   port: %s
-  adapter: ember
+  adapter: %s
 frontend:
   enabled: false
 homeassistant:
@@ -143,7 +144,7 @@ advanced:
   network_key: GENERATE
   pan_id: GENERATE
   ext_pan_id: GENERATE
-`, h.port, person, password, h.pty)
+`, h.port, person, password, h.pty, cmp.Or(h.adapter, "ember"))
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		t.Fatal(err)
 	}

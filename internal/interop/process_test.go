@@ -21,6 +21,7 @@ type process struct {
 	name  string
 	cmd   *exec.Cmd
 	start time.Time
+	input io.Closer // its standard input, open until it is closed
 	ended chan struct{}
 
 	mu    sync.Mutex
@@ -35,6 +36,11 @@ func start(t *testing.T, name string, environment []string, path string, args ..
 	t.Helper()
 	p := &process{name: name, cmd: exec.Command(path, args...), start: time.Now(), ended: make(chan struct{}), more: make(chan struct{})}
 	p.cmd.Env = append(os.Environ(), environment...)
+	input, err := p.cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.input = input
 	r, w := io.Pipe()
 	p.cmd.Stdout, p.cmd.Stderr = w, w
 	if err := p.cmd.Start(); err != nil {
@@ -64,6 +70,7 @@ func start(t *testing.T, name string, environment []string, path string, args ..
 // stop ends the program as a person would with Ctrl-C.
 func (p *process) stop(t *testing.T) {
 	t.Helper()
+	p.input.Close()
 	p.cmd.Process.Signal(syscall.SIGINT)
 	select {
 	case <-p.ended:

@@ -359,10 +359,8 @@ const (
 func importTransientKey(n *NCP, in *reader, out *writer) {
 	k := transientKey{eui: radio.EUI64(in.u64()), key: in.key()}
 	manager := out.dialect.has(securityManager)
-	// Flags, which were taken away with EZSP 14; a byte too many is no fault
-	// of some hosts.
-	if manager && (!out.dialect.has(keyContexts) || len(in.rest) == 1) {
-		in.u8()
+	if manager && !out.dialect.has(keyContexts) {
+		in.u8() // flags
 	}
 	if in.bad() {
 		return

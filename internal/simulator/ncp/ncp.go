@@ -79,6 +79,7 @@ type Stats struct {
 	Commands  uint64 `json:"commands"`
 	Refused   uint64 `json:"refused"`   // answered by invalidCommand
 	Malformed uint64 `json:"malformed"` // too short to be answered at all
+	Surplus   uint64 `json:"surplus"`   // with more parameters than the command has
 	Callbacks uint64 `json:"callbacks"`
 	Lost      uint64 `json:"lost"` // callbacks that no host took
 	Boots     uint64 `json:"boots"`
@@ -168,6 +169,10 @@ func (n *NCP) command(b []byte) {
 	if in.err != ezspSuccess {
 		n.invalid(h, in.err)
 		return
+	}
+	if len(in.rest) > 0 {
+		n.stats.Surplus++
+		n.log.Debug("more parameters than the command has", "name", c.name, "bytes", len(in.rest))
 	}
 	if secret[h.id] {
 		n.log.Debug("command", "name", c.name)

@@ -51,7 +51,9 @@ func (n *NCP) rise() {
 }
 
 func networkInit(n *NCP, in *reader, out *writer) {
-	in.u16() // what to rejoin: of no use to a coordinator
+	if len(in.rest) > 0 { // hosts made for older versions leave it out
+		in.u16() // what to rejoin: of no use to a coordinator
+	}
 	if in.bad() {
 		return
 	}
