@@ -7,21 +7,20 @@ import (
 	"strings"
 )
 
-// compared says what a live message is compared as: by its topic and, of an
-// event, by its kind too, for the order of events of several devices is chance.
-// What a person sent, and the log, are not compared.
+// compared says what a live message is compared as: states of devices and
+// groups, answers and events alone, the rest being retained. An event is known
+// by its kind too, for the order of events of several devices is chance.
 func compared(m heard) (what string, value any, ok bool) {
-	device := strings.HasPrefix(m.topic, "zigbee2mqtt/") && !strings.HasPrefix(m.topic, "zigbee2mqtt/bridge/")
-	switch {
-	case strings.HasPrefix(m.topic, "zigbee2mqtt/bridge/request/"),
-		m.topic == "zigbee2mqtt/bridge/logging",
-		m.topic == "homeassistant/status",
-		device && (strings.Contains(m.topic, "/set") || strings.HasSuffix(m.topic, "/get")):
+	inner, ours := strings.CutPrefix(m.topic, "zigbee2mqtt/")
+	bridge := strings.HasPrefix(inner, "bridge/")
+	answer := inner == "bridge/event" || strings.HasPrefix(inner, "bridge/response/")
+	asked := strings.Contains(inner, "/set") || strings.Contains(inner, "/get")
+	if !ours || bridge && !answer || !bridge && (asked || strings.HasSuffix(inner, "/availability")) {
 		return "", nil, false
 	}
 	value = normal(m.topic, decode(m.payload))
 	what = m.topic
-	if event, isObject := value.(map[string]any); isObject && m.topic == "zigbee2mqtt/bridge/event" {
+	if event, isObject := value.(map[string]any); isObject && inner == "bridge/event" {
 		data, _ := event["data"].(map[string]any)
 		for _, part := range []any{event["type"], data["ieee_address"], data["status"]} {
 			if part != nil {
@@ -32,15 +31,15 @@ func compared(m heard) (what string, value any, ok bool) {
 	return what, value, true
 }
 
-// byNature are values that differ from run to run, or from machine to machine,
-// by topic: each is replaced by its kind, so that it must be there still.
+// byNature are values that differ from run to run, from machine to machine or
+// from version to version, by topic: each is replaced by its kind, so that it
+// must be there still.
 var byNature = map[string][][]string{
 	"zigbee2mqtt/bridge/info": {
-		{"permit_join_end"}, {"version"}, {"commit"}, {"os"}, {"zigbee_herdsman"}, {"zigbee_herdsman_converters"},
-		{"mqtt", "server"}, {"config", "mqtt", "server"}, {"config", "serial", "port"},
+		{"permit_join_end"}, {"version"}, {"os"}, {"zigbee_herdsman"}, {"zigbee_herdsman_converters"},
+		{"mqtt", "server"}, {"config", "mqtt", "server"}, {"config", "serial", "port"}, {"config", "advanced", "log_directory"},
 	},
 	"zigbee2mqtt/bridge/response/backup": {{"data", "zip"}},
-	"zigbee2mqtt/bridge/health":          {{"response_time"}, {"os"}, {"process"}},
 }
 
 // normal replaces what differs by nature.
@@ -48,33 +47,33 @@ func normal(topic string, v any) any {
 	for _, path := range byNature[topic] {
 		replace(v, path)
 	}
-	addresses(v)
-	if strings.HasPrefix(topic, "zigbee2mqtt/") && !strings.HasPrefix(topic, "zigbee2mqtt/bridge/") {
-		if state, ok := v.(map[string]any); ok {
-			if n, ok := state["linkquality"].(float64); ok && n > 0 && n <= 255 {
-				state["linkquality"] = "(measured by the radio)"
-			}
+	if strings.HasPrefix(topic, "homeassistant/") {
+		replace(v, []string{"origin", "sw"})
+		if strings.Contains(topic, "_0x00124b0012345678/") { // the bridge itself
+			replace(v, []string{"device", "sw_version"})
 		}
 	}
+	chance(v)
 	return v
 }
 
-// addresses replaces the short addresses that devices have by chance.
-func addresses(v any) {
+// chance replaces what the radio has chosen or measured, and when.
+func chance(v any) {
 	switch v := v.(type) {
 	case []any:
 		for _, inner := range v {
-			addresses(inner)
+			chance(inner)
 		}
 	case map[string]any:
 		for key, inner := range v {
-			switch key {
-			case "network_address", "networkAddress", "sourceNwkAddr":
-				if n, ok := inner.(float64); ok && n != 0 {
-					v[key] = "(by chance)"
-				}
-			default:
-				addresses(inner)
+			n, isNumber := inner.(float64)
+			switch {
+			case !isNumber:
+				chance(inner)
+			case (key == "network_address" || key == "networkAddress" || key == "sourceNwkAddr") && n != 0,
+				(key == "linkquality" || key == "lqi") && n > 0 && n <= 255,
+				key == "lastSeen" && n > 1e12:
+				v[key] = "(by chance)"
 			}
 		}
 	}

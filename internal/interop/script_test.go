@@ -152,8 +152,13 @@ var script = []step{
 		s.ask(t, "health_check", ``)
 		s.ask(t, "coordinator_check", `{"transaction":null}`)
 		s.ask(t, "device/ota_update/check", `{"id":"nobody"}`)
-		s.say(t, "zigbee2mqtt/bridge/request/device/rename", `{"from":`) // answered by ours alone
-		s.say(t, "zigbee2mqtt/bridge/request/nonsense", `{}`)            // by neither
+	}},
+	{"malformed", func(t *testing.T, s *side) {
+		s.say(t, "zigbee2mqtt/bridge/request/device/rename", `{"from":`)
+		s.say(t, "zigbee2mqtt/bridge/request/device/options", `[]`)
+		s.say(t, "zigbee2mqtt/bridge/request/nonsense", `{}`)
+		s.say(t, "zigbee2mqtt/bridge/request/device/remove", ``)
+		s.say(t, "zigbee2mqtt/bridge/request/group/add", `{"friendly_name":7}`)
 	}},
 	{"get and set", func(t *testing.T, s *side) {
 		for _, plug := range s.of(t, "TS011F") {

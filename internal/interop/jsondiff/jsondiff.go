@@ -56,6 +56,8 @@ func short(v any) string {
 var keys = [][]string{
 	{"ieee_address", "endpoint"},
 	{"ieee_address"},
+	{"sourceIeeeAddr", "targetIeeeAddr"},
+	{"ieeeAddr"},
 	{"property"},
 	{"cluster", "attribute"},
 	{"cluster", "target"},
