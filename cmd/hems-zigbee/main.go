@@ -2,8 +2,16 @@
 package main
 
 import (
+	"runtime"
+
 	"github.com/smartcore-ireland/hems/appliance"
 	"github.com/smartcore-ireland/hems/appliance/zigbee"
 )
 
-func main() { appliance.Main("hems-zigbee", zigbee.Run) }
+func main() {
+	// A report passes several goroutines, a few microseconds in each. On more
+	// than one processor each of them would wake a thread, which takes longer
+	// than its work.
+	runtime.GOMAXPROCS(1)
+	appliance.Main("hems-zigbee", zigbee.Run)
+}

@@ -8,7 +8,10 @@ import (
 	"net/url"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
+
+	"github.com/smartcore-ireland/hems/internal/nonblock"
 )
 
 // writeTimeout is how long the broker may refuse to read before the connection
@@ -56,7 +59,12 @@ func (d dialer) dial(ctx context.Context) (*conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &conn{Conn: c}, nil
+	w, err := nonblock.New(c.(syscall.Conn)) // of net: a TCP or a Unix one
+	if err != nil {
+		c.Close()
+		return nil, err
+	}
+	return &conn{Conn: c, w: w}, nil
 }
 
 // conn gives every write a deadline, and makes one write of each packet: the
@@ -65,6 +73,7 @@ func (d dialer) dial(ctx context.Context) (*conn, error) {
 type conn struct {
 	net.Conn
 	sync.Mutex
+	w      io.Writer   // to Conn
 	out    []byte      // the part of a packet that was written already
 	linger atomic.Bool // a DISCONNECT is being sent
 }
@@ -85,7 +94,7 @@ func (c *conn) Write(p []byte) (int, error) {
 	if err := c.SetWriteDeadline(time.Now().Add(writeTimeout)); err != nil {
 		return 0, err
 	}
-	if _, err := c.Conn.Write(packet); err != nil {
+	if _, err := c.w.Write(packet); err != nil {
 		return 0, err
 	}
 	return len(p), nil

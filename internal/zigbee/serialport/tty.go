@@ -13,6 +13,8 @@ import (
 
 	"go.bug.st/serial"
 	"golang.org/x/sys/unix"
+
+	"github.com/smartcore-ireland/hems/internal/nonblock"
 )
 
 // tty is a serial port, or the host's end of a pseudo-terminal.
@@ -25,6 +27,7 @@ type tty struct {
 	// reader and a writer return when it is closed. It holds the lock against
 	// other processes of ours, and reaches settings that port does not.
 	line   *os.File
+	bytes  *nonblock.Conn // of line
 	closed atomic.Bool
 }
 
@@ -42,7 +45,10 @@ func openSerial(o Options) (io.ReadWriteCloser, error) {
 		return nil, explainOpen(o.Port, err)
 	}
 	t := &tty{name: o.Port, line: os.NewFile(uintptr(fd), o.Port)}
-	if err := t.open(o, fd); err != nil {
+	if t.bytes, err = nonblock.New(t.line); err == nil {
+		err = t.open(o, fd)
+	}
+	if err != nil {
 		t.line.Close()
 		return nil, err
 	}
@@ -94,12 +100,12 @@ func setFlow(fd int, f Flow) error {
 }
 
 func (t *tty) Read(p []byte) (int, error) {
-	n, err := t.line.Read(p)
+	n, err := t.bytes.Read(p)
 	return n, t.explain(err)
 }
 
 func (t *tty) Write(p []byte) (int, error) {
-	n, err := t.line.Write(p)
+	n, err := t.bytes.Write(p)
 	return n, t.explain(err)
 }
 
@@ -116,8 +122,11 @@ func (t *tty) Close() error {
 // explain says what an error of an open port means: almost always that it is
 // gone.
 func (t *tty) explain(err error) error {
-	if err == nil || t.closed.Load() {
-		return err
+	switch {
+	case err == nil:
+		return nil
+	case t.closed.Load():
+		return os.ErrClosed
 	}
 	return &Error{
 		Message: fmt.Sprintf("the dongle at %s was unplugged", t.name),
