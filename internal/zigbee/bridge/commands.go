@@ -161,7 +161,7 @@ func (b *Bridge) set(ctx context.Context, d *device, endpoint string, message ma
 		return
 	}
 	name := b.names.name(d.EUI64)
-	actions, now, errs := d.model.Set(message, endpoint, st.Values)
+	actions, now, errs := d.model.SetWith(message, endpoint, st.Values, b.options.device(d.EUI64))
 	for _, err := range errs {
 		b.warnLimited("set", fmt.Sprintf("'%s' %v", name, err))
 	}
@@ -269,7 +269,7 @@ func (b *Bridge) groupActions(g *group, message map[string]any) (actions []model
 			continue
 		}
 		name := d.endpointName(m.Endpoint)
-		list, after, wrong := d.model.Set(message, name, g.state)
+		list, after, wrong := d.model.SetWith(message, name, g.state, g.Options)
 		if found && len(wrong) >= len(errs) {
 			continue
 		}

@@ -14,6 +14,7 @@ import (
 // device is a device of the network with what is known about its model.
 type device struct {
 	network.Device
+	form     model.Form
 	subject  model.Subject
 	model    *model.Model // what its messages mean
 	decoder  *model.Decoder
@@ -35,7 +36,10 @@ type device struct {
 
 // newDevice is a device with what its decoder remembers of it, if anything.
 func (b *Bridge) newDevice(n network.Device) *device {
-	d := &device{}
+	d := &device{form: model.Reference}
+	if b.z2m2() {
+		d.form = model.Z2M2
+	}
 	if st, ok := b.states.of[n.EUI64]; ok {
 		d.memory = st.Decoder
 	}
@@ -47,7 +51,9 @@ func (b *Bridge) newDevice(n network.Device) *device {
 // update takes what the network says of the device now.
 func (d *device) update(n network.Device) {
 	d.Device = n
-	if s := n.Subject(); d.model == nil || !reflect.DeepEqual(s, d.subject) {
+	s := n.Subject()
+	s.Form = d.form
+	if d.model == nil || !reflect.DeepEqual(s, d.subject) {
 		d.subject, d.model = s, model.For(s)
 		if d.decoder != nil {
 			d.memory = d.decoder.Memory()

@@ -297,7 +297,9 @@ func (b *Bridge) setDevice(d *device) {
 
 // settle takes over the device's options and what it exposes.
 func (b *Bridge) settle(d *device) {
-	d.settings = newSettings(b.options.device(d.EUI64), d.exposes(), b.opts.Payloads)
+	options := b.options.device(d.EUI64)
+	d.settings = newSettings(options, b.opts.Payloads)
+	d.decoder.Options(options)
 	d.entities = b.entities(d)
 	d.nulls, d.splits = nil, nil
 	for _, e := range d.entities {

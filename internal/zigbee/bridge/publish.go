@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"slices"
 	"strings"
 	"time"
@@ -38,7 +39,7 @@ func (b *Bridge) received(ctx context.Context, e network.Event) {
 		Frame:      m.Frame,
 		Attributes: m.Attributes,
 	})
-	b.noted(d, notes)
+	b.noted(ctx, d, notes)
 	b.lookAtModel(d)
 	// Of a device of which nothing else is known, that it lives is news.
 	if len(readings) == 0 && (b.opts.LastSeen == LastSeenDisable) && len(d.exposes()) > 1 {
@@ -65,7 +66,7 @@ func (b *Bridge) tick(ctx context.Context, now time.Time) {
 			continue
 		}
 		readings, notes := d.decoder.Tick(now)
-		b.noted(d, notes)
+		b.noted(ctx, d, notes)
 		b.lookAtModel(d)
 		if len(readings) > 0 {
 			b.take(ctx, d, readings, time.Time{}, -1)
@@ -74,9 +75,18 @@ func (b *Bridge) tick(ctx context.Context, now time.Time) {
 }
 
 // noted logs what a device said that is not published, and why, at a limited
-// rate.
-func (b *Bridge) noted(d *device, notes []model.Note) {
+// rate, and asks the device for what is needed to understand it.
+func (b *Bridge) noted(ctx context.Context, d *device, notes []model.Note) {
 	for _, n := range notes {
+		if len(n.Ask) > 0 {
+			b.queue(ctx, d.EUI64.String(), b.names.name(d.EUI64), longRequest, func(ctx context.Context) error {
+				return b.net.Do(ctx, d.EUI64, n.Ask)
+			}, func(err error) {
+				if err != nil {
+					b.logLimited("ask "+d.EUI64.String(), slog.LevelInfo, "a device did not say how its readings are to be understood", "device", d.EUI64, "error", err)
+				}
+			})
+		}
 		b.warnLimited("note "+d.EUI64.String()+" "+n.Key, fmt.Sprintf("'%s': %s", b.names.name(d.EUI64), n.Text))
 	}
 }
@@ -91,18 +101,12 @@ func (b *Bridge) take(ctx context.Context, d *device, readings []model.Reading, 
 	update := make(map[string]any, len(readings))
 	var momentary []field
 	for _, r := range readings {
-		v := r.Value
-		if f, ok := v.(float64); ok {
-			if r, ok := d.settings.rounded[r.Key]; ok {
-				v = r.of(f)
-			}
-		}
-		update[r.Key] = v
+		update[r.Key] = r.Value
 		if d.settings.uncached.has(r.Key) {
-			momentary = append(momentary, newField(r.Key, v))
+			momentary = append(momentary, newField(r.Key, r.Value))
 			continue
 		}
-		st.merge(r.Key, v)
+		st.merge(r.Key, r.Value)
 	}
 	if lqi >= 0 {
 		st.Values["linkquality"] = uint8(lqi)
