@@ -178,9 +178,8 @@ func (m SimpleDescResponse) appendBody(b []byte) []byte {
 		return append(b, 0) // length of the descriptor
 	}
 	d := m.Descriptor
-	in, out := d.In[:min(len(d.In), 0x7f)], d.Out[:min(len(d.Out), 0x7f)] // more would not fit the length
-	// The length is one octet; a descriptor longer than it can say has it cut
-	// to the low bits, and no receiver needs it.
+	in := d.In[:min(len(d.In), maxClusters)]
+	out := d.Out[:min(len(d.Out), maxClusters-len(in))]
 	b = append(b, byte(8+2*len(in)+2*len(out)), d.Endpoint)
 	b = binary.LittleEndian.AppendUint16(b, d.Profile)
 	b = binary.LittleEndian.AppendUint16(b, d.DeviceID)
@@ -189,6 +188,9 @@ func (m SimpleDescResponse) appendBody(b []byte) []byte {
 	b = append(b, byte(len(out)))
 	return appendU16s(b, out)
 }
+
+// maxClusters is how many clusters fit a descriptor whose length is one octet.
+const maxClusters = (0xff - 8) / 2
 
 func parseSimpleDescResponse(r *reader) SimpleDescResponse {
 	m := SimpleDescResponse{Status: Status(r.u8())}
@@ -200,7 +202,7 @@ func parseSimpleDescResponse(r *reader) SimpleDescResponse {
 		return m
 	}
 	m.NWKAddr = r.u16()
-	r.u8() // length: the counts inside say the same and are checked
+	r.u8() // length: the counts inside say the same
 	d := &m.Descriptor
 	d.Endpoint = r.u8()
 	d.Profile = r.u16()
@@ -208,5 +210,8 @@ func parseSimpleDescResponse(r *reader) SimpleDescResponse {
 	d.Version = r.u8() & 0x0f
 	d.In = r.u16s(int(r.u8()))
 	d.Out = r.u16s(int(r.u8()))
+	if len(d.In)+len(d.Out) > maxClusters {
+		r.fail()
+	}
 	return m
 }
