@@ -43,6 +43,7 @@ func (n *Network) configure(ctx context.Context, s *session, d *member) error {
 		return ErrDown // it is done again when the dongle is back
 	case err == nil:
 		d.Configured, d.ConfiguredAs, d.failedAt, d.failures = true, model.version, time.Time{}, 0
+		d.setUp = time.Now()
 		if len(model.setup) > 0 {
 			n.log.Info("a device was configured", "device", d.EUI64, "model", d.ModelID, "refused", len(w.refused))
 		}

@@ -26,6 +26,7 @@ type member struct {
 	again     bool           // and is to be done once more after that
 	failedAt  time.Time      // when that last failed
 	failures  int            // and how often in a row
+	setUp     time.Time      // when its setup was last done, in this process
 	model     *modelState    // nil: to be worked out; see modelOf
 	options   map[string]any // that a person has chosen
 	tuyaAsked time.Time      // when it was last asked for its version

@@ -34,6 +34,10 @@ func (d *member) leftAlone() bool {
 	return time.Since(d.failedAt) < min(wait, retryLongest)
 }
 
+// setUpAgain is how often a device is set up again because what it says of
+// itself makes another setup.
+const setUpAgain = 5 * time.Minute
+
 // maxOnboarding bounds how many devices are interviewed or configured at once.
 const maxOnboarding = 8
 
@@ -58,7 +62,8 @@ func (n *Network) onboard(s *session, d *member) {
 	}
 	if d.Interview == InterviewSuccessful {
 		// Another version of the setup came with another version of this program.
-		if m := n.modelOf(d); len(m.setup) == 0 || d.Configured && d.ConfiguredAs == m.version {
+		m := n.modelOf(d)
+		if len(m.setup) == 0 || d.Configured && (d.ConfiguredAs == m.version || time.Since(d.setUp) < setUpAgain) {
 			return
 		}
 	}
