@@ -72,6 +72,12 @@ func (n *Network) PermitJoinVia(ctx context.Context, d time.Duration, via zcl.EU
 }
 
 func (n *Network) permit(ctx context.Context, s *session, o door) error {
+	select { // one after the other: what opens the network is several steps
+	case n.permitting <- struct{}{}:
+		defer func() { <-n.permitting }()
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
 	if err := s.permit(ctx, o); err != nil {
 		return err
 	}
@@ -115,6 +121,18 @@ func (n *Network) permitEnded() {
 	}
 	ctx, cancel := context.WithTimeout(s.ctx, 2*n.timing.Command)
 	defer cancel()
+	select {
+	case n.permitting <- struct{}{}:
+		defer func() { <-n.permitting }()
+	case <-ctx.Done():
+		return
+	}
+	n.mu.Lock()
+	again := !n.info.PermitUntil.IsZero()
+	n.mu.Unlock()
+	if again { // it was opened meanwhile
+		return
+	}
 	if err := s.closePolicy(ctx); err != nil {
 		n.log.Debug("could not take back the join policy", "err", err)
 	}

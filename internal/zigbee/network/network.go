@@ -84,8 +84,9 @@ type Network struct {
 	judging      AvailabilityDefaults
 	availability map[zcl.EUI64]AvailabilityOptions
 
-	options  map[zcl.EUI64]map[string]any // of devices, that a person has chosen
-	pollWake chan struct{}                // what is polled has changed; has room for one
+	options    map[zcl.EUI64]map[string]any // of devices, that a person has chosen
+	pollWake   chan struct{}                // what is polled has changed; has room for one
+	permitting chan struct{}                // a token while the network is being opened or closed
 
 	stats counters
 	noise noise
@@ -119,9 +120,10 @@ func New(o Options) (*Network, error) {
 		devices: make(map[zcl.EUI64]*member),
 		nodes:   make(map[uint16]*member),
 
-		saveWake: make(chan struct{}, 1),
-		backUp:   make(chan struct{}),
-		pollWake: make(chan struct{}, 1),
+		saveWake:   make(chan struct{}, 1),
+		backUp:     make(chan struct{}),
+		pollWake:   make(chan struct{}, 1),
+		permitting: make(chan struct{}, 1),
 
 		backupWake: make(chan struct{}, 1),
 	}
