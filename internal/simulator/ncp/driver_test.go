@@ -60,9 +60,12 @@ func (d *device) Permits() bool                          { return false }
 func (d *device) Silent() bool                           { return false }
 func (d *device) Wakes() time.Duration                   { return 0 }
 
-func newDriver(t *testing.T, m Memory) *driver {
+func newDriver(t *testing.T, m Memory) *driver { return newDriverOf(t, 13, m) }
+
+// newDriverOf drives a co-processor that speaks a version.
+func newDriverOf(t *testing.T, version uint8, m Memory) *driver {
 	d := &driver{t: t, air: radio.New(1, 10*time.Millisecond), device: &device{}}
-	d.ncp = New(Options{EUI64: testEUI64, Air: d.air, Memory: m, Changed: func() { d.saved++ }})
+	d.ncp = New(Options{EUI64: testEUI64, Version: version, Air: d.air, Memory: m, Changed: func() { d.saved++ }})
 	d.ncp.Attach(d)
 	d.air.Do(func() { d.air.Add(d.device) })
 	t.Cleanup(d.air.Close)
