@@ -23,6 +23,7 @@ import (
 
 	"github.com/smartcore-ireland/hems/internal/health"
 	"github.com/smartcore-ireland/hems/internal/mqttclient"
+	"github.com/smartcore-ireland/hems/internal/zigbee/coordbackup"
 	model "github.com/smartcore-ireland/hems/internal/zigbee/device"
 	"github.com/smartcore-ireland/hems/internal/zigbee/network"
 	"github.com/smartcore-ireland/hems/internal/zigbee/statefile"
@@ -55,6 +56,7 @@ type Network interface {
 	ChangeChannel(ctx context.Context, channel uint8) error
 	Restart(ctx context.Context) error
 	SetOptions(e zcl.EUI64, options map[string]any)
+	Backup(ctx context.Context) (*coordbackup.Backup, error)
 	SetAvailability(e zcl.EUI64, o network.AvailabilityOptions)
 	SetAvailabilityDefaults(o network.AvailabilityDefaults)
 	Do(ctx context.Context, e zcl.EUI64, actions []model.Action) error
@@ -120,17 +122,17 @@ type Bridge struct {
 	dropped map[string]*limiter    // log lines a stranger can cause
 	mapping bool                   // a network map is being made
 
-	started         time.Time
-	restartRequired bool // options were changed that take effect at the next start
-	logLevel        slog.Level
-	logLevelName    string
-	counts          requestCounts
-	traffic         trafficCounts
-	counted         map[zcl.EUI64]*deviceCounts
-	healthTick      *time.Ticker
-	own             map[string]bool        // topics of the bridge's own entities
-	shown           map[uint16]*shownGroup // groups that are described
-	buf             []byte                 // the state that is being published
+	started      time.Time
+	configured   Options // as given to New; options of the state file come before them
+	logLevel     slog.Level
+	logLevelName string
+	counts       requestCounts
+	traffic      trafficCounts
+	counted      map[zcl.EUI64]*deviceCounts
+	healthTick   *time.Ticker
+	own          map[string]bool        // topics of the bridge's own entities
+	shown        map[uint16]*shownGroup // groups that are described
+	buf          []byte                 // the state that is being published
 
 	queues         map[string][]queued // commands, by device or group
 	unacknowledged chan struct{}       // states the broker has not acknowledged
@@ -198,21 +200,22 @@ func New(o Options) (*Bridge, error) {
 		return nil, err
 	}
 	b := &Bridge{
-		opts:    o,
-		groups:  groups,
-		options: options,
-		started: o.Now(),
-		counted: make(map[zcl.EUI64]*deviceCounts),
-		net:     o.Network,
-		log:     o.Log,
-		now:     o.Now,
-		topics:  topics{base: o.BaseTopic, prefix: o.DiscoveryPrefix},
-		names:   names,
-		do:      make(chan func(), maxWaiting),
-		slots:   make(chan struct{}, maxRequests),
-		devices: make(map[zcl.EUI64]*device),
-		pairing: make(map[zcl.EUI64]*pairing),
-		dropped: make(map[string]*limiter),
+		opts:       o,
+		configured: o,
+		groups:     groups,
+		options:    options,
+		started:    o.Now(),
+		counted:    make(map[zcl.EUI64]*deviceCounts),
+		net:        o.Network,
+		log:        o.Log,
+		now:        o.Now,
+		topics:     topics{base: o.BaseTopic, prefix: o.DiscoveryPrefix},
+		names:      names,
+		do:         make(chan func(), maxWaiting),
+		slots:      make(chan struct{}, maxRequests),
+		devices:    make(map[zcl.EUI64]*device),
+		pairing:    make(map[zcl.EUI64]*pairing),
+		dropped:    make(map[string]*limiter),
 
 		shown:          make(map[uint16]*shownGroup),
 		queues:         make(map[string][]queued),
@@ -221,7 +224,7 @@ func New(o Options) (*Bridge, error) {
 	// A lost cache costs nothing but keys that come with the next reports.
 	b.states = loadStates(filepath.Join(o.Dir, "states.json"), o.Log)
 	b.retained = newRetained(o.Log)
-	b.setLogLevel()
+	b.applyOptions()
 	return b, nil
 }
 

@@ -21,6 +21,7 @@ import (
 	"github.com/mochi-mqtt/server/v2/listeners"
 	"github.com/mochi-mqtt/server/v2/packets"
 	"github.com/smartcore-ireland/hems/internal/mqttclient"
+	"github.com/smartcore-ireland/hems/internal/zigbee/coordbackup"
 	model "github.com/smartcore-ireland/hems/internal/zigbee/device"
 	"github.com/smartcore-ireland/hems/internal/zigbee/network"
 	"github.com/smartcore-ireland/hems/internal/zigbee/statefile"
@@ -118,6 +119,9 @@ func (n *fakeNetwork) ChangeChannel(_ context.Context, channel uint8) error {
 	return n.asked("channel %d", channel)
 }
 func (n *fakeNetwork) SetOptions(zcl.EUI64, map[string]any)                   {}
+func (n *fakeNetwork) Backup(context.Context) (*coordbackup.Backup, error) {
+	return nil, n.asked("backup")
+}
 func (n *fakeNetwork) SetAvailability(zcl.EUI64, network.AvailabilityOptions) {}
 func (n *fakeNetwork) SetAvailabilityDefaults(network.AvailabilityDefaults)   {}
 func (n *fakeNetwork) Restart(context.Context) error                          { return n.asked("restart") }
@@ -223,6 +227,11 @@ type fixture struct {
 	sock        string
 	skipMeter   bool // the network does not know it yet
 	renamePause time.Duration
+
+	bridge *Bridge
+
+	real  Network // instead of net, with its state
+	state *statefile.File
 }
 
 // start runs a bridge that knows the meter as "frient_blink_counter".
@@ -280,12 +289,16 @@ func (f *fixture) again() {
 	f.t.Helper()
 	o := f.options
 	o.Network, o.Dir, o.Version, o.RenamePause = f.net, f.dir, "1.2.3", f.renamePause
+	if f.real != nil {
+		o.Network, o.State = f.real, f.state
+	}
 	o.MQTT = mqttclient.Options{Server: "unix://" + f.sock, User: "zigbee"}
 	f.from = f.count()
 	b, err := New(o)
 	if err != nil {
 		f.t.Fatal(err)
 	}
+	f.bridge = b
 	ctx, cancel := context.WithCancel(f.t.Context())
 	done := make(chan error, 1)
 	go func() { done <- b.Run(ctx) }()

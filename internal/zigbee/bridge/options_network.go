@@ -22,7 +22,9 @@ func (b *Bridge) tellOptions() {
 func (b *Bridge) tellDeviceOptions(e zcl.EUI64) {
 	o := b.options.device(e)
 	b.net.SetOptions(e, o)
-	b.net.SetAvailability(e, availabilityOptions(o["availability"]))
+	availability := availabilityOptions(o["availability"])
+	availability.Off = availability.Off || o.flag("disabled", false)
+	b.net.SetAvailability(e, availability)
 }
 
 // availabilityOptions is Zigbee2MQTT's option availability of a device: false,
@@ -45,6 +47,8 @@ func (b *Bridge) availabilityDefaults() network.AvailabilityDefaults {
 		PassiveTimeout: times(option("passive", "timeout"), time.Minute),
 		MaxJitter:      times(option("active", "max_jitter"), time.Millisecond),
 		NoBackoff:      option("active", "backoff") == false,
+
+		PauseOnBackoffOver: int(times(option("active", "pause_on_backoff_gt"), 1)),
 	}
 }
 

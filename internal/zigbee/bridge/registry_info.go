@@ -28,7 +28,7 @@ type info struct {
 	OS              infoOS          `json:"os"`
 	PermitJoin      bool            `json:"permit_join"`
 	PermitJoinEnd   int64           `json:"permit_join_end,omitempty"` // ms since 1970
-	RestartRequired bool            `json:"restart_required"`
+	RestartRequired bool            `json:"restart_required"`          // never: options take effect at once
 	Version         string          `json:"version"`
 	Herdsman        infoVersion     `json:"zigbee_herdsman"`
 	Converters      infoVersion     `json:"zigbee_herdsman_converters"`
@@ -108,8 +108,6 @@ func (b *Bridge) setInfo(n network.Info) {
 		Version:      b.shownVersion(),
 		Herdsman:     infoVersion{b.opts.Version},
 		Converters:   infoVersion{b.opts.Version},
-
-		RestartRequired: b.restartRequired,
 	}
 	if b.permit != nil {
 		b.permit.Stop()
@@ -181,8 +179,8 @@ func (b *Bridge) config(n network.Info) map[string]any {
 	own := map[string]any{
 		"advanced": map[string]any{
 			"cache_state": true, "cache_state_persistent": true, "cache_state_send_on_startup": true,
-			"channel": n.Channel, "elapsed": false, "ext_pan_id": extended, "last_seen": "disable",
-			"log_level": b.logLevelName, "output": "json", "pan_id": n.PANID,
+			"channel": n.Channel, "elapsed": false, "ext_pan_id": extended, "last_seen": b.opts.LastSeen,
+			"log_level": b.logLevelName, "output": b.opts.Output, "pan_id": n.PANID,
 		},
 		"availability": map[string]any{
 			"active":  map[string]any{"backoff": true, "max_jitter": 30000, "pause_on_backoff_gt": 0, "timeout": 10},
@@ -227,11 +225,7 @@ var configSchema = sync.OnceValue(func() map[string]any {
 		for i, key := range keys {
 			members := at["properties"].(map[string]any)
 			if i == len(keys)-1 {
-				schema := merge(r.takes.schema, nil)
-				if r.restart {
-					schema["requiresRestart"] = true
-				}
-				members[key] = schema
+				members[key] = r.schema
 				break
 			}
 			if members[key] == nil {

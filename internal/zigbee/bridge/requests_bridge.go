@@ -25,7 +25,6 @@ func (b *Bridge) requestRestart(ctx context.Context, r request) {
 	b.answer(r, map[string]any{})
 	time.AfterFunc(restartAfter, func() {
 		b.post(ctx, func() {
-			b.restartRequired = false
 			err := b.long(ctx, b.net.Restart, func(err error) {
 				if err != nil {
 					b.logging(slog.LevelError, "the radio was not restarted: "+explained(err))
@@ -71,11 +70,20 @@ const maxBackup = 32 << 20
 // the network in the open coordinator backup format and our state. The network
 // key is in it, as in Zigbee2MQTT's: whoever may publish requests may have it.
 func (b *Bridge) requestBackup(ctx context.Context, r request) {
+	b.states.remember(b.devices)
 	b.states.save()
 	var archive bytes.Buffer
-	b.start(ctx, r, func(context.Context) error {
+	b.start(ctx, r, func(ctx context.Context) error {
 		z := zip.NewWriter(&archive)
-		files := make(map[string][]byte)
+		backup, err := b.net.Backup(ctx)
+		if err != nil {
+			return err
+		}
+		coordinator, err := backup.Encode()
+		if err != nil {
+			return err
+		}
+		files := map[string][]byte{"coordinator_backup.json": coordinator}
 		for _, name := range []string{filepath.Base(b.opts.State.Path()), "states.json"} {
 			content, err := os.ReadFile(filepath.Join(b.opts.Dir, name))
 			switch {

@@ -104,28 +104,22 @@ func exposeRule(e model.Expose) rule {
 	return rule{func(v any) error { return nil }, map[string]any{}} // the size of all is bounded
 }
 
-// bridgeRule is one option of the bridge that a request can change, by its path
-// in Zigbee2MQTT's configuration.
-type bridgeRule struct {
-	takes rule
-	// restart: it takes effect when the process starts next.
-	restart bool
-}
-
-// bridgeRules are the options of the bridge that a request can change. All
-// others are in hems.yaml, or not there at all, and are refused by name.
-var bridgeRules = map[string]bridgeRule{
-	"advanced.log_level":             {takes: isOneOf("error", "warning", "info", "debug")},
-	"advanced.last_seen":             {takes: isOneOf("disable", "ISO_8601", "ISO_8601_local", "epoch")},
-	"advanced.output":                {takes: isOneOf("json", "attribute", "attribute_and_json")},
-	"availability.enabled":           {takes: isFlag, restart: true},
-	"availability.active.timeout":    {takes: isNumber(0.1, 1e5), restart: true},
-	"availability.active.max_jitter": {takes: isNumber(1000, 1e7), restart: true},
-	"availability.active.backoff":    {takes: isFlag, restart: true},
-	"availability.passive.timeout":   {takes: isNumber(0.1, 1e6), restart: true},
-	"health.interval":                {takes: isNumber(1, 1e5)},
-	"health.reset_on_check":          {takes: isFlag},
-	"blocklist":                      {takes: isList},
+// bridgeRules are the options of the bridge that a request can change, by their
+// path in Zigbee2MQTT's configuration. They take effect at once. All others are
+// in hems.yaml, or not there at all, and are refused by name.
+var bridgeRules = map[string]rule{
+	"advanced.log_level":                      isOneOf("error", "warning", "info", "debug"),
+	"advanced.last_seen":                      isOneOf("disable", "ISO_8601", "ISO_8601_local", "epoch"),
+	"advanced.output":                         isOneOf("json", "attribute", "attribute_and_json"),
+	"availability.enabled":                    isFlag,
+	"availability.active.timeout":             isNumber(0.1, 1e5),
+	"availability.active.max_jitter":          isNumber(1000, 1e7),
+	"availability.active.pause_on_backoff_gt": isNumber(0, 1e6),
+	"availability.active.backoff":             isFlag,
+	"availability.passive.timeout":            isNumber(0.1, 1e6),
+	"health.interval":                         isNumber(1, 1e5),
+	"health.reset_on_check":                   isFlag,
+	"blocklist":                               isList,
 }
 
 // requestOptions changes options of the bridge. The channel is changed at once,
@@ -141,17 +135,16 @@ func (b *Bridge) requestOptions(ctx context.Context, r request) {
 		b.fail(r, err)
 		return
 	}
-	restart, err := checkBridgeOptions("", change)
-	if err != nil {
+	if err := checkBridgeOptions("", change); err != nil {
 		b.fail(r, err)
 		return
 	}
 	if !moved {
-		b.changeBridge(r, change, restart)
+		b.changeBridge(r, change)
 		return
 	}
 	b.start(ctx, r, func(ctx context.Context) error { return b.net.ChangeChannel(ctx, channel) },
-		func() { b.changeBridge(r, change, restart) }, fmt.Sprintf("change to channel %d", channel))
+		func() { b.changeBridge(r, change) }, fmt.Sprintf("change to channel %d", channel))
 }
 
 // takeChannel takes advanced.channel out of the options.
@@ -171,38 +164,34 @@ func takeChannel(change map[string]any) (channel uint8, ok bool, err error) {
 	return uint8(n), true, nil
 }
 
-// checkBridgeOptions reports whether options need a restart, or why they cannot
-// be set.
-func checkBridgeOptions(path string, change map[string]any) (restart bool, err error) {
+// checkBridgeOptions is why options cannot be set, or nil.
+func checkBridgeOptions(path string, change map[string]any) error {
 	for _, key := range slices.Sorted(maps.Keys(change)) {
 		v := change[key]
 		at := path + key
 		if r, ok := bridgeRules[at]; ok {
-			if v == nil { // back to the default
-				restart = restart || r.restart
+			if v == nil { // back to what is configured
 				continue
 			}
-			if why := r.takes.why(v); why != nil {
-				return false, invalid("'%s' %v", at, why)
+			if why := r.why(v); why != nil {
+				return invalid("'%s' %v", at, why)
 			}
-			if restart = restart || r.restart; at == "blocklist" {
+			if at == "blocklist" {
 				if _, err := parseBlocklist(v); err != nil {
-					return false, err
+					return err
 				}
 			}
 			continue
 		}
 		inner, isMap := v.(map[string]any)
 		if !isMap || !leadsToRule(at+".") {
-			return false, refusal(fmt.Sprintf("the option '%.100s' cannot be changed by a request; what the appliance lets you choose is in hems.yaml", at))
+			return refusal(fmt.Sprintf("the option '%.100s' cannot be changed by a request; what the appliance lets you choose is in hems.yaml", at))
 		}
-		more, err := checkBridgeOptions(at+".", inner)
-		if err != nil {
-			return false, err
+		if err := checkBridgeOptions(at+".", inner); err != nil {
+			return err
 		}
-		restart = restart || more
 	}
-	return restart, nil
+	return nil
 }
 
 func leadsToRule(path string) bool {
@@ -229,7 +218,7 @@ func parseBlocklist(v any) ([]zcl.EUI64, error) {
 }
 
 // changeBridge keeps changed options of the bridge and answers.
-func (b *Bridge) changeBridge(r request, change map[string]any, restart bool) {
+func (b *Bridge) changeBridge(r request, change map[string]any) {
 	oldBridge, oldList := b.options.Bridge, b.options.Blocklist
 	if v, ok := change["blocklist"]; ok {
 		list, err := parseBlocklist(v)
@@ -251,12 +240,14 @@ func (b *Bridge) changeBridge(r request, change map[string]any, restart bool) {
 		b.fail(r, err)
 		return
 	}
-	b.restartRequired = b.restartRequired || restart
-	b.setLogLevel()
+	b.applyOptions()
 	b.resetHealth()
+	for _, d := range b.sorted() { // last_seen is one of its entities
+		b.setDevice(d)
+	}
 	b.logging(slog.LevelInfo, "the options of the bridge were changed")
 	b.setInfo(b.net.Info())
-	b.answer(r, map[string]any{"restart_required": b.restartRequired})
+	b.answer(r, map[string]any{"restart_required": false})
 }
 
 // option is a changed option of the bridge by its path, nil when nobody has
@@ -270,10 +261,11 @@ func (o *options) option(path ...string) any {
 	return v
 }
 
-// setLogLevel makes the log level of the options that of bridge/logging, and of
-// the log where the process lets us.
-func (b *Bridge) setLogLevel() {
-	name, _ := b.options.option("advanced", "log_level").(string)
+// applyOptions lets the options of the bridge take effect, those that nobody
+// has changed as they are configured.
+func (b *Bridge) applyOptions() {
+	o := b.options
+	name, _ := o.option("advanced", "log_level").(string)
 	level, ok := logLevels[name]
 	if !ok {
 		name, level = "info", slog.LevelInfo
@@ -282,6 +274,18 @@ func (b *Bridge) setLogLevel() {
 	if b.opts.LogLevel != nil {
 		b.opts.LogLevel.Set(level)
 	}
+	b.opts.LastSeen, b.opts.Output = b.configured.LastSeen, b.configured.Output
+	if v, ok := o.option("advanced", "last_seen").(string); ok {
+		b.opts.LastSeen = LastSeen(v)
+	}
+	if v, ok := o.option("advanced", "output").(string); ok {
+		b.opts.Output = Output(v)
+	}
+	if err := b.opts.check(); err != nil { // the state file was edited
+		b.log.Error("an option in the state file makes no sense and is as configured", "error", err)
+		b.opts.LastSeen, b.opts.Output = b.configured.LastSeen, b.configured.Output
+	}
+	b.tellOptions()
 }
 
 var logLevels = map[string]slog.Level{

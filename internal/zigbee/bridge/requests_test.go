@@ -1,14 +1,18 @@
 package bridge
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/smartcore-ireland/hems/internal/mqttclient"
 	"github.com/smartcore-ireland/hems/internal/zigbee/network"
 	"github.com/smartcore-ireland/hems/internal/zigbee/zcl"
 )
@@ -252,27 +256,52 @@ func TestStrangersWarningsAreLimited(t *testing.T) {
 	}
 }
 
-// FuzzRequest: no payload stops the bridge, and every answer is JSON.
+// FuzzRequest: no request, whatever its name and payload, stops the bridge, and
+// every answer is JSON of the contract's form.
 func FuzzRequest(f *testing.F) {
-	for name := range contract {
-		for _, payload := range []string{``, `60`, `{"time":60,"transaction":"a"}`, `{"id":"x","force":true}`, `{"from":"a","to":"b/left","last":false}`, `[{}]`, `{"id":{}}`} {
+	payloads := []string{``, `60`, `x`, `{"time":60,"transaction":"a"}`, `{"id":"frient_blink_counter","force":true,"options":{"qos":1,"a":null}}`,
+		`{"from":"frient_blink_counter","to":"b/left","last":false}`, `[{}]`, `{"id":{}}`, `{"friendly_name":"g","id":"3"}`,
+		`{"device":"frient_blink_counter","group":"g","endpoint":2}`, `{"type":"graphviz","routes":true}`, `{"value":"0015BC003F0000AA|83FED3407A939723A5C639B26916D505C3B5"}`,
+		`{"options":{"advanced":{"channel":15,"log_level":"debug"},"blocklist":["0x01"]}}`,
+		`{"id":"frient_blink_counter","endpoint":2,"cluster":"seMetering","attribute":{"ID":5,"type":33},"configs":[{"attribute":1024}],"minimum_report_interval":1,"maximum_report_interval":2}`,
+		`{"from":"frient_blink_counter","from_endpoint":2,"to":"Coordinator","clusters":["seMetering",""]}`}
+	for _, name := range slices.Sorted(maps.Keys(contract)) {
+		for _, payload := range payloads {
 			f.Add(name, []byte(payload))
 		}
 	}
+	f.Add("nonsense", []byte(`{}`))
+	f.Add("", []byte{0xff})
+	fix := start(f, func(fix *fixture) {
+		fix.net.permit = func(time.Duration) error { return nil }
+		fix.net.remove = func(zcl.EUI64, bool) error { return network.ErrTimeout }
+		fix.net.interview = func(zcl.EUI64) error { return nil }
+		fix.net.configure = func(zcl.EUI64) error { return network.ErrDown }
+	})
 	f.Fuzz(func(t *testing.T, name string, payload []byte) {
-		r, err := parseRequest(name, payload)
-		if err != nil {
-			return
-		}
-		for field := range r.fields {
-			r.text(field)
-			r.flag(field)
-		}
-		if id, err := r.id(); err == nil && id == "" {
-			t.Error("an id is empty")
-		}
-		if to, err := r.text("to"); err == nil && checkName(to) == nil && strings.ContainsAny(to, "+#\x00") {
-			t.Errorf("the name %q was taken", to)
+		done := make(chan struct{})
+		fix.bridge.post(t.Context(), func() {
+			defer close(done)
+			fix.bridge.message(t.Context(), mqttclient.Message{Topic: "zigbee2mqtt/bridge/request/" + name, Payload: payload})
+		})
+		<-done
+		fix.mu.Lock()
+		all := fix.all
+		fix.all, fix.from = nil, 0
+		fix.mu.Unlock()
+		for _, p := range all {
+			if !strings.HasPrefix(p.Topic, "zigbee2mqtt/bridge/response/") {
+				continue
+			}
+			var a struct {
+				Data   map[string]any
+				Error  string
+				Status string
+			}
+			if err := json.Unmarshal([]byte(p.Payload), &a); err != nil || a.Data == nil ||
+				a.Status != "ok" && (a.Status != "error" || a.Error == "" || len(a.Data) != 0) {
+				t.Errorf("%s: got %s (%v)", p.Topic, p.Payload, err)
+			}
 		}
 	})
 }
