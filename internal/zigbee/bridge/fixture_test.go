@@ -120,7 +120,7 @@ func (n *fakeNetwork) ChangeChannel(_ context.Context, channel uint8) error {
 }
 func (n *fakeNetwork) SetOptions(zcl.EUI64, map[string]any)                   {}
 func (n *fakeNetwork) Backup(context.Context) (*coordbackup.Backup, error) {
-	return nil, n.asked("backup")
+	return nil, errors.Join(n.asked("backup"), network.ErrDown)
 }
 func (n *fakeNetwork) SetAvailability(zcl.EUI64, network.AvailabilityOptions) {}
 func (n *fakeNetwork) SetAvailabilityDefaults(network.AvailabilityDefaults)   {}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -150,11 +151,16 @@ func TestGroupsOutliveTheProcess(t *testing.T) {
 }
 
 func TestGroupsAreBounded(t *testing.T) {
-	f := start(t)
-	for i := range maxGroups {
-		f.ask("group/add", fmt.Sprintf("g%d", i))
+	all := make(map[string]any)
+	for i := range maxGroups - 1 {
+		all[strconv.Itoa(i+1)] = map[string]any{"friendly_name": fmt.Sprintf("g%d", i+1)}
 	}
-	p := f.ask("group/add", "one more")
+	f := start(t, func(f *fixture) {
+		f.options.State = stateOf(t, map[string]any{statefile.Groups: all, statefile.Names: map[zcl.EUI64]string{meterEUI: "frient_blink_counter"}})
+	})
+	p := f.ask("group/add", "the last")
+	sameJSON(t, `{"data":{"friendly_name":"the last","id":255},"status":"ok"}`, p.Payload)
+	p = f.ask("group/add", "one more")
 	if !strings.Contains(p.Payload, "there are 255 groups already") {
 		t.Errorf("got %s", p.Payload)
 	}
