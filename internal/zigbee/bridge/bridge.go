@@ -245,7 +245,6 @@ func (b *Bridge) Run(ctx context.Context) error {
 	for _, d := range b.net.Devices() {
 		b.devices[d.EUI64] = b.newDevice(d)
 	}
-	b.tellOptions()
 	b.setAll()
 	b.setHealth(b.net.Info())
 	save := time.NewTicker(saveEvery)

@@ -118,7 +118,7 @@ func (n *fakeNetwork) EnergyScan(context.Context) ([]network.ChannelEnergy, erro
 func (n *fakeNetwork) ChangeChannel(_ context.Context, channel uint8) error {
 	return n.asked("channel %d", channel)
 }
-func (n *fakeNetwork) SetOptions(zcl.EUI64, map[string]any)                   {}
+func (n *fakeNetwork) SetOptions(zcl.EUI64, map[string]any) {}
 func (n *fakeNetwork) Backup(context.Context) (*coordbackup.Backup, error) {
 	return nil, errors.Join(n.asked("backup"), network.ErrDown)
 }

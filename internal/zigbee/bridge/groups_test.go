@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/smartcore-ireland/hems/internal/simulator"
 	"github.com/smartcore-ireland/hems/internal/simulator/node"
+	"github.com/smartcore-ireland/hems/internal/zigbee/coordbackup"
 	"github.com/smartcore-ireland/hems/internal/zigbee/network"
 	"github.com/smartcore-ireland/hems/internal/zigbee/statefile"
 	"github.com/smartcore-ireland/hems/internal/zigbee/zcl"
@@ -235,4 +236,38 @@ func TestAGroupIsOffWhenAllOfItIs(t *testing.T) {
 // inGroup reports whether a device itself says that it is in a group.
 func inGroup(v simulator.DeviceView, id uint16) bool {
 	return slices.ContainsFunc(v.Groups, func(g node.Group) bool { return g.ID == id })
+}
+
+// TestBindingsAndBackupOfARealHome: what a request has bound is in
+// bridge/devices, what was kept is in the backup.
+func TestBindingsAndBackupOfARealHome(t *testing.T) {
+	t.Parallel()
+	h := newHome(t)
+	h.asks("group/add", `{"friendly_name":"sockets","id":3}`)
+	h.asks("device/bind", `{"from":"plug","to":"sockets","clusters":["genOnOff"]}`)
+	bindings := func() string {
+		return string(marshal(h.device("plug")["endpoints"].(map[string]any)["1"].(map[string]any)["bindings"]))
+	}
+	const toGroup = `{"cluster":"genOnOff","target":{"id":3,"type":"group"}}`
+	h.until(func() bool { return strings.Contains(bindings(), toGroup) })
+	h.asks("device/unbind", `{"from":"plug","to":3,"clusters":["genOnOff"]}`)
+	h.until(func() bool { return !strings.Contains(bindings(), toGroup) })
+	h.asks("device/bind", `{"from":"plug","to":"sockets","clusters":["genOnOff"]}`)
+	h.asks("device/binds/clear", `{"target":"plug"}`)
+	h.until(func() bool { return bindings() == "[]" })
+
+	h.asks("device/reporting/configure", `{"id":"plug","endpoint":1,"cluster":"genOnOff","attribute":"onOff","minimum_report_interval":1,"maximum_report_interval":77}`)
+	data := h.asks("device/reporting/read", `{"id":"plug","endpoint":1,"cluster":"genOnOff","configs":[{"attribute":"onOff"}]}`)
+	sameJSON(t, `[{"status":0,"direction":0,"attrId":0,"dataType":16,"minRepIntval":1,"maxRepIntval":77}]`, string(marshal(data["configs"])))
+
+	files := unzip(t, h.asks("backup", ""))
+	if b, err := coordbackup.Parse([]byte(files["coordinator_backup.json"])); err != nil || len(b.Devices) == 0 {
+		t.Errorf("coordinator_backup.json: %v", err)
+	}
+	kept := decoded[map[string]any](t, files[statefile.Name])
+	for _, section := range []string{statefile.Network, statefile.Devices, statefile.Names, statefile.Groups} {
+		if kept[section] == nil {
+			t.Errorf("the backup's state has no %s", section)
+		}
+	}
 }

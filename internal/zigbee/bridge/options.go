@@ -34,12 +34,6 @@ func (o entityOptions) flag(key string, def bool) bool {
 	return def
 }
 
-// number is an option that is a number.
-func (o entityOptions) number(key string) (v float64, ok bool) {
-	v, ok = o[key].(float64)
-	return v, ok
-}
-
 // text is an option that is a string, empty when it is not set.
 func (o entityOptions) text(key string) string {
 	s, _ := o[key].(string)
@@ -56,12 +50,6 @@ func (o entityOptions) list(key string) []string {
 		}
 	}
 	return list
-}
-
-// qos is the quality of service of the state's messages: 0 unless it is set.
-func (o entityOptions) qos() byte {
-	v, _ := o.number("qos")
-	return byte(v)
 }
 
 // savedOptions is the section "options" of the state file.

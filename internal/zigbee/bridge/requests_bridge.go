@@ -66,6 +66,12 @@ func (b *Bridge) requestCoordinatorCheck(ctx context.Context, r request) {
 // maxBackup bounds what a backup holds, in bytes before it is packed.
 const maxBackup = 32 << 20
 
+// backupFile is a file in a backup.
+type backupFile struct {
+	name    string
+	content []byte
+}
+
 // requestBackup answers with a zip archive of what a new appliance would need:
 // the network in the open coordinator backup format and our state. The network
 // key is in it, as in Zigbee2MQTT's: whoever may publish requests may have it.
@@ -83,28 +89,27 @@ func (b *Bridge) requestBackup(ctx context.Context, r request) {
 		if err != nil {
 			return err
 		}
-		files := map[string][]byte{"coordinator_backup.json": coordinator}
-		for _, name := range []string{filepath.Base(b.opts.State.Path()), "states.json"} {
-			content, err := os.ReadFile(filepath.Join(b.opts.Dir, name))
-			switch {
-			case errors.Is(err, fs.ErrNotExist): // nothing was learnt so far
-			case err != nil:
-				return err
-			default:
-				files[name] = content
-			}
+		if err := b.opts.State.Flush(); err != nil {
+			return err
 		}
-		for _, name := range []string{"coordinator_backup.json", filepath.Base(b.opts.State.Path()), "states.json"} {
-			content, ok := files[name]
-			if !ok {
+		files := []backupFile{{name: "coordinator_backup.json", content: coordinator}}
+		for _, path := range []string{b.opts.State.Path(), b.states.path} {
+			content, err := os.ReadFile(path)
+			if errors.Is(err, fs.ErrNotExist) { // nothing was learnt so far
 				continue
 			}
-			if len(content) > maxBackup {
-				return fmt.Errorf("%s has more than %d bytes", name, maxBackup)
+			if err != nil {
+				return err
 			}
-			w, err := z.CreateHeader(&zip.FileHeader{Name: name, Method: zip.Deflate, Modified: b.now()})
+			files = append(files, backupFile{filepath.Base(path), content})
+		}
+		for _, f := range files {
+			if len(f.content) > maxBackup {
+				return fmt.Errorf("%s has more than %d bytes", f.name, maxBackup)
+			}
+			w, err := z.CreateHeader(&zip.FileHeader{Name: f.name, Method: zip.Deflate, Modified: b.now()})
 			if err == nil {
-				_, err = w.Write(content)
+				_, err = w.Write(f.content)
 			}
 			if err != nil {
 				return err

@@ -75,10 +75,14 @@ type sceneWish struct {
 }
 
 func parseSceneWish(key string, raw json.RawMessage) (w sceneWish, err error) {
-	var n float64
-	if json.Unmarshal(raw, &n) == nil {
-		w.ID = &n
-	} else if err := json.Unmarshal(raw, &w); err != nil {
+	var n *float64
+	switch {
+	case json.Unmarshal(raw, &n) == nil: // nil for null
+		w.ID = n
+	case json.Unmarshal(raw, &w) == nil:
+	case key == "scene_remove_all": // any value will do
+		return w, nil
+	default:
 		return w, fmt.Errorf("'%s' must be the number of a scene or an object with 'ID'", key)
 	}
 	if key == "scene_remove_all" {
