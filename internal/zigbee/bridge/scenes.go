@@ -20,14 +20,18 @@ import (
 // same number. Source: ZCL8 §3.7.2.
 const (
 	clusterScenes  uint16 = 0x0005
-	sceneAdd              = 0x00
-	sceneRemove           = 0x02
-	sceneRemoveAll        = 0x03
-	sceneStore            = 0x04
-	sceneRecall           = 0x05
-	maxScenes             = 64 // of an endpoint or a group
-	maxSceneName          = 100
-	maxTransition         = 6553.0 // seconds
+	sceneAdd       uint8  = 0x00
+	sceneRemove    uint8  = 0x02
+	sceneRemoveAll uint8  = 0x03
+	sceneStore     uint8  = 0x04
+	sceneRecall    uint8  = 0x05
+)
+
+// Limits on scenes.
+const (
+	maxScenes     = 64 // of an endpoint or a group
+	maxSceneName  = 100
+	maxTransition = 6553.0 // seconds
 )
 
 // shown is how people call a scene.
