@@ -195,6 +195,9 @@ func (w describer) binary(e model.Expose) []entity {
 			"payload_off":    e.ValueOff,
 		}
 		binaryTraits[e.Name].put(doc)
+		if e.Name == "contact" && w.form.z2m() { // the device itself: no "Garage Door Door"
+			doc["name"] = nil
+		}
 		return []entity{{component: "binary_sensor", object: with(e.Name, e.Endpoint, "_"), nulls: null(e.Property), doc: doc}}
 	}
 	template := w.form.value(e.Property)
@@ -238,6 +241,9 @@ func (w describer) numeric(e model.Expose) []entity {
 		t = numericTraits["voc_parts"]
 	}
 	doc["enabled_by_default"] = true
+	if mains[e.Name] && e.Access&model.AccessGet != 0 {
+		t.category = diagnostic
+	}
 	t.put(doc)
 	unitTraits[e.Unit].put(doc)
 	if e.Unit == "" { // a class without a unit is refused

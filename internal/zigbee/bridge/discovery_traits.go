@@ -101,6 +101,10 @@ var numericTraits = map[string]traits{
 	"water_consumed":             {class: "water", state: increasing},
 }
 
+// mains are what says how good the supply is rather than what is used, where
+// the device is a meter of the standard clusters, which can be asked.
+var mains = map[string]bool{"voltage": true, "voltage_phase_b": true, "voltage_phase_c": true, "ac_frequency": true}
+
 // unitTraits are of every quantity in a unit, whatever it is called.
 var unitTraits = map[string]traits{
 	"Wh": {class: "energy", state: increasing}, "kWh": {class: "energy", state: increasing},

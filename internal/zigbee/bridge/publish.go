@@ -345,14 +345,35 @@ func (b *Bridge) acted(d *device, action any) {
 	}
 }
 
-// republishState publishes the state once more, unless it is too old to be
-// taken for one of now.
+// homeAssistantUp gives Home Assistant, which has just started, what it does not
+// keep over a restart. Zigbee2MQTT 2 gives the states alone, and the bridge's
+// own first, as what is retained is there anyway.
+func (b *Bridge) homeAssistantUp() {
+	b.retained.publishMatching(func(topic string) bool {
+		return topic == b.topics.bridge("state") ||
+			!b.z2m2() && (strings.HasPrefix(topic, b.topics.prefix+"/") || strings.HasSuffix(topic, "/availability"))
+	})
+	for _, d := range b.sorted() {
+		b.republishState(d)
+	}
+	for _, g := range b.groups.sorted() {
+		if len(g.state) > 0 {
+			b.publishGroup(g, nil)
+		}
+	}
+}
+
+// republishState publishes the state once more. One that is too old to be taken
+// for one of now is left out where the broker holds it anyway, and else where
+// the device is out of reach.
 func (b *Bridge) republishState(d *device) {
 	st, ok := b.states.of[d.EUI64]
 	if !ok || len(st.Values) == 0 {
 		return
 	}
-	if age := b.now().UnixMilli() - st.At; age < staleAfter.Milliseconds() && age > -staleAfter.Milliseconds() {
+	age := b.now().UnixMilli() - st.At
+	fresh := age < staleAfter.Milliseconds() && age > -staleAfter.Milliseconds()
+	if fresh || !d.settings.retain && d.Available {
 		b.publishState(d, st)
 	}
 }

@@ -47,17 +47,6 @@ func (b *Bridge) message(ctx context.Context, m mqttclient.Message) {
 	}
 }
 
-// homeAssistantUp gives Home Assistant, which has just started, everything
-// again. It keeps nothing over a restart but what is retained.
-func (b *Bridge) homeAssistantUp() {
-	b.retained.publishMatching(func(topic string) bool {
-		return strings.HasPrefix(topic, b.topics.prefix+"/") || strings.HasSuffix(topic, "/availability") || topic == b.topics.bridge("state")
-	})
-	for _, d := range b.sorted() {
-		b.republishState(d)
-	}
-}
-
 // request is one message on bridge/request/<name>.
 type request struct {
 	name        string // of the answer's topic
