@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/smartcore-ireland/hems/internal/zigbee/ezsp"
+	"github.com/smartcore-ireland/hems/internal/zigbee/statefile"
 	"github.com/smartcore-ireland/hems/internal/zigbee/zcl"
 )
 
@@ -191,6 +192,11 @@ func (s *session) resumed(ctx context.Context) error {
 	if saved != nil {
 		sameKey := subtle.ConstantTimeCompare(saved.NetworkKey[:], networkKey[:]) == 1
 		if uint64(saved.ExtendedPANID) != p.ExtendedPANID || !sameKey {
+			if was, err := s.wasReplaced(p.ExtendedPANID, secret(networkKey)); err != nil {
+				return err
+			} else if was {
+				return s.eraseAndCreate(ctx)
+			}
 			return &Error{
 				Message: fmt.Sprintf("the dongle holds another zigbee network (PAN %s, channel %d) than this appliance's (PAN %s, channel %d)",
 					hex16(p.PANID), p.Channel, hex16(saved.PANID), saved.Channel),
@@ -234,6 +240,9 @@ func (n *Network) adopt(now *savedNetwork) error {
 	}
 	if n.saved != nil && n.saved.Coordinator != 0 && n.saved.Coordinator != now.Coordinator {
 		n.configureAnew()
+	}
+	if err := n.state.Put(statefile.Replaced, nil); err != nil {
+		return err
 	}
 	n.saved = now
 	n.info.PANID, n.info.ExtendedPANID, n.info.Channel = uint16(now.PANID), uint64(now.ExtendedPANID), now.Channel

@@ -2,11 +2,14 @@ package network
 
 import (
 	"context"
+	"crypto/subtle"
 	"errors"
+	"fmt"
 	"math"
 
 	"github.com/smartcore-ireland/hems/internal/zigbee/coordbackup"
 	"github.com/smartcore-ireland/hems/internal/zigbee/ezsp"
+	"github.com/smartcore-ireland/hems/internal/zigbee/statefile"
 	"github.com/smartcore-ireland/hems/internal/zigbee/zcl"
 )
 
@@ -115,4 +118,44 @@ func (n *Network) configureAnew() {
 		d.Configured, d.ConfiguredAs = false, ""
 	}
 	n.changed()
+}
+
+// replaced is the section "replaced_network": enough to recognise it.
+type replaced struct {
+	ExtendedPANID hexUint64 `json:"extended_pan_id"`
+	NetworkKey    secret    `json:"network_key"`
+}
+
+// ReplaceSection is the section of the state that lets the dongle of its present
+// network, if it has one, be taken for another: an import has been told so.
+func ReplaceSection(state *statefile.File) (map[string]any, error) {
+	var was savedNetwork
+	ok, err := state.Get(statefile.Network, &was)
+	if err != nil || !ok {
+		return nil, err
+	}
+	return map[string]any{statefile.Replaced: replaced{was.ExtendedPANID, was.NetworkKey}}, nil
+}
+
+// wasReplaced reports whether the dongle's network is one that this appliance had
+// before an import.
+func (s *session) wasReplaced(extended uint64, key secret) (bool, error) {
+	var was replaced
+	ok, err := s.n.state.Get(statefile.Replaced, &was)
+	if err != nil || !ok {
+		return false, err
+	}
+	return uint64(was.ExtendedPANID) == extended && subtle.ConstantTimeCompare(was.NetworkKey[:], key[:]) == 1, nil
+}
+
+// eraseAndCreate makes the dongle forget its network, and makes the saved one.
+func (s *session) eraseAndCreate(ctx context.Context) error {
+	s.n.log.Warn("the dongle's network was replaced by an import: the dongle forgets it")
+	if err := s.ez.LeaveNetwork(ctx); err != nil {
+		return fmt.Errorf("taking the dongle out of the network that was replaced: %w", err)
+	}
+	if err := s.awaitStatus(ctx, ezsp.NetworkDown, "leave its network"); err != nil {
+		return err
+	}
+	return s.create(ctx)
 }

@@ -129,16 +129,20 @@ var errNetworkLost = errors.New("the dongle has left its network")
 
 // awaitUp waits for the stack to say that the network is up.
 func (s *session) awaitUp(ctx context.Context) error {
+	return s.awaitStatus(ctx, ezsp.NetworkUp, "bring the network up")
+}
+
+func (s *session) awaitStatus(ctx context.Context, m ezsp.Meaning, what string) error {
 	timer := time.NewTimer(s.n.timing.NetworkUp)
 	defer timer.Stop()
 	for {
 		select {
 		case st := <-s.status:
-			if st.Is(ezsp.NetworkUp) {
+			if st.Is(m) {
 				return nil
 			}
 		case <-timer.C:
-			return fmt.Errorf("the dongle did not bring the network up within %v", s.n.timing.NetworkUp)
+			return fmt.Errorf("the dongle did not %s within %v", what, s.n.timing.NetworkUp)
 		case <-s.ez.Done():
 			return s.ez.Err()
 		case <-ctx.Done():

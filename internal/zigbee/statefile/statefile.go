@@ -10,6 +10,7 @@
 package statefile
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -36,6 +37,9 @@ const (
 	// LinkKeys are keys of single devices that came with a network from elsewhere:
 	// internal/zigbee/network.
 	LinkKeys = "link_keys"
+	// Replaced is the network that an import took the place of, whose dongle may be
+	// taken for the new one: internal/zigbee/network.
+	Replaced = "replaced_network"
 )
 
 var order = []string{Network, LinkKeys, Devices, Names, Groups, Options}
@@ -229,6 +233,9 @@ func (f *File) write(now map[string]json.RawMessage) error {
 		f.timer.Stop()
 		f.timer = nil
 	}
+	if len(f.later) == 0 && f.holds(now) {
+		return nil
+	}
 	next := make(map[string]json.RawMessage, len(f.sections)+len(now))
 	for _, from := range []map[string]json.RawMessage{f.sections, f.later, now} {
 		for section, raw := range from {
@@ -251,6 +258,17 @@ func (f *File) write(now map[string]json.RawMessage) error {
 	clear(f.later)
 	f.failed = nil
 	return nil
+}
+
+// holds reports whether the sections are in the file as they are: the SD card is
+// spared then. f.mu is held.
+func (f *File) holds(sections map[string]json.RawMessage) bool {
+	for section, raw := range sections {
+		if there, ok := f.sections[section]; ok != (raw != nil) || !bytes.Equal(there, raw) {
+			return false
+		}
+	}
+	return true
 }
 
 func encode(section string, v any) (json.RawMessage, error) {
