@@ -53,7 +53,7 @@ func ImportSections(devices map[zcl.EUI64]string, imported map[uint16]ImportedGr
 		to := &group{Name: g.Name, Options: g.Options}
 		for _, m := range g.Members {
 			if !to.has(m.EUI64, m.Endpoint) {
-				to.Members = append(to.Members, member{m.EUI64, m.Endpoint})
+				to.Members = append(to.Members, member(m))
 			}
 		}
 		all[id] = to

@@ -182,7 +182,11 @@ func Apply(state *statefile.File, d *Document, check Check) (Answer, error) {
 	} else {
 		a.Devices = len(now.Devices)
 	}
-	a.Message = fmt.Sprintf("the zigbee network of %s was taken over with %d devices", d.Source, a.Devices)
+	devices := fmt.Sprintf("%d devices", a.Devices)
+	if a.Devices == 1 {
+		devices = "1 device"
+	}
+	a.Message = fmt.Sprintf("the zigbee network of %s was taken over with %s", d.Source, devices)
 	return a, nil
 }
 

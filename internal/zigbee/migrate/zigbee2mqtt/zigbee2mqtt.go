@@ -57,9 +57,7 @@ func Read(dir string) (*migrate.Import, error) {
 	if out.Backup, err = readBackup(dir, cfg, db, out); err != nil {
 		return nil, err
 	}
-	for _, s := range db.left {
-		out.Left = append(out.Left, s)
-	}
+	out.Left = append(out.Left, db.left...)
 	if err := cfg.apply(out, db); err != nil {
 		return nil, err
 	}
