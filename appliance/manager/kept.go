@@ -13,6 +13,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"sync"
 
 	"github.com/smartcore-ireland/hems/appliance"
 	"github.com/smartcore-ireland/hems/internal/backup"
@@ -32,6 +33,7 @@ type kept struct {
 	config    *hemsyaml.File
 	authority *pki.Authority // nil: it could not be had, which was said
 	backups   *backup.Service
+	importing sync.Mutex // one import at a time
 }
 
 // newKept takes over the card's seed and brings the certificates up to date.
@@ -137,6 +139,8 @@ func items(env appliance.Env) (out []backup.Item) {
 func (k *kept) handlers() map[string]http.Handler {
 	h := map[string]http.Handler{
 		"GET /v1/diagnostics": diagnostics.Handler(k.diagnostics),
+		"GET /v1/import":      http.HandlerFunc(k.getImport),
+		"POST /v1/import":     http.HandlerFunc(k.postImport),
 		"GET /v1/ca": http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			if k.authority == nil {
 				reply.Refuse(w, http.StatusServiceUnavailable, reply.Refusal{Code: "no_authority",

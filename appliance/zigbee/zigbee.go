@@ -17,8 +17,22 @@ import (
 	"github.com/smartcore-ireland/hems/internal/zigbee/statefile"
 )
 
-// Run is the coordinator until ctx ends.
+// Run is the coordinator until ctx ends. It begins anew, within the process, when
+// an import waits to be taken over.
 func Run(ctx context.Context, env appliance.Env, cfg appliance.Config) error {
+	for {
+		again, err := run(ctx, env, cfg)
+		if !again || ctx.Err() != nil {
+			return err
+		}
+		if err != nil {
+			env.Log.Error("what ran before the import did not end well", "err", err)
+		}
+	}
+}
+
+// run is the coordinator until ctx ends, or until an import waits: again says so.
+func run(ctx context.Context, env appliance.Env, cfg appliance.Config) (again bool, err error) {
 	var state *statefile.File
 	unlock := func() {}
 	defer func() { unlock() }()
@@ -32,10 +46,13 @@ func Run(ctx context.Context, env appliance.Env, cfg appliance.Config) error {
 		if state, err = openState(env); err != nil {
 			return nil, nil, err
 		}
+		if err := takeImport(env, state); err != nil {
+			return nil, nil, err
+		}
 		return assemble(env, cfg, state)
 	})
 	if err != nil {
-		return nil // stopped while it waited
+		return false, nil // stopped while it waited
 	}
 	// The two stop together; one that fails takes the other along.
 	ctx, cancel := context.WithCancel(ctx)
@@ -44,8 +61,14 @@ func Run(ctx context.Context, env appliance.Env, cfg appliance.Config) error {
 	var netErr, bridgeErr error
 	wg.Go(func() { defer cancel(); netErr = n.Run(ctx) })
 	wg.Go(func() { defer cancel(); bridgeErr = b.Run(ctx) })
+	wg.Go(func() {
+		if again = awaitImport(ctx, env); again {
+			env.Log.Info("an import waits: the coordinator stops for a moment to take it over")
+			cancel()
+		}
+	})
 	wg.Wait()
-	return errors.Join(netErr, bridgeErr, state.Close())
+	return again, errors.Join(netErr, bridgeErr, state.Close())
 }
 
 // openState opens the coordinator's state and says what that has changed.

@@ -28,6 +28,7 @@ const usage = `usage: hems run [-dongle DEVICE] [-data DIR]
                   [-tailnet-key FILE] [-claim | -claim-code FILE] DISK
        hems vm [-image FILE] [-data DIR] [-words WORDS]
        hems keys new|certify, hems release
+       hems import zigbee2mqtt DIR, hems import zha FILE
        hems status, update, rollback, logs, backup, restore, diagnostics, config
        hems version
 
@@ -62,6 +63,9 @@ until Ctrl-C. The next start goes on with the same copy.
   -image    the image (default build/hems.img)
   -data     the directory of the copy (default $HEMS_DATA, then build/vm)
   -words    further words for the kernel's command line
+
+hems import takes the Zigbee network of another program over, with its devices,
+names and groups: see "hems import -h".
 
 hems keys and hems release make signed releases for cards in use: see "hems
 release -h". hems status and those after it ask an appliance over the network: see
@@ -123,6 +127,8 @@ func (c *command) dispatch(ctx context.Context, args []string) error {
 		return c.flash(ctx, args[1:])
 	case "vm":
 		return c.vm(ctx, args[1:])
+	case "import":
+		return c.importNetwork(ctx, args[1:])
 	case "keys":
 		return c.keys(args[1:])
 	case "release":

@@ -59,6 +59,8 @@ var examples = map[string]struct {
 	"GET /api/v1/system/diagnostics":     {want: http.StatusOK},
 	"GET /api/v1/system/ca":              {want: http.StatusOK},
 	"POST /api/v1/system/restart":        {body: `{"process":"hems-zigbee"}`, want: http.StatusOK},
+	"POST /api/v1/system/import":         {body: `{"format":"hems-zigbee-import","id":"x"}`, want: http.StatusAccepted},
+	"GET /api/v1/system/import":          {want: http.StatusOK},
 	"POST /api/v1/system/reboot":         {want: http.StatusOK},
 	"POST /api/v1/system/claimed":        {want: http.StatusMethodNotAllowed}, // the gateway's own
 	"GET /api/v1/system/no":              {want: http.StatusNotFound},

@@ -36,6 +36,9 @@ type Manager struct {
 	Bodies  map[string][]byte  // the last body of each, by "POST /v1/update"
 	Headers map[string]http.Header
 	BackupN int // bytes of a backup
+	// Imported is how the coordinator answers to an import; its ID is that of the
+	// import.
+	Imported client.ImportAnswer
 
 	t      *testing.T
 	server *http.Server
@@ -224,6 +227,15 @@ func (m *Manager) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case "GET /v1/diagnostics":
 		w.Header().Set("Content-Type", "application/zip")
 		_, _ = io.WriteString(w, "PK\x03\x04")
+	case "POST /v1/import":
+		var d struct{ ID string }
+		if json.Unmarshal(body, &d) != nil {
+			m.t.Errorf("an import that is no JSON: %.100s", body)
+		}
+		m.Imported.ID = d.ID
+		m.json(w, http.StatusAccepted, struct{}{})
+	case "GET /v1/import":
+		m.json(w, 200, client.Imported{Answer: &m.Imported})
 	case "GET /v1/ca":
 		w.Header().Set("Content-Type", "application/x-pem-file")
 		_, _ = io.WriteString(w, "-----BEGIN CERTIFICATE-----\n")

@@ -89,7 +89,7 @@ func refused(err error) Answer {
 type hasDevices struct{ devices int }
 
 func (e *hasDevices) Error() string {
-	return fmt.Sprintf("this appliance has a zigbee network with %d devices already, which the import would give up", e.devices)
+	return fmt.Sprintf("this appliance has a zigbee network with devices already (%d), which the import would give up", e.devices)
 }
 
 // Hint says what to do.
