@@ -36,11 +36,11 @@ func frientBattery(software string) []Attribute {
 // contact is the door and window sensor. With short its zone tells its status
 // without the fields that follow it, which not every coordinator takes.
 func contact(name string, short bool) Model {
-	m := frientSensor("WISZB-120", "20220318", []qty.Quantity{{Name: "open", Rule: qty.Busy}},
+	m := frientSensor("WISZB-120", "20220318", []qty.Quantity{{Name: "open", Rule: qty.Busy}, {Name: "battery", Rule: qty.Steady, Value: 87, Max: 100}},
 		Endpoint{
 			ID: 35, Profile: ha, Device: 0x0402, In: in(0x0000, 0x0001, 0x0003, 0x000F, 0x0020, 0x0500), Out: in(0x000A, 0x0019),
 			Zone:       &Zone{Type: 0x0015, Short: short, Bits: map[uint8]string{0: "open", 2: "tamper", 3: "battery_low"}},
-			Attributes: append(frientBattery("\x04\x00\x01"), of(0x000F, 0x0055, tBool, "open", 1)),
+			Attributes: append(frientBattery("\x04\x00\x01"), of(0x0001, 0x0021, u8, "battery", 2), of(0x000F, 0x0055, tBool, "open", 1)),
 		}, warmth)
 	m.Name = name
 	return m
