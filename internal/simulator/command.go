@@ -27,7 +27,7 @@ func Command(ctx context.Context, args []string, stderr io.Writer) error {
 	f.StringVar(&o.Control, "control", "", "`path` of the Unix socket for pressing buttons and pulling plugs")
 	f.StringVar(&o.Trace, "trace", "", "`file` that gets a JSON line for each report")
 	f.DurationVar(&o.ReportEvery, "report-every", 0, "let the devices count and report at this `interval`, for measuring")
-	f.Func("devices", "`models` in the house, like \"EMIZB-141,TS011F,SNZB-02D*3\"; without it the meter alone", func(list string) (err error) {
+	f.Func("devices", "`models` in the house, like \"EMIZB-141,TS011F+code,SNZB-02D*3\" (+code: it joins with its install code); without it the meter alone", func(list string) (err error) {
 		o.Devices, err = ParseDevices(list)
 		return err
 	})

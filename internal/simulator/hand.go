@@ -25,25 +25,26 @@ type View struct {
 
 // DeviceView is a device in the house.
 type DeviceView struct {
-	EUI64     radio.EUI64        `json:"eui64"`
-	Model     string             `json:"model"`
-	Role      string             `json:"role"`
-	Joined    bool               `json:"joined"` // part of the network that is up, or last was
-	NodeID    uint16             `json:"node_id,omitempty"`
-	Parent    *uint16            `json:"parent,omitempty"` // short address
-	Silent    bool               `json:"silent"`
-	WakesMS   int64              `json:"wakes_ms,omitempty"` // until a sleeping device asks its parent next
-	PowerW    int64              `json:"power_w"`
-	EnergyWh  int64              `json:"energy_wh"`
-	FixedW    *int64             `json:"fixed_w,omitempty"` // the load a person set
-	Values    map[string]float64 `json:"values"`            // what it measures, in W, kWh, V, A, °C, %, ...
-	Held      []string           `json:"held,omitempty"`    // values that a person set
-	Reporting int                `json:"reporting"`         // attributes with a configuration
-	Reports   []node.Reporting   `json:"reports,omitempty"`
-	Bindings  []node.Binding     `json:"bindings,omitempty"`
-	Groups    []node.Group       `json:"groups,omitempty"`
-	Scenes    int                `json:"scenes,omitempty"`
-	Zones     []node.Enrolment   `json:"zones,omitempty"`
+	EUI64       radio.EUI64        `json:"eui64"`
+	Model       string             `json:"model"`
+	Role        string             `json:"role"`
+	InstallCode string             `json:"install_code,omitempty"` // as printed on the device, hexadecimal
+	Joined      bool               `json:"joined"`                 // part of the network that is up, or last was
+	NodeID      uint16             `json:"node_id,omitempty"`
+	Parent      *uint16            `json:"parent,omitempty"` // short address
+	Silent      bool               `json:"silent"`
+	WakesMS     int64              `json:"wakes_ms,omitempty"` // until a sleeping device asks its parent next
+	PowerW      int64              `json:"power_w"`
+	EnergyWh    int64              `json:"energy_wh"`
+	FixedW      *int64             `json:"fixed_w,omitempty"` // the load a person set
+	Values      map[string]float64 `json:"values"`            // what it measures, in W, kWh, V, A, °C, %, ...
+	Held        []string           `json:"held,omitempty"`    // values that a person set
+	Reporting   int                `json:"reporting"`         // attributes with a configuration
+	Reports     []node.Reporting   `json:"reports,omitempty"`
+	Bindings    []node.Binding     `json:"bindings,omitempty"`
+	Groups      []node.Group       `json:"groups,omitempty"`
+	Scenes      int                `json:"scenes,omitempty"`
+	Zones       []node.Enrolment   `json:"zones,omitempty"`
 }
 
 // State returns what is to be seen now.

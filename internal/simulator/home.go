@@ -1,6 +1,7 @@
 package simulator
 
 import (
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"strconv"
@@ -22,15 +23,20 @@ const maxDevices = 500
 // ErrNoDevice: no device of the house has the address.
 var ErrNoDevice = errors.New("no device has this address: GET /state lists those there are")
 
+// coded ends the name of a model whose device joins with its install code.
+const coded = "+code"
+
 // device is one device of the house.
 type device struct {
 	model  devices.Model
+	code   []byte // install code; nil: it joins with the well-known key
 	node   *node.Node
 	values *quantity.Set
 }
 
 // ParseDevices reads a list of models as -devices takes it: names with commas
-// between them, and a name with *n for n of the same.
+// between them, a name with +code for a device that joins with its install
+// code, and with *n for n of the same.
 func ParseDevices(list string) ([]string, error) {
 	var models []string
 	for _, part := range strings.Split(list, ",") {
@@ -42,9 +48,13 @@ func ParseDevices(list string) ([]string, error) {
 				return nil, fmt.Errorf("%q: %q is no number of devices", part, times)
 			}
 		}
-		m, err := devices.Find(strings.TrimSpace(name))
+		name, code := strings.CutSuffix(strings.TrimSpace(name), coded)
+		m, err := devices.Find(name)
 		if err != nil {
 			return nil, err
+		}
+		if code {
+			m.Name += coded
 		}
 		if len(models)+n > maxDevices {
 			return nil, fmt.Errorf("more than %d devices do not fit the house", maxDevices)
@@ -67,6 +77,7 @@ func (s *Simulator) furnish() error {
 	}
 	first := true
 	for i, name := range models {
+		name, code := strings.CutSuffix(name, coded)
 		m, err := devices.Find(name)
 		if err != nil {
 			return err
@@ -75,7 +86,7 @@ func (s *Simulator) furnish() error {
 		if first && m.Name == DefaultModel {
 			eui, first = s.o.MeterEUI64, false
 		}
-		d, err := s.place(m, eui, i)
+		d, err := s.place(m, eui, i, code)
 		if err != nil {
 			return fmt.Errorf("device %s: %w", name, err)
 		}
@@ -85,7 +96,7 @@ func (s *Simulator) furnish() error {
 }
 
 // place makes one device with what it remembers.
-func (s *Simulator) place(m devices.Model, eui radio.EUI64, position int) (*device, error) {
+func (s *Simulator) place(m devices.Model, eui radio.EUI64, position int, code bool) (*device, error) {
 	kept := s.keep.recall(eui)
 	seed := s.o.Seed
 	if eui != s.o.MeterEUI64 { // each has its own days
@@ -98,8 +109,13 @@ func (s *Simulator) place(m devices.Model, eui radio.EUI64, position int) (*devi
 	if err != nil {
 		return nil, err
 	}
+	description := m.Describe(eui, d.values)
+	if code {
+		d.code = radio.InstallCode(eui)
+		description.LinkKey = radio.LinkKeyOf(d.code)
+	}
 	d.node = node.New(node.Options{
-		Description: m.Describe(eui, d.values), Memory: kept.Node, Air: s.air, Changed: s.save,
+		Description: description, Memory: kept.Node, Air: s.air, Changed: s.save,
 		Reported: s.trace.reports, Every: s.o.ReportEvery, Tick: d.values.Tick, Position: position, Log: s.o.Log,
 	})
 	d.values.Watch(d.node.Look)
@@ -253,7 +269,8 @@ func (d *device) view(up bool, net radio.Network) DeviceView {
 	id, mine, joined := d.node.Address()
 	m := d.node.Memory()
 	v := DeviceView{EUI64: d.node.EUI64(), Model: d.model.Name, Joined: joined && (!up || mine == net), NodeID: id,
-		Silent: d.node.Silent(), Reporting: len(m.Reporting), Reports: m.Reporting, Bindings: m.Bindings, Groups: m.Groups,
+		InstallCode: hex.EncodeToString(d.code),
+		Silent:      d.node.Silent(), Reporting: len(m.Reporting), Reports: m.Reporting, Bindings: m.Bindings, Groups: m.Groups,
 		Scenes: len(m.Scenes), Zones: m.Zones, Values: map[string]float64{}, PowerW: int64(d.values.Get("power")),
 		EnergyWh: int64(d.values.Get("energy")*1000 + 1e-6)}
 	role := d.node.Role()

@@ -37,7 +37,8 @@ type Options struct {
 	Trace   string // file that gets a JSON line for each report; "" for none
 
 	// Devices are the models of the house's devices, as devices.Find knows
-	// them; nil means the meter alone. The first EMIZB-141 has MeterEUI64, the
+	// them, with +code for one that joins with its install code; nil means the
+	// meter alone. The first EMIZB-141 has MeterEUI64, the
 	// others have addresses that their model and position decide.
 	Devices []string
 

@@ -172,10 +172,10 @@ func (p *plan) heatPump(number int64) {
 	p.add(0, 24*60, 12)
 	for m := p.random.Float64() * 30; m < 24*60; {
 		run, pause := 12.0, 70.0
-		switch month := number / 30 % 12; {
-		case month <= 2 || month >= 10:
+		switch time.Unix(number*daySeconds, 0).UTC().Month() {
+		case time.November, time.December, time.January, time.February, time.March:
 			run, pause = 38, 22
-		case month <= 4 || month >= 8:
+		case time.April, time.May, time.September, time.October:
 			run, pause = 22, 40
 		}
 		if m < 7*60 || m > 21*60 {
@@ -190,7 +190,7 @@ func (p *plan) heatPump(number int64) {
 
 // sun gives power by day, less in winter and under clouds.
 func (p *plan) sun(number int64) {
-	year := float64(number%365) - 172 // days from midsummer, about
+	year := float64(time.Unix(number*daySeconds, 0).UTC().YearDay()) - 172 // days from midsummer
 	season := 1 - 0.62*min(year*year/(182*182), 1)
 	half := 4.0 + 4.4*season // hours from noon to sunset
 	cloud := 0.25 + 0.75*p.random.Float64()

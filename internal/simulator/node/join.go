@@ -211,7 +211,7 @@ func (n *Node) rejoin() {
 // that does not answer, through another one.
 func (n *Node) comeBack(hub radio.Hub) {
 	if !n.o.Air.Reached(n) {
-		n.memory.Parent = n.anyParent(hub)
+		n.memory.Parent = n.anyParent()
 	}
 	n.o.Changed()
 	n.log.Info("device came back", "eui64", n.o.EUI64, "id", n.memory.ID, "parent", n.memory.Parent)
@@ -219,7 +219,7 @@ func (n *Node) comeBack(hub radio.Hub) {
 }
 
 // anyParent is who takes an orphan: a router that works, or the coordinator.
-func (n *Node) anyParent(radio.Hub) uint16 {
+func (n *Node) anyParent() uint16 {
 	if n.o.ViaRouter {
 		for _, r := range n.o.Air.Neighbours(n.memory.Network, radio.Coordinator) {
 			if r.Role.Router && r.EUI64 != n.o.EUI64 {
@@ -265,16 +265,28 @@ func (n *Node) leave() {
 	n.NetworkChanged()
 }
 
-// lookForParent lets a device whose parent does not answer find another one.
+// lookForParent lets a device whose parent does not answer, because it has no
+// power or talks on another channel by now, find its network again.
 func (n *Node) lookForParent() {
-	if n.silent || n.joining || !n.connected() || n.o.Air.Reached(n) {
+	if n.silent || n.joining || !n.lost() {
 		return
 	}
 	n.joining = true
 	n.o.Air.After(orphanTime, func() {
 		n.joining = false
-		if !n.silent && n.connected() && !n.o.Air.Reached(n) {
+		if !n.silent && n.lost() {
 			n.rejoin()
 		}
 	})
+}
+
+// lost says whether the device's network is up and the device not in touch
+// with it.
+func (n *Node) lost() bool {
+	hub := n.o.Air.Hub()
+	if hub == nil {
+		return false
+	}
+	net, up := hub.Up()
+	return up && (n.moved(net) || n.partOf(net) && !n.o.Air.Reached(n))
 }

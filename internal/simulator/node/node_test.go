@@ -339,18 +339,22 @@ func TestJoining(t *testing.T) {
 	})
 }
 
+// FuzzReceive sends frames to every device of the catalogue.
 func FuzzReceive(f *testing.F) {
-	for _, s := range []string{"1001000500", "10200600000 42a0a00e8fd050000", "1415100600000 3", "14151016020003 21f401", "053c7a", "01a511021b00bc150002020703785634120 04b120001"} {
-		b, _ := hex.DecodeString(strings.ReplaceAll(s, " ", ""))
-		for _, cluster := range []uint16{0, 2, 4, 6, 0x21, 0x33, 0x0702} {
-			f.Add(cluster, true, b)
-			f.Add(cluster, false, b)
+	models := devices.Models()
+	for i := range models {
+		for _, s := range []string{"1001000500", "102006000004 2a0a00e8fd050000", "14151006000003", "1415101602000321f401", "053c7a", "01a511021b00bc15000202070378563412004b120001",
+			"010100070003616263", "0101040700 01", "0109000700020500026162060001 00", "0102420 00a000000", "1102040002810200040000001e", "0103000017", "0401f8ff07fe01", "0100"} {
+			b, _ := hex.DecodeString(strings.ReplaceAll(s, " ", ""))
+			for _, cluster := range []uint16{0, 2, 4, 5, 6, 8, 0x21, 0x31, 0x38, 0x0500, 0x0702, 0xEF00} {
+				f.Add(uint8(i), uint8(1), cluster, i%2 == 0, b)
+			}
 		}
 	}
-	f.Fuzz(func(t *testing.T, cluster uint16, zdo bool, payload []byte) {
+	f.Fuzz(func(t *testing.T, model, endpoint uint8, cluster uint16, zdo bool, payload []byte) {
 		air := radio.New(1, -1)
 		defer air.Close()
-		m, err := devices.Find("EMIZB-141")
+		m, err := devices.Find(models[int(model)%len(models)])
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -361,13 +365,13 @@ func FuzzReceive(f *testing.F) {
 		n := node.New(node.Options{Description: m.Describe(meterEUI64, values), Memory: joined(), Air: air})
 		frame := radio.Frame{Destination: 0x7A3C, Cluster: cluster, Payload: payload}
 		if !zdo {
-			frame.Profile, frame.SourceEndpoint, frame.DestinationEndpoint = 0x0104, 1, 2
+			frame.Profile, frame.SourceEndpoint, frame.DestinationEndpoint = 0x0104, 1, endpoint
 		}
 		air.Do(func() {
 			n.Receive(frame)
 			n.Receive(frame)
 		})
-		if m := n.Memory(); len(m.Bindings) > 16 || len(m.Reporting) > 64 {
+		if m := n.Memory(); len(m.Bindings) > 16 || len(m.Reporting) > 64 || len(m.Groups) > 16 || len(m.Scenes) > 16 || len(m.Zones) > 8 {
 			t.Errorf("the tables grew: %+v", m)
 		}
 	})

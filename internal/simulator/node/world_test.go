@@ -28,7 +28,8 @@ type hub struct {
 	net     radio.Network
 	up      bool
 	open    bool
-	shut    bool // the trust centre admits nobody
+	shut    bool      // the trust centre admits nobody
+	key     radio.Key // one more link key that it admits
 	deaf    bool
 	members []string
 	last    radio.Member
@@ -39,7 +40,7 @@ type hub struct {
 func (h *hub) EUI64() radio.EUI64             { return hubEUI64 }
 func (h *hub) Permits() (radio.Network, bool) { return h.net, h.up && h.open }
 func (h *hub) Admit(_ radio.EUI64, link radio.Key) (radio.Network, bool) {
-	return h.net, h.up && !h.shut && link == radio.WellKnownKey
+	return h.net, h.up && !h.shut && (link == radio.WellKnownKey || link == h.key)
 }
 func (h *hub) Up() (radio.Network, bool) { return h.net, h.up }
 func (h *hub) Knows(_ radio.EUI64, id uint16) bool {
@@ -108,6 +109,24 @@ func (w *world) add(model string, eui radio.EUI64, memory node.Memory, every tim
 	values.Watch(n.Look)
 	w.air.Do(n.Start)
 	return n, values
+}
+
+// addCoded puts a device with a link key of its own into the world.
+func (w *world) addCoded(model string, eui radio.EUI64, link radio.Key) *node.Node {
+	w.t.Helper()
+	m, err := devices.Find(model)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	values, err := quantity.New(quantity.Options{Quantities: m.Measures, Now: time.Now, Changed: func() {}})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	d := m.Describe(eui, values)
+	d.LinkKey = link
+	n := node.New(node.Options{Description: d, Air: w.air})
+	w.air.Do(n.Start)
+	return n
 }
 
 // set holds a quantity of the world's device.
