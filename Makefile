@@ -23,8 +23,8 @@ export CGO_ENABLED := 0
 help: ## show this
 	@grep -E '^[a-z0-9]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
-run: build ## run the whole appliance here (DONGLE=/dev/ttyACM0 for a real stick)
-	@HEMS_DONGLE="$(or $(DONGLE),$(HEMS_DONGLE))" exec $(BIN)/hems run
+run: build ## run the whole appliance here (DONGLE=/dev/ttyACM0 for a real stick; DEVICES="EMIZB-141,SPLZB-131" for more of a home)
+	@HEMS_DONGLE="$(or $(DONGLE),$(HEMS_DONGLE))" exec $(BIN)/hems run $(if $(DEVICES),-simulator '-devices $(DEVICES)')
 
 build: ui ## build every program into build/bin
 	@mkdir -p $(BIN)

@@ -52,6 +52,7 @@ var filters = map[string]exec.FilterFunction{
 	"string":     filter(0, onText(func(s string) string { return s })),
 	"sum":        filter(0, aggregate(sum)),
 	"trim":       filter(0, onText(strings.TrimSpace)),
+	"truncate":   filter(4, truncate),
 	"upper":      filter(0, onText(strings.ToUpper)),
 }
 

@@ -2,6 +2,7 @@ package discovery
 
 import (
 	"errors"
+	"fmt"
 	"math"
 	"strings"
 )
@@ -143,6 +144,51 @@ func replace(in value, args []value) (any, error) {
 		return nil, errTooLong
 	}
 	return strings.ReplaceAll(s, from, to), nil
+}
+
+// truncate is truncate(length=255, killwords=False, end='...', leeway=5) in
+// characters, as Jinja has it.
+func truncate(in value, args []value) (any, error) {
+	text, err := in.text()
+	if err != nil {
+		return nil, err
+	}
+	length, words, end, leeway := 255, true, "...", 5
+	number := func(i int, n *int) error {
+		if i >= len(args) {
+			return nil
+		}
+		f, _, err := args[i].number()
+		if err == nil && (f < 0 || f > maxOutput) {
+			err = fmt.Errorf("truncate takes a length from 0 to %d", maxOutput)
+		}
+		*n = int(f)
+		return err
+	}
+	if err := errors.Join(number(0, &length), number(3, &leeway)); err != nil {
+		return nil, err
+	}
+	if len(args) > 1 {
+		words = !args[1].IsTrue()
+	}
+	if len(args) > 2 {
+		if end, err = args[2].text(); err != nil {
+			return nil, err
+		}
+	}
+	s := []rune(text)
+	room := length - len([]rune(end))
+	switch {
+	case room < 0:
+		return nil, errors.New("truncate takes a length that has room for the end")
+	case len(s) <= length+leeway:
+		return text, nil
+	}
+	cut := string(s[:room])
+	if i := strings.LastIndex(cut, " "); words && i >= 0 {
+		cut = cut[:i]
+	}
+	return cut + end, nil
 }
 
 // iif is iif(condition, if true, if false, if none).
