@@ -21,7 +21,7 @@ type subject struct {
 // origin is who speaks, as Zigbee2MQTT 2 says it: what reads these documents
 // by it is made for that.
 func (b *Bridge) origin() map[string]any {
-	return map[string]any{"name": "Zigbee2MQTT", "sw": b.opts.Version, "url": "https://www.zigbee2mqtt.io"}
+	return map[string]any{"name": "Zigbee2MQTT", "sw": b.shownVersion(), "url": "https://www.zigbee2mqtt.io"}
 }
 
 // deviceSubject is a device as the owner of its entities.

@@ -79,7 +79,7 @@ func (b *Bridge) setBridge() {
 			"manufacturer": "Zigbee2MQTT",
 			"model":        "Bridge",
 			"name":         "Zigbee2MQTT Bridge",
-			"sw_version":   b.opts.Version,
+			"sw_version":   b.shownVersion(),
 		},
 	}
 	topics := make(map[string]bool)

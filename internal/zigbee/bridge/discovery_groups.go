@@ -120,7 +120,7 @@ func (b *Bridge) groupSubject(g *group) subject {
 	s.available = append(s.available, b.topics.availability(g.Name))
 	s.device = map[string]any{
 		"identifiers": []string{"zigbee2mqtt_" + b.topics.node(id)}, "name": s.name,
-		"model": "Group", "manufacturer": "Zigbee2MQTT", "sw_version": "Zigbee2MQTT " + b.opts.Version,
+		"model": "Group", "manufacturer": "Zigbee2MQTT", "sw_version": "Zigbee2MQTT " + b.shownVersion(),
 		"via_device": b.bridgeIdentifier(),
 	}
 	if !b.z2m2() {

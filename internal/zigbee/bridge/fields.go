@@ -3,7 +3,9 @@ package bridge
 import (
 	"bytes"
 	"encoding/json"
+	"maps"
 	"math"
+	"slices"
 	"strconv"
 )
 
@@ -46,6 +48,34 @@ func appendJSON(dst []byte, value any) []byte {
 		if plain(v) {
 			return append(append(append(dst, '"'), v...), '"')
 		}
+		if ascii(v) { // templates, with quotes
+			dst = append(dst, '"')
+			for i := range len(v) {
+				if v[i] == '"' || v[i] == '\\' {
+					dst = append(dst, '\\')
+				}
+				dst = append(dst, v[i])
+			}
+			return append(dst, '"')
+		}
+	case map[string]any:
+		if v == nil {
+			return append(dst, "null"...)
+		}
+		dst = append(dst, '{')
+		for i, key := range slices.Sorted(maps.Keys(v)) {
+			if i > 0 {
+				dst = append(dst, ',')
+			}
+			dst = appendField(dst, key, v[key])
+		}
+		return append(dst, '}')
+	case []string:
+		return appendList(dst, v)
+	case []any:
+		return appendList(dst, v)
+	case []map[string]any:
+		return appendList(dst, v)
 	}
 	var buf bytes.Buffer
 	enc := json.NewEncoder(&buf)
@@ -56,10 +86,34 @@ func appendJSON(dst []byte, value any) []byte {
 	return append(dst, bytes.TrimSuffix(buf.Bytes(), []byte("\n"))...)
 }
 
+func appendList[T any](dst []byte, list []T) []byte {
+	if list == nil {
+		return append(dst, "null"...)
+	}
+	dst = append(dst, '[')
+	for i, v := range list {
+		if i > 0 {
+			dst = append(dst, ',')
+		}
+		dst = appendJSON(dst, v)
+	}
+	return append(dst, ']')
+}
+
 // plain reports whether a string is itself between quotes.
 func plain(s string) bool {
 	for i := range len(s) {
 		if c := s[i]; c < ' ' || c > '~' || c == '"' || c == '\\' {
+			return false
+		}
+	}
+	return true
+}
+
+// ascii reports whether a string has printable characters of ASCII only.
+func ascii(s string) bool {
+	for i := range len(s) {
+		if s[i] < ' ' || s[i] > '~' {
 			return false
 		}
 	}

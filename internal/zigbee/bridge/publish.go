@@ -102,7 +102,7 @@ func (b *Bridge) take(ctx context.Context, d *device, readings []model.Reading, 
 	var momentary []field
 	for _, r := range readings {
 		update[r.Key] = r.Value
-		if d.settings.uncached.has(r.Key) {
+		if d.settings.passing(r.Key) {
 			momentary = append(momentary, newField(r.Key, r.Value))
 			continue
 		}

@@ -46,7 +46,7 @@ func newSettings(options map[string]any, form Payloads) settings {
 		s.debounceIgnore[key] = true
 	}
 	s.hidden = newFilter(texts(options["filtered_attributes"]))
-	s.uncached = newFilter(append(texts(options["filtered_cache"]), momentary...))
+	s.uncached = newFilter(texts(options["filtered_cache"]))
 	s.unclaimed = newFilter(texts(options["filtered_optimistic"]))
 	if v, ok := options["optimistic"].(bool); ok {
 		s.pessimist = !v
@@ -65,12 +65,17 @@ func newSettings(options map[string]any, form Payloads) settings {
 	return s
 }
 
-// momentary are keys of what happens rather than lasts. Source: Zigbee2MQTT 2,
-// state cache.
-var momentary = []string{
-	"action", "action_.*", "button", "button_left", "button_right", "forgotten", "keyerror",
-	"step_size", "transition_time", "group_list", "group_capacity", "no_occupancy_since",
-	"step_mode", "elapsed", "from_side", "to_side",
+// momentary are keys of what happens rather than lasts, beside those that begin
+// with "action_". Source: Zigbee2MQTT 2, state cache.
+var momentary = map[string]bool{
+	"action": true, "button": true, "button_left": true, "button_right": true, "forgotten": true, "keyerror": true,
+	"step_size": true, "transition_time": true, "group_list": true, "group_capacity": true, "no_occupancy_since": true,
+	"step_mode": true, "elapsed": true, "from_side": true, "to_side": true,
+}
+
+// passing reports whether a key is published once and not remembered.
+func (s *settings) passing(key string) bool {
+	return momentary[key] || strings.HasPrefix(key, "action_") || s.uncached.has(key)
 }
 
 func seconds(v any) time.Duration {

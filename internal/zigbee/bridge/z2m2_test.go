@@ -49,7 +49,7 @@ func TestZ2M2Documents(t *testing.T) {
 	const (
 		availability = `"availability":[{"topic":"zigbee2mqtt/bridge/state","value_template":"{{ value_json.state }}"},{"topic":"zigbee2mqtt/frient_blink_counter/availability","value_template":"{{ value_json.state }}"}],"availability_mode":"all"`
 		device       = `"device":{"identifiers":["zigbee2mqtt_0x0015bc003f000001"],"manufacturer":"Frient","model":"Electricity meter interface 2 LED","model_id":"EMIZB-141","name":"frient_blink_counter","sw_version":"20230413","via_device":"zigbee2mqtt_bridge_0x00124b0012345678"}`
-		origin       = `"origin":{"name":"Zigbee2MQTT","sw":"1.2.3","url":"https://www.zigbee2mqtt.io"}`
+		origin       = `"origin":{"name":"Zigbee2MQTT","sw":"2.14.1+hems.1.2.3","url":"https://www.zigbee2mqtt.io"}`
 		state        = `"state_topic":"zigbee2mqtt/frient_blink_counter"`
 		both         = availability + "," + device + "," + origin + "," + state
 	)
@@ -71,7 +71,7 @@ func TestZ2M2Documents(t *testing.T) {
 
 func TestZ2M2BridgeEntities(t *testing.T) {
 	f := start(t, z2m2)
-	const device = `"device":{"hw_version":"EmberZNet 7.4.4 [GA]","identifiers":["zigbee2mqtt_bridge_0x00124b0012345678"],"manufacturer":"Zigbee2MQTT","model":"Bridge","name":"Zigbee2MQTT Bridge","sw_version":"1.2.3"},"origin":{"name":"Zigbee2MQTT","sw":"1.2.3","url":"https://www.zigbee2mqtt.io"}`
+	const device = `"device":{"hw_version":"EmberZNet 7.4.4 [GA]","identifiers":["zigbee2mqtt_bridge_0x00124b0012345678"],"manufacturer":"Zigbee2MQTT","model":"Bridge","name":"Zigbee2MQTT Bridge","sw_version":"2.14.1+hems.1.2.3"},"origin":{"name":"Zigbee2MQTT","sw":"2.14.1+hems.1.2.3","url":"https://www.zigbee2mqtt.io"}`
 	const availability = `"availability":[{"topic":"zigbee2mqtt/bridge/state","value_template":"{{ value_json.state }}"}],"availability_mode":"all"`
 	for topic, want := range map[string]string{
 		"binary_sensor/1221051039810110150109113116116_0x00124b0012345678/connection_state": `{` + device + `,"default_entity_id":"binary_sensor.zigbee2mqtt_bridge_connection_state","device_class":"connectivity","entity_category":"diagnostic","name":"Connection state","object_id":"zigbee2mqtt_bridge_connection_state","payload_off":"offline","payload_on":"online","state_topic":"zigbee2mqtt/bridge/state","unique_id":"bridge_0x00124b0012345678_connection_state_zigbee2mqtt","value_template":"{{ value_json.state }}"}`,
