@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"reflect"
+	"slices"
 	"strings"
 	"time"
 
@@ -583,7 +584,10 @@ func (d *Decoder) rebuild() bool {
 		}
 	}
 	m := modelOf(d.model.subject, learnt)
-	if reflect.DeepEqual(m.exposes, d.model.exposes) && len(m.bounds) == len(d.model.bounds) {
+	same := func(a, b *bound) bool {
+		return a.key == b.key && a.address == b.address && a.scale.factor == b.scale.factor && a.unit == b.unit
+	}
+	if slices.EqualFunc(m.bounds, d.model.bounds, same) && reflect.DeepEqual(m.exposes, d.model.exposes) {
 		return false
 	}
 	slots := make([]slot, len(m.slots))

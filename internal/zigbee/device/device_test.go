@@ -15,14 +15,19 @@ import (
 
 var meter = Identity{ManufacturerName: "frient A/S", ModelID: "EMIZB-141", ManufacturerCode: zcl.ManufacturerDevelco}
 
-// input is what a frame as it came over the air says about attributes.
-func input(t testing.TB, endpoint uint8, cluster uint16, frame string) Input {
+func bytesOf(t testing.TB, s string) []byte {
 	t.Helper()
-	b, err := hex.DecodeString(strings.ReplaceAll(frame, " ", ""))
+	b, err := hex.DecodeString(strings.ReplaceAll(s, " ", ""))
 	if err != nil {
 		t.Fatal(err)
 	}
-	f, err := zcl.Parse(b)
+	return b
+}
+
+// input is what a frame as it came over the air says about attributes.
+func input(t testing.TB, endpoint uint8, cluster uint16, frame string) Input {
+	t.Helper()
+	f, err := zcl.Parse(bytesOf(t, frame))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -271,29 +276,4 @@ func TestExposes(t *testing.T) {
 	if diff := cmp.Diff(wantJSON, string(b)); diff != "" {
 		t.Errorf("of an unsupported device (-want +got):\n%s", diff)
 	}
-}
-
-// FuzzDecode: no frame makes a reading that JSON cannot hold.
-func FuzzDecode(f *testing.F) {
-	for _, tt := range decodeTable {
-		b, err := hex.DecodeString(strings.ReplaceAll(tt.frame, " ", ""))
-		if err != nil {
-			f.Fatal(err)
-		}
-		f.Add(tt.endpoint, tt.cluster, b)
-	}
-	d := For(Subject{Identity: meter}).NewDecoder(nil)
-	f.Fuzz(func(t *testing.T, endpoint uint8, cluster uint16, b []byte) {
-		frame, err := zcl.Parse(b)
-		if err != nil {
-			return
-		}
-		list, _ := zcl.ParseReport(frame.Payload)
-		readings, _ := d.Decode(Input{Endpoint: endpoint, Cluster: cluster, Frame: frame, Attributes: list})
-		for _, r := range readings {
-			if _, err := json.Marshal(r.Value); err != nil {
-				t.Fatalf("%x: %v: %v", b, r, err)
-			}
-		}
-	})
 }

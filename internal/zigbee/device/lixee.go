@@ -192,6 +192,7 @@ func zlinkyParts(learnt map[address]float64) []Part {
 			ids[t.cluster] = append(ids[t.cluster], t.attribute)
 		}
 	}
+	p.items = append(p.items, unlisted(p.items)...)
 	for _, cluster := range []uint16{ticMeter, ticID, ticAC, lixeeCluster} {
 		// It answers for two attributes at a time.
 		for i := 0; i < len(ids[cluster]); i += 2 {
@@ -201,6 +202,24 @@ func zlinkyParts(learnt map[address]float64) []Part {
 	p.options = []Expose{numeric("measurement_poll_interval", "How often it is asked for what it does not report: seconds, -1 is never", "s", AccessSet).between(-1, 86400),
 		numeric("kWh_precision", "How many decimals energy has, from the next report on", "", AccessSet).between(0, 3)}
 	return []Part{p, zlinkyTotal(tariff)}
+}
+
+// unlisted is what the device may tell beside these lines: it is taken, and
+// nobody is told to expect it.
+func unlisted(lines []item) (list []item) {
+	seen := make(map[address]bool)
+	for _, it := range lines {
+		seen[it.sources[0].address] = true
+	}
+	for _, t := range ticLines {
+		it := t.item()
+		if src := &it.sources[0]; !seen[src.address] {
+			seen[src.address] = true
+			src.report, it.expose = nil, nil
+			list = append(list, it)
+		}
+	}
+	return list
 }
 
 func (t tic) item() item {

@@ -286,8 +286,10 @@ func batteryPart(percent measure, hasPercent, voltageInBoth bool) Part {
 // millivolts.
 func batteryByVoltage(empty, full float64) Part {
 	p := Part{battery: &batteryTraits{volts: true, inBoth: true, empty: empty, full: full, access: batteryPercent.access}, plain: true}
-	m := batteryPercent
-	p.items = append(p.items, m.unreported().item())
+	it := batteryPercent.unreported().item()
+	it.sources[0].first = false
+	it.get = []address{{cluster: zcl.ClusterPowerConfig, attribute: zcl.AttrBatteryVoltage}}
+	p.items = append(p.items, it)
 	return p
 }
 

@@ -248,7 +248,7 @@ func zhemiDecode(d *Decoder, in Input) bool {
 			return
 		}
 		if d.counts(key, raw*factor, math.Pow(2, 48)*factor, 0, in.Time) {
-			d.measured(key, key, tidied(raw*factor), d.model.decimals(key, unitName, 9))
+			d.measured(key, key, z.shown(raw*factor, "summation_formatting", unit.factor), d.model.decimals(key, unitName, 9))
 		}
 	}
 	unitName := "m³"
@@ -261,9 +261,9 @@ func zhemiDecode(d *Decoder, in Input) bool {
 		if raw, known := v.Float(); !known {
 			d.unknown("power")
 		} else if kind == "energy" {
-			d.measured("power", "power", tidied(raw*factor*1000), d.model.decimals("power", "W", 9))
+			d.measured("power", "power", z.shown(raw*factor*1000, "demand_formatting", unit.factor*1000), d.model.decimals("power", "W", 9))
 		} else {
-			d.measured("flow", "flow", tidied(raw*factor), d.model.decimals("flow", "m³/h", 9))
+			d.measured("flow", "flow", z.shown(raw*factor, "demand_formatting", unit.factor), d.model.decimals("flow", "m³/h", 9))
 		}
 	}
 	if v, ok := values[0x0200]; ok {
@@ -275,5 +275,25 @@ func zhemiDecode(d *Decoder, in Input) bool {
 	return true
 }
 
-// tidied is a number without what its binary form adds to its decimals.
-func tidied(v float64) float64 { return round(v, 9) }
+// shown is a number without what its binary form adds to its decimals. In the
+// form of Zigbee2MQTT 2 it is rounded as the device formats it for a display,
+// and a little finer when the unit is another: we never round a counter by that.
+func (z zhemi) shown(v float64, formatting string, factor float64) float64 {
+	const most = 9
+	if z.d.model.subject.Form != Z2M2 {
+		return round(v, most)
+	}
+	decimals := 3
+	if f, ok := z.get(formatting); ok {
+		decimals = int(f) & 7
+	} else if l := math.Log10(z.or("divisor", 1000)); l == math.Trunc(l) && l >= 0 {
+		decimals = int(l)
+	}
+	switch {
+	case factor < 1:
+		decimals += int(math.Ceil(-math.Log10(factor))) + 2
+	case factor > 1:
+		decimals += 2
+	}
+	return round(v, min(most, decimals))
+}
