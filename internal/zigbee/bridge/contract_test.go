@@ -227,12 +227,7 @@ func TestStopSaysOffline(t *testing.T) {
 
 func TestWillSaysOffline(t *testing.T) {
 	f := start(t)
-	cl, ok := f.server.Clients.Get("zigbee2mqtt")
-	if !ok {
-		t.Fatal("the bridge is not connected as zigbee2mqtt")
-	}
-	will := cl.Properties.Will
-	got := published{will.TopicName, string(will.Payload), will.Retain, will.Qos}
+	got := f.lastWill()
 	if diff := cmp.Diff(published{"zigbee2mqtt/bridge/state", "offline", true, 1}, got); diff != "" {
 		t.Errorf("will (-want +got):\n%s", diff)
 	}

@@ -180,15 +180,32 @@ type recorder struct {
 	all  []published
 	more chan struct{} // closed and replaced at every message
 	away atomic.Bool   // the broker lets nobody in
+	will published     // of the bridge's last connection
 }
 
 func (*recorder) ID() string { return "recorder" }
 func (*recorder) Provides(b byte) bool {
-	return b == mochi.OnPublish || b == mochi.OnConnectAuthenticate || b == mochi.OnACLCheck
+	return b == mochi.OnPublish || b == mochi.OnConnect || b == mochi.OnConnectAuthenticate || b == mochi.OnACLCheck
 }
 
 func (r *recorder) OnConnectAuthenticate(*mochi.Client, packets.Packet) bool { return !r.away.Load() }
 func (r *recorder) OnACLCheck(*mochi.Client, string, bool) bool              { return true }
+
+func (r *recorder) OnConnect(cl *mochi.Client, pk packets.Packet) error {
+	if cl.ID == "zigbee2mqtt" {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		r.will = published{pk.Connect.WillTopic, string(pk.Connect.WillPayload), pk.Connect.WillRetain, pk.Connect.WillQos}
+	}
+	return nil
+}
+
+// lastWill is what the broker publishes for a bridge that is gone.
+func (r *recorder) lastWill() published {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.will
+}
 
 func (r *recorder) OnPublish(cl *mochi.Client, pk packets.Packet) (packets.Packet, error) {
 	if cl.ID == "zigbee2mqtt" {

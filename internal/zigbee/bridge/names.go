@@ -111,13 +111,8 @@ func (n *names) save() error {
 // devices whose names only differ in what is lost there would share entities.
 func entityID(name string) string { return strings.ToLower(nodeID(name)) }
 
-// reserved are the levels a name may not end in: they are topics of a device,
-// or endpoints of one ("lamp/left").
-var reserved = map[string]bool{
-	"get": true, "set": true, "availability": true,
-	"left": true, "right": true, "center": true, "top": true, "bottom": true, "default": true,
-	"both": true, "main": true,
-}
+// reserved are the levels a name may not end in: they are topics of a device.
+var reserved = map[string]bool{"get": true, "set": true, "availability": true}
 
 // checkName is why no device can have this name, or nil.
 func checkName(name string) error {

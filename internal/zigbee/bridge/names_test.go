@@ -31,14 +31,15 @@ func TestCheckName(t *testing.T) {
 		"ErrSlashLast":    {"a/", "start with /"},
 		"ErrSpaceLast":    {"a ", "start with a space"},
 		"ErrEmptyLevel":   {"a//b", "a level ''"},
-		"ErrTooDeep":      {"a/b/c/d", "more than 3 levels"},
+		"SixLevels":       {"a/b/c/d/e/f", ""},
+		"ErrTooDeep":      {"a/b/c/d/e/f/g", "more than 6 levels"},
 		"ErrBridge":       {"bridge", "the bridge itself"},
 		"ErrUnderBridge":  {"bridge/state", "the bridge itself"},
 		"ErrCoordinator":  {"Coordinator", "the bridge itself"},
 		"ErrGet":          {"a/get", "a level 'get'"},
 		"ErrSetInBetween": {"a/set/b", "a level 'set'"},
 		"ErrAvailability": {"a/availability", "end in 'availability'"},
-		"ErrLeft":         {"lamp/left", "end in 'left'"},
+		"AnEndpoint":      {"lamp/left", ""},
 		"ErrDigit":        {"lamp/1", "/DIGIT"},
 	} {
 		t.Run(name, func(t *testing.T) {

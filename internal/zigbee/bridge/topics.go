@@ -14,7 +14,7 @@ type topics struct{ base, prefix string }
 const pairingTopic = "hems/zigbee/pairing"
 
 // maxLevels is how many levels a device's name may have ("kitchen/meter": 2).
-const maxLevels = 3
+const maxLevels = 6
 
 func (t topics) bridge(name string) string       { return t.base + "/bridge/" + name }
 func (t topics) response(name string) string     { return t.bridge("response/" + name) }

@@ -32,8 +32,7 @@ func TestPresenceInBothForms(t *testing.T) {
 			gone.Available = false
 			f.says(network.Event{Kind: network.AvailabilityChanged, Device: gone})
 			f.awaitRetained("zigbee2mqtt/frient_blink_counter/availability", tt.offline)
-			cl, _ := f.server.Clients.Get("zigbee2mqtt")
-			if got := string(cl.Properties.Will.Payload); got != tt.offline {
+			if got := f.lastWill().Payload; got != tt.offline {
 				t.Errorf("the will says %s, want %s", got, tt.offline)
 			}
 			f.stop()
