@@ -378,3 +378,27 @@ func FuzzParse(f *testing.F) {
 		}
 	})
 }
+
+func TestWhatIsInTheFileIsNotWrittenAgain(t *testing.T) {
+	path := filepath.Join(t.TempDir(), Name)
+	d := &cutDisk{}
+	f, err := openOn(path, d)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, v := range []any{1, 1, nil, nil, map[string]int{"a": 1}, map[string]int{"a": 1}} {
+		if err := f.Put("a", v); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got, want := d.steps, 3; got != want {
+		t.Errorf("%d writes, want %d", got, want)
+	}
+	f.PutLater("b", 1)
+	if err := f.Put("a", map[string]int{"a": 1}); err != nil {
+		t.Fatal(err)
+	}
+	if got := get[int](t, open(t, path), "b"); got != 1 {
+		t.Errorf("what was put off was not written: %d", got)
+	}
+}
