@@ -36,10 +36,7 @@ func (m Model) Describe(eui radio.EUI64, q *quantity.Set) node.Description {
 
 func (m Model) endpoint(e Endpoint, q *quantity.Set) node.Endpoint {
 	built := node.Endpoint{Endpoint: zdo.Endpoint{ID: e.ID, Profile: e.Profile, Device: e.Device, Version: e.Version, In: e.In, Out: e.Out}}
-	var clusters []uint16
-	for _, id := range e.In {
-		clusters = append(clusters, id)
-	}
+	clusters := slices.Clone(e.In)
 	for _, a := range e.Attributes { // some answer for clusters that they do not list
 		if !slices.Contains(clusters, a.Cluster) {
 			clusters = append(clusters, a.Cluster)

@@ -514,7 +514,6 @@ func TestReportingPeculiarities(t *testing.T) {
 }
 
 func TestRouters(t *testing.T) {
-	const id = 0x7A3C
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorldOf(t, "TS011F", joined(), 0)
 		w.want(w.zdo(0x0031, "01 00"), "01 00 01 00 01 dddd000000000000 78563412004b1200 0000 04 02 00 "+hex.EncodeToString([]byte{lqi(w)}))
