@@ -194,12 +194,15 @@ func TestAHouseJoins(t *testing.T) {
 	h.form()
 	h.pair()
 	h.want("2200", "3c", "00") // the meter alone was let in
-	for _, d := range s.State().Devices[1:3] {
-		eui := binary.LittleEndian.AppendUint64(nil, uint64(d.EUI64))
-		h.await(hex.EncodeToString(eui) + "01 00 0000")
-	}
-	h.want("2200", "00", "00")
+	// The plug joins at the dongle, the thermometer through the plug.
 	v := s.State().Devices
+	eui := func(i int) string {
+		return hex.EncodeToString(binary.LittleEndian.AppendUint64(nil, uint64(v[i].EUI64)))
+	}
+	plug := h.await(eui(1) + "01 00 0000")
+	h.await(eui(2) + "01 00" + plug[4:8])
+	h.want("2200", "00", "00")
+	v = s.State().Devices
 	if !v[0].Joined || !v[1].Joined || !v[2].Joined || v[3].Joined {
 		t.Fatalf("got %+v, want all to have joined but the one with an install code", v)
 	}

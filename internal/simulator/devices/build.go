@@ -27,7 +27,9 @@ func (m Model) Describe(eui radio.EUI64, q *quantity.Set) node.Description {
 		Image: node.Image{Type: m.Image.Type, Version: m.Image.Version},
 	}
 	d.Capability = d.Node[2]
-	d.Manufacturer = binary.LittleEndian.Uint16(d.Node[3:])
+	if d.Manufacturer = m.Code; m.Code == 0 {
+		d.Manufacturer = binary.LittleEndian.Uint16(d.Node[3:])
+	}
 	for _, e := range m.Endpoints {
 		d.Endpoints = append(d.Endpoints, m.endpoint(e, q))
 	}

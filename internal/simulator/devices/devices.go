@@ -25,6 +25,7 @@ type Model struct {
 	Model     string // Basic 0x0005, exactly
 	OUI       uint32 // the first three bytes of its addresses
 	Node      string // node descriptor after status and address, in hexadecimal
+	Code      uint16 // manufacturer code of its attributes; 0: that of the node descriptor
 	Power     uint16 // power descriptor
 	Basic     Basic
 	Poll      time.Duration // of a sleeping device, see node.Description

@@ -75,7 +75,7 @@ func TestEveryTable(t *testing.T) {
 				}
 			}
 			d := m.Describe(1, q)
-			if d.Node[2] != d.Capability || d.Manufacturer == 0 && m.Name != "ZHEMI101" {
+			if d.Node[2] != d.Capability || d.Manufacturer == 0 {
 				t.Errorf("got capability %02x and manufacturer %04x", d.Capability, d.Manufacturer)
 			}
 			if sleepy := d.Capability&0x08 == 0; sleepy != (d.Node[0]&7 == 2) {
@@ -216,6 +216,13 @@ func TestTraps(t *testing.T) {
 		pulses := attribute(t, d, 2, 0x0702, frientCode, 0x0300)
 		if !pulses.Set(node.Number(500)) || pulses.Set(node.Number(49)) || pulses.Get().Number != 500 {
 			t.Errorf("pulses: got %d, want 500", pulses.Get().Number)
+		}
+	})
+	t.Run("ZHEMI101 has an empty node descriptor and frient's attributes all the same", func(t *testing.T) {
+		d, q := build("ZHEMI101")
+		mode := attribute(t, d, 2, 0x0702, frientCode, 0x0302)
+		if d.Manufacturer != frientCode || d.Node[3] != 0 || !mode.Set(node.Number(1)) || q.Get("interface_mode") != 1 {
+			t.Errorf("got manufacturer %04x, node descriptor %x, mode %v", d.Manufacturer, d.Node, q.Get("interface_mode"))
 		}
 	})
 	t.Run("settings are kept", func(t *testing.T) {

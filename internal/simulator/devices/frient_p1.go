@@ -86,6 +86,7 @@ var _ = add(Model{
 var _ = add(Model{
 	Name: "ZHEMI101", Maker: "Develco", Model: "ZHEMI101", OUI: frientOUI, Power: battery,
 	Node:  "02 00 00 00 00 00 00 00 00 00 00 00 00",
+	Code:  frientCode,
 	Basic: Basic{ZCL: 1, App: 0, Stack: 0, HW: 1, Date: "20140416", Source: unknownSource},
 	Poll:  6 * time.Second,
 	Measures: []qty.Quantity{
@@ -99,7 +100,7 @@ var _ = add(Model{
 		{ID: 1, Profile: develco, Device: 0x0001, In: in(0x0002, 0x0003, 0x0005), Out: in(0x0001)},
 		{
 			ID: 2, Profile: ha, Device: 0x0007, In: in(0x0000, 0x0003, 0x0702), Out: in(0x000A),
-			Attributes: list([]Attribute{
+			Attributes: list(frientVersions("\x02\x00\x00", "\x01\x00\x00"), []Attribute{
 				of1000(0x0000, "energy").own(10, 300, 1),
 				{Cluster: 0x0702, ID: 0x0200, Type: b8, Of: "check_meter", And: "battery_low", Report: true},
 			}, meterScale(0, 1, 1000, 0xFB, 0xFB, 0), []Attribute{

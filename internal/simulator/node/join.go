@@ -9,14 +9,16 @@ import (
 
 // Times of joining: how long a device looks for a network, how much longer each
 // further device of the house does, how long after joining it announces
-// itself, how long after the request it leaves, and after how long without its
-// parent it looks for another one.
+// itself, how long after the request it leaves, after how long without its
+// parent it looks for another one, and for how long a router that has just
+// joined lets others in (base device behaviour specification, section 8.3).
 const (
 	searchTime   = 300 * time.Millisecond
 	turnTime     = 500 * time.Millisecond
 	announceTime = 250 * time.Millisecond
 	leaveTime    = 150 * time.Millisecond
 	orphanTime   = 12 * time.Second
+	steeringTime = 180 * time.Second
 )
 
 // ErrClosed: nobody lets the device in at the moment.
@@ -193,6 +195,9 @@ func (n *Node) join() {
 	n.memory.ID = n.freeID()
 	clear(n.last)
 	n.o.Changed()
+	if n.Role().Router {
+		n.permit(uint8(steeringTime / time.Second))
+	}
 	n.log.Info("device joined", "eui64", n.o.EUI64, "id", n.memory.ID, "parent", parent)
 	n.associated(n.o.Air.Hub(), radio.UnsecuredJoin)
 }
