@@ -52,7 +52,7 @@ func loadOf(r *http.Request) load {
 var (
 	unhurried = load{body: small.body, slow: true} // an answer that takes its time
 	document  = load{body: 1 << 20}
-	network   = load{body: 16 << 20, slow: true} // a zigbee network of another program
+	foreign   = load{body: 16 << 20, slow: true} // a zigbee network of another program
 	bundle    = load{body: 512 << 20, slow: true}
 	archive   = load{body: 2 << 30, slow: true}
 )
@@ -124,7 +124,7 @@ func (g *Gateway) routes() []route {
 		{"GET /api/v1/system/ca", forPrograms, g.passOn, small},
 		{"POST /api/v1/system/restart", forPrograms, g.passOn, small},
 		{"GET /api/v1/system/import", forPrograms, g.passOn, document},
-		{"POST /api/v1/system/import", forPrograms, g.passOn, network},
+		{"POST /api/v1/system/import", forPrograms, g.passOn, foreign},
 		{"POST /api/v1/system/reboot", forPrograms, g.passOn, small},
 	}
 }
