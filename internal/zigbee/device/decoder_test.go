@@ -119,7 +119,7 @@ func TestZones(t *testing.T) {
 			if strings.HasPrefix(tt.s.frame, "18") {
 				in = input(t, tt.s.endpoint, tt.s.cluster, tt.s.frame)
 			} else {
-				in.Frame = frame(t, tt.s.frame)
+				in.Frame = parsed(t, tt.s.frame)
 			}
 			readings, _ := For(tt.of).NewDecoder(nil).Decode(in)
 			if diff := cmp.Diff(tt.want, asJSON(t, readings)); diff != "" {
@@ -129,7 +129,7 @@ func TestZones(t *testing.T) {
 	}
 }
 
-func frame(t testing.TB, s string) zcl.Frame {
+func parsed(t testing.TB, s string) zcl.Frame {
 	t.Helper()
 	f, err := zcl.Parse(bytesOf(t, s))
 	if err != nil {
@@ -325,5 +325,76 @@ func TestExposesAreJSON(t *testing.T) {
 		if _, err := json.Marshal(m.Exposes()); err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
+	}
+}
+
+func TestPartsOfAFirmware(t *testing.T) {
+	for build, want := range map[string]bool{"": false, "3.3.9": false, "3.4.0": false, "3.4.1": true, "4.0.0\x00": true, "3.10.0": true, "v5.0.0": false, "3.5": false, "9": false} {
+		s := subject("NodOn", "SIN-4-1-21")
+		s.SWBuildID = build
+		if got := strings.Contains(properties(For(s)), "impulse_mode_configuration"); got != want {
+			t.Errorf("build %q: got %v, want %v", build, got, want)
+		}
+	}
+	for build, want := range map[string]string{"": "Led disable", "2.4.24": "Led disable", "2.4.25": "Led enable", "2.5.0": "Led enable"} {
+		s := subject("IKEA of Sweden", "INSPELNING Smart plug")
+		s.SWBuildID = build
+		var got []string
+		for _, e := range For(s).Exposes() {
+			if e.Name == "led_enable" {
+				got = append(got, e.Label)
+			}
+		}
+		if diff := cmp.Diff([]string{want}, got); diff != "" {
+			t.Errorf("build %q (-want +got):\n%s", build, diff)
+		}
+	}
+}
+
+func TestWiFiOfAShelly(t *testing.T) {
+	d := For(subject("Shelly", "EM Mini")).NewDecoder(nil)
+	for _, s := range []step{
+		{239, 0xfc02, "1c9014010a 0000 42 0c 646973636f6e6e6563746564 0100 42 00 0400 10 00 0300 10 01", `{"dhcp_enabled":true,"ip_address":"","wifi_config":{"enabled":false},"wifi_status":"disconnected"}`},
+		{239, 0xfc02, "1c9014010a 0500 42 04 686f6d65", `{"wifi_config":{"enabled":false,"ssid":"home"}}`},
+		{239, 0xfc02, "1c9014010a 0600 42 06 736563726574", `{}`}, // a password is nobody's business
+		{239, 0xfc02, "1c9014010a 0500 42 00", `{"wifi_config":{"enabled":false}}`},
+	} {
+		if got, _ := says(t, d, s, noon); got != s.want {
+			t.Errorf("%s: got %s, want %s", s.frame, got, s.want)
+		}
+	}
+	actions, now, errs := d.Model().Set(map[string]any{"wifi_config": map[string]any{"enabled": true, "password": "secret"}}, "", nil)
+	want := []string{"239 fc02/1490 write 0004=bool:1", `239 fc02/1490 write 0006=string:"secret"`, "239 fc02/1490 write 0002=uint8:1"}
+	var got []string
+	for _, a := range actions {
+		got = append(got, inWords(a))
+	}
+	if diff := cmp.Diff(want, got); diff != "" || len(errs) != 0 {
+		t.Errorf("actions (-want +got), %v:\n%s", errs, diff)
+	}
+	if diff := cmp.Diff(map[string]any{"wifi_config": map[string]any{"enabled": true}}, now); diff != "" {
+		t.Errorf("state (-want +got):\n%s", diff)
+	}
+	for _, m := range []map[string]any{{}, {"ssid": ""}, {"password": strings.Repeat("x", 65)}, {"enabled": "yes"}} {
+		if _, _, errs := d.Model().Set(map[string]any{"wifi_config": m}, "", nil); len(errs) != 1 || strings.Contains(errs[0].Error(), "xxx") {
+			t.Errorf("%v: got %v, want one error that does not tell it", m, errs)
+		}
+	}
+}
+
+func TestInputOfAShelly(t *testing.T) {
+	m := For(subject("Shelly", "1PM", ep(1, 6, 0x0702, 0x0b04), ep(2, 7)))
+	for frame, want := range map[string]string{"010100": `{"action":"input_1_off"}`, "010101": `{"action":"input_1_on"}`, "010102": `{"action":"input_1_toggle"}`} {
+		readings, _ := m.NewDecoder(nil).Decode(Input{Endpoint: 2, Cluster: 0x0006, Frame: parsed(t, frame)})
+		if got := asJSON(t, readings); got != want {
+			t.Errorf("%s: got %s, want %s", frame, got, want)
+		}
+	}
+	readings, _ := m.NewDecoder(nil).Decode(Input{Endpoint: 2, Cluster: 0x0005, Frame: parsed(t, "010105 0000 04")})
+	if got := asJSON(t, readings); got != `{"action":"input_1_hold"}` {
+		t.Errorf("a scene: got %s", got)
+	}
+	if readings, _ := m.NewDecoder(nil).Decode(Input{Endpoint: 1, Cluster: 0x0006, Frame: parsed(t, "010101")}); len(readings) != 0 {
+		t.Errorf("from another endpoint: got %v", readings)
 	}
 }

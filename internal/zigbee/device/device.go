@@ -7,8 +7,10 @@
 // readings go.
 //
 // A Definition is data: a short table, one file a family of devices. Adding a
-// device takes no code. A device without a definition is understood by its
-// clusters.
+// device takes no code (see the example of Definition): what it does is put
+// together from parts (measures, onOff, choiceSetting, dp, …), and where the
+// device departs from the specification the part says so (fixed, neverZero,
+// held, …). A device without a definition is understood by its clusters.
 package device
 
 import (

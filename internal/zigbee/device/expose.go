@@ -20,21 +20,21 @@ type Expose struct {
 	Endpoint    string   `json:"endpoint,omitempty"`
 	Features    []Expose `json:"features,omitempty"`
 	// HomeAssistant is what Zigbee2MQTT tells its own discovery of an expose.
-	HomeAssistant map[string]string `json:"homeassistant,omitempty"`
-	ItemType      *Expose           `json:"item_type,omitempty"` // of a list
-	Label         string            `json:"label,omitempty"`
-	Name          string            `json:"name,omitempty"`
-	Presets       []Preset          `json:"presets,omitempty"`
-	Property      string            `json:"property,omitempty"`
-	Type          string            `json:"type"`
-	Unit          string            `json:"unit,omitempty"`
-	ValueMax      *float64          `json:"value_max,omitempty"`
-	ValueMin      *float64          `json:"value_min,omitempty"`
-	ValueOff      any               `json:"value_off,omitempty"` // of a binary: a string or a boolean
-	ValueOn       any               `json:"value_on,omitempty"`
-	ValueStep     *float64          `json:"value_step,omitempty"`
-	ValueToggle   any               `json:"value_toggle,omitempty"`
-	Values        []string          `json:"values,omitempty"` // of an enum
+	HomeAssistant map[string]any `json:"homeassistant,omitempty"`
+	ItemType      *Expose        `json:"item_type,omitempty"` // of a list
+	Label         string         `json:"label,omitempty"`
+	Name          string         `json:"name,omitempty"`
+	Presets       []Preset       `json:"presets,omitempty"`
+	Property      string         `json:"property,omitempty"`
+	Type          string         `json:"type"`
+	Unit          string         `json:"unit,omitempty"`
+	ValueMax      *float64       `json:"value_max,omitempty"`
+	ValueMin      *float64       `json:"value_min,omitempty"`
+	ValueOff      any            `json:"value_off,omitempty"` // of a binary: a string or a boolean
+	ValueOn       any            `json:"value_on,omitempty"`
+	ValueStep     *float64       `json:"value_step,omitempty"`
+	ValueToggle   any            `json:"value_toggle,omitempty"`
+	Values        []string       `json:"values,omitempty"` // of an enum
 }
 
 // Preset is a value with a name.

@@ -32,7 +32,7 @@ var frientMeters = []Definition{
 		Endpoint: 2,
 		Parts: []Part{
 			measures(powerTotal.named("power").described("Power drawn at this moment on all phases together").every(5, atMost, 1),
-				electrical("power_reactive", 0x0305, zcl.Int32, noAttribute, noAttribute, 10).fixed(1, 1).in("VAr").every(5, atMost, 10)),
+				electrical("power_reactive", 0x0305, zcl.Int32, noAttribute, noAttribute, 1).fixed(1, 1).in("VAr").every(5, atMost, 1)),
 			choiceSetting(place{zcl.ClusterMetering, zcl.ManufacturerDevelco, 0x0302, zcl.Enum16},
 				choice("interface_mode", "What kind of meter is connected", AccessState|AccessSet|AccessGet).of("config"),
 				option{"norwegian_han", 0x0200}, option{"norwegian_han_extra_load", 0x0201}, option{"aidon_meter", 0x0202}, option{"kaifa_and_kamstrup", 0x0203}),
@@ -152,33 +152,33 @@ var frientSensors = []Definition{
 			frientSiren, frientFault,
 			numberSetting(place{zcl.ClusterIASWarning, 0, 0x0000, zcl.Uint16},
 				numeric("max_duration", "The longest that the siren sounds", "s", AccessState|AccessSet|AccessGet).between(0, 65534).step(1), 1),
-			measures(temperature.on(38)), batteryByVoltage(2500, 3000),
+			measures(temperature.on(38)), batteryByVoltage(2500, 3000), enrolment,
 		},
 	},
 	{
 		Model: "WISZB-120", Vendor: "Develco", Description: "Window sensor", OTA: true,
 		Match: maker(frientMakers, "WISZB-120"), Endpoint: 35,
-		Parts: []Part{iasZone(alarm("contact"), bitBatteryLow, bitTamper), measures(temperature.on(38)), batteryByVoltage(2500, 3000)},
+		Parts: []Part{iasZone(alarm("contact"), bitBatteryLow, bitOpened), measures(temperature.on(38)), batteryByVoltage(2500, 3000)},
 	},
 	{
 		Model: "WISZB-121", Vendor: "Develco", Description: "Window sensor", OTA: true,
 		Match: maker(frientMakers, "WISZB-121"), Endpoint: 35,
-		Parts: []Part{iasZone(alarm("contact"), bitBatteryLow, bitTamper), batteryByVoltage(2500, 3000)},
+		Parts: []Part{iasZone(alarm("contact"), bitBatteryLow, bitOpened), batteryByVoltage(2500, 3000)},
 	},
 	{
 		Model: "MOSZB-140", Vendor: "Develco", Description: "Motion sensor", OTA: true,
 		Match: maker(frientMakers, "MOSZB-140"), Endpoint: 35,
-		Parts: []Part{iasZone(alarm("occupancy"), bitTamper, bitBatteryLow), measures(temperature.on(38)), illuminanceOn(39), batteryByVoltage(2500, 3000)},
+		Parts: []Part{iasZone(alarm("occupancy"), bitOpened, bitBatteryLow), measures(temperature.on(38)), illuminanceOn(39), batteryByVoltage(2500, 3000)},
 	},
 	{
 		Model: "HMSZB-110", Vendor: "Develco", Description: "Temperature & humidity sensor", OTA: true,
 		Match: maker(frientMakers, "HMSZB-110"), Endpoint: 38,
-		Parts: []Part{measures(temperature, humidity), batteryByVoltage(2500, 3000), batteryAlarm},
+		Parts: []Part{measures(temperature, humidity), batteryByVoltage(2500, 3200), batteryAlarm},
 	},
 	{
 		Model: "HMSZB-120", Vendor: "Frient", Description: "Temperature & humidity sensor", OTA: true,
 		Match: maker(frientMakers, "HMSZB-120"), Endpoint: 38,
-		Parts: []Part{measures(temperature, humidity), batteryByVoltage(2500, 3000), batteryAlarm},
+		Parts: []Part{measures(temperature, humidity), batteryByVoltage(2500, 3200), batteryAlarm},
 	},
 }
 
@@ -210,11 +210,11 @@ var frientSiren = Part{items: []item{
 func ptr[T any](v T) *T { return &v }
 
 // frientFault is what the alarm says of itself: cluster 0x000F.
-var frientFault = Part{items: []item{
+var frientFault = Part{bind: []uint16{zcl.ClusterIASWarning, zcl.ClusterBinaryInput}, items: []item{
 	{name: "reliability", expose: ptr(choice("reliability", "Why there is a fault, if there is one", AccessState, "no_fault_detected", "unreliable_other", "process_error")),
 		sources: []source{{name: "reliability", as: asWord, first: true, typ: zcl.Enum8, words: map[int64]string{0: "no_fault_detected", 7: "unreliable_other", 8: "process_error"},
 			address: address{cluster: zcl.ClusterBinaryInput, attribute: 0x0067}}}},
 	{name: "fault", expose: ptr(flag("fault", "Whether the device has a fault", AccessState)),
-		sources: []source{{name: "fault", as: asExactlyOne, typ: zcl.Bitmap8, report: &reporting{0, 3600, 0},
+		sources: []source{{name: "fault", as: asExactlyOne, typ: zcl.Bitmap8, first: true,
 			address: address{cluster: zcl.ClusterBinaryInput, attribute: 0x006f}}}},
 }}

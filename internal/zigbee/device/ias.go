@@ -19,11 +19,13 @@ type zoneBit struct {
 	name   string
 	not    bool // the reading is the other way round
 	hidden bool // in the state, but nobody is told of it
+	plain  bool // not among the diagnostics
 }
 
 // Bits of a zone's status. Source: ZCL8 §8.2.2.2.1.3.
 var (
 	bitTamper      = zoneBit{bit: 2, name: "tamper"}
+	bitOpened      = zoneBit{bit: 2, name: "tamper", plain: true}
 	bitBatteryLow  = zoneBit{bit: 3, name: "battery_low"}
 	bitSupervision = zoneBit{bit: 4, name: "supervision_reports", hidden: true}
 	bitRestore     = zoneBit{bit: 5, name: "restore_reports", hidden: true}
@@ -52,9 +54,22 @@ func iasZone(bits ...zoneBit) Part {
 			continue
 		}
 		e := named(b.name).expose(AccessState)
+		if b.plain {
+			e.Category = ""
+		}
 		p.items = append(p.items, item{name: b.name, expose: &e, get: []address{{cluster: zcl.ClusterIASZone, attribute: attrZoneStatus}}})
 	}
 	return p
+}
+
+// enrolment is what a zone says of its enrolment: in the state of some devices.
+var enrolment = Part{
+	items: []item{
+		{name: "enrolled", sources: []source{{name: "enrolled", as: asBool, typ: zcl.Enum8, address: address{cluster: zcl.ClusterIASZone, attribute: 0x0000}}}},
+		{name: "ias_cie_address", sources: []source{{name: "ias_cie_address", as: asAddress, typ: zcl.IEEEAddress, address: address{cluster: zcl.ClusterIASZone, attribute: 0x0010}}}},
+		{name: "zone_id", sources: []source{{name: "zone_id", as: asRaw, typ: zcl.Uint8, address: address{cluster: zcl.ClusterIASZone, attribute: 0x0011}}}},
+	},
+	setup: []Setup{{Cluster: zcl.ClusterIASZone, Optional: true, Read: []ReadGroup{{Attributes: []uint16{0x0010, 0x0000, 0x0011}}}}},
 }
 
 // zoneNames is what the first alarm of a zone type is called. Source: ZCL8

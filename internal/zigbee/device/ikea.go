@@ -19,16 +19,25 @@ const ikeaPlugCluster = 0xfc85
 var (
 	ikeaLock = switchSetting(place{ikeaPlugCluster, zcl.ManufacturerIKEA, 0x0000, zcl.Bool},
 		eitherOf("child_lock", "Whether its button is locked", "LOCK", "UNLOCK", AccessState|AccessSet|AccessGet).of("config"))
-	ikeaLight = switchSetting(place{ikeaPlugCluster, zcl.ManufacturerIKEA, 0x0001, zcl.Bool},
-		eitherOf("led_enable", "Whether its light shows that it is on", "TRUE", "FALSE", AccessState|AccessSet|AccessGet).of("config").called("Led disable"))
+	ikeaLight    = ikeaLightUnder("Led enable", "2.4.25", "")
+	ikeaLightOld = ikeaLightUnder("Led disable", "", "2.4.25")
 )
+
+// ikeaLightUnder is its light, which firmware before 2.4.25 takes the other way
+// round and so under another name.
+func ikeaLightUnder(label, from, until string) Part {
+	p := switchSetting(place{ikeaPlugCluster, zcl.ManufacturerIKEA, 0x0001, zcl.Bool},
+		eitherOf("led_enable", "Whether its light shows that it is on", "TRUE", "FALSE", AccessState|AccessSet|AccessGet).of("config").called(label))
+	p.from, p.until = from, until
+	return p
+}
 
 var ikea = []Definition{
 	{
 		Model: "E22xx", Vendor: "IKEA", Description: "INSPELNING smart plug", OTA: true,
 		Match: models("INSPELNING Smart plug"),
 		Parts: []Part{onOff(), powerOn(),
-			ikeaLock, ikeaLight, identify(), inspelningPower, measures(voltage, current, energy)},
+			ikeaLock, ikeaLight, ikeaLightOld, identify(), inspelningPower, measures(voltage, current, energy)},
 	},
 	{
 		Model: "E160x/E170x/E190x", Vendor: "IKEA", Description: "TRADFRI control outlet", OTA: true,
@@ -36,7 +45,7 @@ var ikea = []Definition{
 	},
 	{
 		Model: "E22x4", Vendor: "IKEA", Description: "TRETAKT smart plug", OTA: true,
-		Match: models("TRETAKT Smart plug"), Parts: []Part{onOff(), powerOn(), ikeaLock, ikeaLight, identify()},
+		Match: models("TRETAKT Smart plug"), Parts: []Part{onOff(), powerOn(), ikeaLock, ikeaLight, ikeaLightOld, identify()},
 	},
 	{
 		Model: "E2435/E2491", Vendor: "IKEA", Description: "TOFSMYGGA/GRILLPLATS smart plug (Matter)",

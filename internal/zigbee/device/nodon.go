@@ -40,6 +40,20 @@ func pilotWire(cluster, manufacturer, attribute uint16, typ zcl.DataType, access
 var nodonPilot = pilotWire(0xfc00, zcl.ManufacturerNodOn, 0x0000, zcl.Uint8, AccessState|AccessSet|AccessGet,
 	option{"comfort", 1}, option{"eco", 2}, option{"frost_protection", 3}, option{"off", 0}, option{"comfort_-1", 4}, option{"comfort_-2", 5})
 
+// Settings that their firmware has after 3.4.0.
+var (
+	nodonImpulse = sinceNodon(numberSetting(place{zcl.ClusterOnOff, zcl.ManufacturerNodOn, 0x0001, zcl.Uint16},
+		numeric("impulse_mode_configuration", "How long an impulse is; 0: it is a plain switch", "ms", AccessState|AccessSet|AccessGet).between(0, 10000), 1))
+	nodonSwitchType = sinceNodon(choiceSetting(place{zcl.ClusterOnOff, zcl.ManufacturerNodOn, 0x1001, zcl.Enum8},
+		choice("switch_type_on_off", "What kind of switch is wired to it", AccessState|AccessSet|AccessGet),
+		option{"bistable", 0}, option{"monostable", 1}, option{"auto_detect", 2}))
+)
+
+func sinceNodon(p Part) Part {
+	p.newer = "3.4.0"
+	return p
+}
+
 var nodon = []Definition{
 	{
 		Model: "SEM-4-1-00", Vendor: "NodOn", Description: "Energy monitoring sensor", OTA: true,
@@ -66,20 +80,20 @@ var nodon = []Definition{
 	},
 	{
 		Model: "SIN-4-1-21", Vendor: "NodOn", Description: "Multifunction relay switch with metering", OTA: true,
-		Match: models("SIN-4-1-21"), Parts: []Part{identify(), onOff(), powerOn(), measures(demand, energy)},
+		Match: models("SIN-4-1-21"), Parts: []Part{identify(), onOff(), powerOn(), measures(demand, energy), nodonImpulse, nodonSwitchType},
 	},
 	{
 		Model: "SIN-4-1-20", Vendor: "NodOn", Description: "Multifunction relay switch", OTA: true,
-		Match: models("SIN-4-1-20"), Parts: []Part{identify(), onOff(), powerOn()},
+		Match: models("SIN-4-1-20"), Parts: []Part{identify(), onOff(), powerOn(), nodonImpulse, nodonSwitchType},
 	},
 	{
 		Model: "SIN-4-1-20_PRO", Vendor: "NodOn", Description: "Multifunction relay switch", OTA: true,
-		Match: models("SIN-4-1-20_PRO"), Parts: []Part{onOff(), powerOn()},
+		Match: models("SIN-4-1-20_PRO"), Parts: []Part{onOff(), powerOn(), nodonImpulse, nodonSwitchType},
 	},
 	{
 		Model: "SIN-4-2-20", Vendor: "NodOn", Description: "Lighting relay switch", OTA: true,
 		Match: models("SIN-4-2-20"), Names: map[uint8]string{1: "l1", 2: "l2"},
-		Parts: []Part{identify(), onOff().at(1, 2), powerOn().at(1, 2)},
+		Parts: []Part{identify(), onOff().at(1, 2), powerOn().at(1, 2), nodonSwitchType.at(1, 2)},
 	},
 	{
 		Model: "SIN-4-FP-20", Vendor: "NodOn", Description: "Pilot wire heating module", OTA: true,

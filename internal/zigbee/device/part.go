@@ -41,6 +41,7 @@ const (
 	asHex                   // a number in hexadecimal
 	asExactlyOne            // is it 1
 	asNothing               // it is only remembered
+	asAddress               // an EUI64
 )
 
 // reporting is how often a source is reported, as ReportConfig has it, but that
@@ -119,6 +120,9 @@ type Part struct {
 	voltageLine bool
 	// form is the form of models that have the part; 0 is all.
 	form formOnly
+	// newer and from are firmware builds: the part is there above, or from it on.
+	// until is the build from which it is there no more.
+	newer, from, until string
 	// plain: the keys do not have the endpoint's name although others do.
 	plain bool
 	// watch are attributes that tell what the device is.

@@ -28,6 +28,7 @@ func (q quantity) expose(access int) Expose {
 		e = flag(q.name, q.description, access)
 		if q.name == "contact" { // closed is true
 			e.ValueOn, e.ValueOff = false, true
+			e.HomeAssistant = map[string]any{"name": nil} // it goes by the device's
 		}
 	case q.words != nil:
 		e = choice(q.name, q.description, access, q.words...)
@@ -44,7 +45,7 @@ func (q quantity) expose(access int) Expose {
 	}
 	e.Category = q.category
 	if q.diagnosticInHome && access&AccessGet != 0 {
-		e.HomeAssistant = map[string]string{"entityCategory": "diagnostic"}
+		e.HomeAssistant = map[string]any{"entityCategory": "diagnostic"}
 	}
 	return e
 }

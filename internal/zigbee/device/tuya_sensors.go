@@ -21,6 +21,6 @@ var tuyaSensors = []Definition{
 	{
 		Model: "TS0203", Vendor: "Tuya", Description: "Door/window sensor",
 		Match: models("TS0203", "ZG-102Z"),
-		Parts: []Part{iasZone(alarm("contact"), bitTamper), batteryShown()},
+		Parts: []Part{iasZone(alarm("contact"), bitOpened), batteryShown()},
 	},
 }
