@@ -3,6 +3,7 @@ package device
 import (
 	"encoding/json"
 	"fmt"
+	"strings"
 
 	"github.com/smartcore-ireland/hems/internal/zigbee/zcl"
 )
@@ -17,7 +18,7 @@ func ExampleDefinition() {
 	}
 	m := compile(Subject{Identity: Identity{ModelID: "X-100-EU"}}, &d, Info{Supported: true, Source: "native"}, nil)
 	for _, e := range m.Exposes() {
-		fmt.Println(e.Type, e.Property, e.Unit)
+		fmt.Println(strings.TrimSpace(e.Type + " " + e.Property + " " + e.Unit))
 	}
 	readings, _ := m.NewDecoder(nil).Decode(Input{Endpoint: 1, Cluster: zcl.ClusterElectricalMeas, Attributes: []zcl.Attribute{
 		{ID: 0x0505, Value: zcl.Number(zcl.Uint16, 2304)},

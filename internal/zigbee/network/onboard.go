@@ -262,12 +262,31 @@ func (n *Network) requestDevice(ctx context.Context, s *session, d *member, endp
 	if err != nil {
 		return zcl.Frame{}, err
 	}
-	r, err := s.request(ctx, node, endpoint, cluster, q, wait)
+	n.mu.Lock()
+	profile := d.profile(endpoint)
+	n.mu.Unlock()
+	r, err := s.request(ctx, node, endpoint, profile, cluster, q, wait)
 	var refused *RefusedError
 	if errors.As(err, &refused) {
 		n.stats.refused.Add(1)
 	}
 	return r, err
+}
+
+// firstMakersProfile is where the profiles of manufacturers begin. Source: Zigbee
+// specification §2.2.5.
+const firstMakersProfile = 0xc000
+
+// profile is what a request to an endpoint names: the endpoint's own where that
+// is its maker's, which answers to no other, else home automation, which all of
+// the public profiles answer to. Network.mu is held.
+func (d *member) profile(endpoint uint8) uint16 {
+	for _, e := range d.Endpoints {
+		if e.ID == endpoint && e.Profile >= firstMakersProfile {
+			return e.Profile
+		}
+	}
+	return zcl.ProfileHomeAutomation
 }
 
 // tries is how often a step is tried with a device that does not answer.

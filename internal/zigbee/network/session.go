@@ -306,10 +306,12 @@ func (s *session) ask(ctx context.Context, node uint16, q zdo.Message, wait time
 	return r, nil
 }
 
-// request sends a ZCL command to an endpoint and waits for its answer.
-func (s *session) request(ctx context.Context, node uint16, endpoint uint8, cluster uint16, q zcl.Frame, wait time.Duration) (zcl.Frame, error) {
+// request sends a ZCL command to an endpoint, of this profile, and waits for its
+// answer.
+func (s *session) request(ctx context.Context, node uint16, endpoint uint8, profile, cluster uint16, q zcl.Frame, wait time.Duration) (zcl.Frame, error) {
 	q.Seq = s.nextZCL()
 	f := zclAddress(endpoint, cluster)
+	f.Profile = profile
 	k := answerKey{node, f.Profile, cluster, q.Seq}
 	m, err := s.unicast(ctx, node, f, q.Append(nil), &k, wait)
 	if err != nil {
