@@ -206,6 +206,7 @@ type Node struct {
 	log      *slog.Logger
 	memory   Memory
 	last     map[reportKey]lastReport
+	born     []Reporting // see own
 	joining  bool
 	silent   bool
 	permits  time.Time // newcomers may associate until then
@@ -245,6 +246,7 @@ func New(o Options) *Node {
 	n.poll = func() time.Duration { return n.o.Poll }
 	for i := range n.o.Endpoints {
 		e := &n.o.Endpoints[i]
+		n.born = append(n.born, born(e)...)
 		for _, c := range e.Clusters {
 			if c.attach != nil {
 				c.attach(n, e)

@@ -195,17 +195,20 @@ func (c *Cluster) attributeOrNil(manufacturer, id uint16) *Attribute {
 // replaced.
 func (n *Node) own() []Reporting {
 	var list []Reporting
-	for i := range n.o.Endpoints {
-		e := &n.o.Endpoints[i]
-		for _, c := range e.Clusters {
-			for _, a := range c.Attributes {
-				if a.Own == nil {
-					continue
-				}
-				r := Reporting{e.ID, c.ID, a.Manufacturer, a.ID, a.Own.Min, a.Own.Max, a.Own.Change}
-				if !slices.ContainsFunc(n.memory.Reporting, func(o Reporting) bool { return o.key() == r.key() }) {
-					list = append(list, r)
-				}
+	for _, r := range n.born {
+		if !slices.ContainsFunc(n.memory.Reporting, func(o Reporting) bool { return o.key() == r.key() }) {
+			list = append(list, r)
+		}
+	}
+	return list
+}
+
+// born lists how the attributes of an endpoint report by themselves.
+func born(e *Endpoint) (list []Reporting) {
+	for _, c := range e.Clusters {
+		for _, a := range c.Attributes {
+			if a.Own != nil {
+				list = append(list, Reporting{e.ID, c.ID, a.Manufacturer, a.ID, a.Own.Min, a.Own.Max, a.Own.Change})
 			}
 		}
 	}
