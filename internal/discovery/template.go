@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/nikolalohinski/gonja/v2/exec"
 )
@@ -48,6 +49,9 @@ func Compile(source string) (*Template, error) {
 	}
 	if len(source) > maxTemplate {
 		return nil, fmt.Errorf("the template has %d bytes, more than %d", len(source), maxTemplate)
+	}
+	if !utf8.ValidString(source) { // the library's lexer would go round for ever in some
+		return nil, fmt.Errorf("template %.80q: it is not UTF-8", source)
 	}
 	if m := plainForm.FindStringSubmatch(source); m != nil {
 		t := &Template{}
