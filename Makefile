@@ -18,7 +18,7 @@ KEYS    := build/keys
 PROGRAMS := hems hems-broker hems-gateway hems-manager hems-metrics hems-simulator hems-zigbee
 export CGO_ENABLED := 0
 
-.PHONY: help run build ui hems keys image pins flash release vm test lint unit e2e vmtest vmtools interop bench torture fuzz clean
+.PHONY: help run build ui hems keys image pins flash release vm test lint unit e2e vmtest vmtools interop differential bench torture fuzz clean
 
 help: ## show this
 	@grep -E '^[a-z0-9]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -107,7 +107,11 @@ vmtest: vmtools ## the card in QEMU: boot, pair, power cut, updates good and bro
 interop: build ## the real Zigbee2MQTT and bellows on our simulated dongle (installs them from npm and PyPI)
 	@.ci/need node=nodejs npm python3
 	@python3 -c 'import ensurepip, venv' 2>/dev/null || .ci/need python3-venv
-	HEMS_BIN=$(abspath $(BIN)) $(GO) test -tags interop -count=1 -v -timeout 15m ./internal/interop/...
+	HEMS_BIN=$(abspath $(BIN)) $(GO) test -tags interop -count=1 -v -timeout 20m -skip '^(TestDifferential|TestSideBySide)$$' ./internal/interop/...
+
+differential: build ## the real Zigbee2MQTT and ours through one script with one house: where they differ (a report)
+	@.ci/need node=nodejs npm
+	HEMS_BIN=$(abspath $(BIN)) $(GO) test -tags interop -count=1 -v -timeout 20m -run '^TestDifferential$$' ./internal/interop
 
 bench: build ## benchmarks, and the time from radio to MQTT subscriber
 	$(GO) test -run '^$$' -bench . -benchmem ./internal/...
