@@ -319,6 +319,17 @@ func (b *Bridge) clearDevice(d *device) {
 		b.retained.clear(topic)
 	}
 	d.retained = nil
-	b.retained.clear(b.topics.state(b.names.name(d.EUI64)))
+	b.clearState(d, b.names.name(d.EUI64))
 	d.topic = ""
+}
+
+// clearState wants no state of the device under a name.
+func (b *Bridge) clearState(d *device, name string) {
+	topic := b.topics.state(name)
+	b.retained.clear(topic)
+	if st, ok := b.states.of[d.EUI64]; ok && b.opts.Output != OutputJSON && d.settings.retain {
+		for key := range st.Values {
+			b.retained.clear(topic + "/" + key)
+		}
+	}
 }

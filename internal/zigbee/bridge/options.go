@@ -335,6 +335,10 @@ func modelRules(exposes, list []model.Expose) map[string]rule {
 // takes a key away, all else replaces it. Nothing of it is kept yet.
 func changeOptions(old entityOptions, change map[string]any, rules ...map[string]rule) (entityOptions, error) {
 	to := entityOptions(merge(old, change))
+	if v, ok := change["homeassistant"].(map[string]any); ok { // there null says that something is not wanted
+		before, _ := old["homeassistant"].(map[string]any)
+		to["homeassistant"] = overlay(before, v)
+	}
 	for _, key := range slices.Sorted(maps.Keys(change)) {
 		v, left := to[key]
 		if !left {
@@ -364,7 +368,20 @@ func changeOptions(old entityOptions, change map[string]any, rules ...map[string
 	return to, nil
 }
 
-// merge is a deep copy of old with what change says.
+// overlay is merge with null as a value like any other.
+func overlay(old, change map[string]any) map[string]any {
+	to := merge(old, nil)
+	for k, v := range change {
+		if m, ok := v.(map[string]any); ok {
+			before, _ := to[k].(map[string]any)
+			v = overlay(before, m)
+		}
+		to[k] = v
+	}
+	return to
+}
+
+// merge is a deep copy of old with what change says; null takes a key away.
 func merge(old, change map[string]any) map[string]any {
 	to := make(map[string]any, len(old)+len(change))
 	for k, v := range old {

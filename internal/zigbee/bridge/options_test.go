@@ -26,7 +26,7 @@ func TestChangeOptions(t *testing.T) {
 	}{
 		"Nothing":          {nil, old, ""},
 		"Replaced":         {map[string]any{"retain": false}, entityOptions{"retain": false, "homeassistant": old["homeassistant"]}, ""},
-		"Merged":           {map[string]any{"homeassistant": map[string]any{"name": nil}}, entityOptions{"retain": true, "homeassistant": map[string]any{"icon": "y"}}, ""},
+		"NullIsToldHA":     {map[string]any{"homeassistant": map[string]any{"name": nil}}, entityOptions{"retain": true, "homeassistant": map[string]any{"icon": "y", "name": nil}}, ""},
 		"NullTakesAway":    {map[string]any{"retain": nil, "homeassistant": nil}, entityOptions{}, ""},
 		"OfTheModel":       {map[string]any{"interval": 5.0, "mode": "a", "invert": true, "power_precision": 1.0, "power_calibration": -2.5}, nil, ""},
 		"Availability":     {map[string]any{"availability": map[string]any{"timeout": 5.0}}, nil, ""},

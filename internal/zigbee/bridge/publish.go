@@ -132,14 +132,24 @@ func (b *Bridge) take(ctx context.Context, d *device, readings []model.Reading, 
 // merge takes a value over; of an object only the parts that are there.
 func (st *state) merge(key string, v any) {
 	parts, ok := v.(map[string]any)
-	old, had := st.Values[key].(map[string]any)
-	if !ok || !had {
-		if _, known := st.Values[key]; known || len(st.Values) < maxStateKeys {
-			st.Values[key] = v
+	if ok {
+		old, _ := st.Values[key].(map[string]any)
+		parts = overlay(old, parts)
+		if key == "color" { // Home Assistant's names
+			alias(parts, "hue", "h")
+			alias(parts, "saturation", "s")
 		}
-		return
+		v = parts
 	}
-	st.Values[key] = merge(old, parts)
+	if _, known := st.Values[key]; known || len(st.Values) < maxStateKeys {
+		st.Values[key] = v
+	}
+}
+
+func alias(parts map[string]any, key, other string) {
+	if v, ok := parts[key]; ok {
+		parts[other] = v
+	}
 }
 
 // conflict reports whether a value that is being held back, and that a person

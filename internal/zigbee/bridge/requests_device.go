@@ -110,8 +110,7 @@ func (b *Bridge) rename(ctx context.Context, d *device, to string) error {
 		b.retained.clear(topic)
 	}
 	d.retained = nil
-	b.retained.clear(b.topics.state(old))
-
+	b.clearState(d, old)
 	d.retained = b.setAvailability(d)
 	d.renamed++
 	if st, ok := b.states.of[d.EUI64]; ok && len(st.Values) > 0 {

@@ -1,6 +1,7 @@
 package bridge
 
 import (
+	"bytes"
 	"encoding/json"
 	"slices"
 	"strings"
@@ -8,6 +9,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/smartcore-ireland/hems/internal/mqttclient"
 	model "github.com/smartcore-ireland/hems/internal/zigbee/device"
 	"github.com/smartcore-ireland/hems/internal/zigbee/network"
 	"github.com/smartcore-ireland/hems/internal/zigbee/zcl"
@@ -253,5 +255,73 @@ func TestOutputByAttribute(t *testing.T) {
 	f.await("zigbee2mqtt/frient_blink_counter", nil)
 	if p := f.await("zigbee2mqtt/frient_blink_counter/power", nil); p.Payload != "341" {
 		t.Errorf("got %s, want 341", p.Payload)
+	}
+}
+
+// A person may say what Home Assistant is told of an entity, or that it is told
+// nothing of it.
+func TestHomeAssistantOverrides(t *testing.T) {
+	f := start(t, z2m2)
+	const prefix = "homeassistant/sensor/0x0015bc003f000001/"
+	f.awaitHolds(prefix+"battery/config", func(s string) bool { return s != "" })
+	p := f.ask("device/options", `{"id":"frient_blink_counter","options":{"homeassistant":{"name":"Meter","expire_after":60,
+		"device":{"suggested_area":"Hall"},"battery":null,"power":{"name":"Draw","icon":"mdi:flash","device_class":null,"object_id":"draw"}}}}`)
+	if !strings.Contains(p.Payload, `"ok"`) {
+		t.Fatal(p.Payload)
+	}
+	f.awaitRetained(prefix+"battery/config", "")
+	f.awaitRetained(prefix+"power/config", "")
+	f.awaitHolds(prefix+"draw/config", func(s string) bool {
+		return strings.Contains(s, `"name":"Draw"`) && strings.Contains(s, `"icon":"mdi:flash"`) && !strings.Contains(s, "device_class") &&
+			strings.Contains(s, `"expire_after":60`) && strings.Contains(s, `"unique_id":"0x0015bc003f000001_draw_zigbee2mqtt"`) &&
+			strings.Contains(s, `"suggested_area":"Hall"`) && strings.Contains(s, `"object_id":"meter_draw"`)
+	})
+}
+
+// FuzzFoundDocument: no document that a broker holds stops the bridge, and none
+// of others is cleared.
+func FuzzFoundDocument(f *testing.F) {
+	for _, doc := range []string{
+		`{"state_topic":"zigbee2mqtt/a","unique_id":"0x0015bc003f000009_power_zigbee2mqtt","availability_topic":"zigbee2mqtt/a/availability"}`,
+		`{"unique_id":"x","availability":[{"topic":"zigbee2mqtt/bridge/state"},{"topic":"zigbee2mqtt/a/availability"}]}`,
+		`{"topic":"zigbee2mqtt/a/action","subtype":"single","device":{"identifiers":["zigbee2mqtt_0x0015bc003f000001"]}}`,
+		`{"availability":{}}`, `null`, `[]`,
+	} {
+		f.Add("sensor/0x0015bc003f000001/power", []byte(doc))
+		f.Add("device_automation/a/action_single", []byte(doc))
+		f.Add("sensor/1221051039810110150109113116116_7/x", []byte(doc))
+	}
+	bridges := make(map[Payloads]*Bridge)
+	for _, form := range []Payloads{Reference, Z2M2} {
+		b, err := New(Options{Network: &fakeNetwork{}, Dir: f.TempDir(), Payloads: form})
+		if err != nil {
+			f.Fatal(err)
+		}
+		b.devices[meterEUI] = b.newDevice(meter())
+		bridges[form] = b
+	}
+	f.Fuzz(func(t *testing.T, topic string, payload []byte) {
+		topic = "homeassistant/" + topic + "/config"
+		for form, b := range bridges {
+			clear(b.retained.want)
+			b.foundDocument(mqttclient.Message{Topic: topic, Payload: payload, Retain: true})
+			if _, cleared := b.retained.want[topic]; cleared && !slices.ContainsFunc(stringsIn(payload), func(s string) bool { return strings.HasPrefix(s, "zigbee2mqtt") }) {
+				t.Errorf("%s: a document of somebody else was cleared: %s", form, payload)
+			}
+		}
+	})
+}
+
+// stringsIn is every string of a JSON text.
+func stringsIn(text []byte) (list []string) {
+	dec := json.NewDecoder(bytes.NewReader(text))
+	for {
+		token, err := dec.Token()
+		if err != nil {
+			return list
+		}
+		if s, ok := token.(string); ok {
+			list = append(list, s)
+		}
 	}
 }
