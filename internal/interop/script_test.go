@@ -22,15 +22,25 @@ type step struct {
 // What is not here is left as it is.
 var (
 	first = map[string]float64{
-		"power": 0, "power_reactive": 0, "energy": 1234.5, "produced_energy": 432.1,
-		"voltage": 230, "voltage_phase_b": 231, "voltage_phase_c": 229, "current": 0, "current_phase_b": 0, "current_phase_c": 0,
-		"temperature": 21, "humidity": 50, "battery": 80,
-		"EMIZB-141/voltage": 3000,
+		"power": 0, "power_reactive": 0, "power_phase_b": 0, "power_phase_c": 0, "total_power": 0, "apparent_power": 0, "power_factor": 1,
+		"power_l1": 0, "power_l2": 0, "power_l3": 0, "power_a": 0, "power_b": 0, "power_ab": 0, "power_factor_a": 100, "power_factor_b": 100,
+		"energy": 1234.5, "produced_energy": 432.1, "energy_tier_1": 1000, "energy_tier_2": 234.5, "produced_energy_tier_1": 400,
+		"produced_energy_tier_2": 32.1, "gas": 2950.49, "energy_l1": 3000.1, "energy_l2": 1100.2, "energy_l3": 1020.1, "reactive_energy": 409.63,
+		"energy_a": 310.42, "energy_b": 1204.77, "energy_produced_a": 95.1, "energy_produced_b": 0, "current_summ_delivered": 95795,
+		"voltage": 230, "voltage_phase_b": 231, "voltage_phase_c": 229, "voltage_l1": 230, "voltage_l2": 231, "voltage_l3": 229,
+		"current": 0, "current_phase_b": 0, "current_phase_c": 0, "current_l1": 0, "current_l2": 0, "current_l3": 0,
+		"current_a": 0, "current_b": 0, "rms_current": 0, "ac_frequency": 50,
+		"temperature": 21, "device_temperature": 30, "humidity": 50, "battery": 80, "illuminance": 200, "occupancy": 0,
+		"EMIZB-141/voltage": 3000, "HMSZB-110/voltage": 2900, "MOSZB-140/voltage": 2900, "SMSZB-120/voltage": 2900,
+		"SNZB-03P/voltage": 3000, "WISZB-120/voltage": 2900, "3RSP02028BZ/voltage": 120, "3RSP02028BZ/ac_frequency": 60,
 	}
+	// Small loads: what they count meanwhile is not to be seen.
 	second = map[string]float64{
-		"power": 1230, "power_reactive": 70, "voltage": 240, "current": 5, "voltage_phase_b": 238, "current_phase_c": 3,
-		"temperature": 23.5, "humidity": 61.25,
-		"EMIZB-141/voltage": 3000,
+		"power": 12, "power_reactive": 7, "power_phase_b": 8, "total_power": 12, "apparent_power": 20, "power_l2": 9, "power_a": 11,
+		"voltage": 240, "voltage_phase_b": 238, "voltage_l3": 235, "current": 5, "current_phase_c": 3, "current_l1": 4, "current_a": 4, "rms_current": 6,
+		"temperature": 23.5, "device_temperature": 33, "humidity": 61.25, "battery": 70, "illuminance": 900, "occupancy": 1, "smoke": 1, "open": 1, "tamper": 1,
+		"EMIZB-141/voltage": 3000, "HMSZB-110/voltage": 2500, "MOSZB-140/voltage": 2500, "SMSZB-120/voltage": 2500,
+		"SNZB-03P/voltage": 2700, "WISZB-120/voltage": 2500, "3RSP02028BZ/voltage": 125,
 	}
 )
 
@@ -117,7 +127,7 @@ var script = []step{
 				return strings.Contains(p, e) && strings.Contains(p, `"device_interview"`) && !strings.Contains(p, `"started"`)
 			})
 		}
-		s.quiet(6*time.Second, time.Minute)
+		s.quiet(8*time.Second, time.Minute)
 	}},
 	{"permit_join off", func(t *testing.T, s *side) { s.ask(t, "permit_join", `{"time":0,"transaction":17}`) }},
 	{"reports", func(t *testing.T, s *side) {
@@ -263,5 +273,9 @@ var script = []step{
 	{"stop", func(t *testing.T, s *side) { s.z.stop(t) }},
 }
 
-// models are those that are paired, the meter first.
-var models = []string{"EMIZB-141", "EMIZB-132", "SNZB-02D", "TS011F", "TS011F-poll"}
+// models are those that are paired.
+var models = []string{
+	"EMIZB-141", "EMIZB-132", "EMIZB-151", "ZHEMI101", "SPLZB-131", "SPLZB-141", "SMSZB-120", "HMSZB-110", "MOSZB-140", "WISZB-120",
+	"SNZB-02D", "SNZB-03P", "TS011F", "TS011F-poll", "PJ-1203A", "INSPELNING", "3RSP02028BZ", "EM Mini", "1PM", "Contactor",
+	"SIN-4-1-21", "PC321", "ZLinky_TIC",
+}
