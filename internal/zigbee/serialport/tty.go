@@ -26,8 +26,7 @@ type tty struct {
 	// line is a second, non-blocking handle of the same terminal, on which a
 	// reader and a writer return when it is closed. It holds the lock against
 	// other processes of ours, and reaches settings that port does not.
-	line   *os.File
-	bytes  *nonblock.Conn // of line
+	line   *nonblock.File
 	closed atomic.Bool
 }
 
@@ -44,11 +43,15 @@ func openSerial(o Options) (io.ReadWriteCloser, error) {
 	if err != nil {
 		return nil, explainOpen(o.Port, err)
 	}
-	t := &tty{name: o.Port, line: os.NewFile(uintptr(fd), o.Port)}
-	if t.bytes, err = nonblock.New(t.line); err == nil {
-		err = t.open(o, fd)
+	if _, err := unix.IoctlGetTermios(fd, unix.TCGETS); err != nil {
+		unix.Close(fd)
+		return nil, notSerial(o.Port, err)
 	}
-	if err != nil {
+	t := &tty{name: o.Port}
+	if t.line, err = nonblock.NewFile(fd, o.Port); err != nil {
+		return nil, explainOpen(o.Port, err)
+	}
+	if err := t.open(o, fd); err != nil {
 		t.line.Close()
 		return nil, err
 	}
@@ -56,9 +59,6 @@ func openSerial(o Options) (io.ReadWriteCloser, error) {
 }
 
 func (t *tty) open(o Options, fd int) error {
-	if _, err := unix.IoctlGetTermios(fd, unix.TCGETS); err != nil {
-		return notSerial(o.Port, err)
-	}
 	if err := unix.Flock(fd, unix.LOCK_EX|unix.LOCK_NB); err != nil {
 		return busy(o.Port, err)
 	}
@@ -100,12 +100,12 @@ func setFlow(fd int, f Flow) error {
 }
 
 func (t *tty) Read(p []byte) (int, error) {
-	n, err := t.bytes.Read(p)
+	n, err := t.line.Read(p)
 	return n, t.explain(err)
 }
 
 func (t *tty) Write(p []byte) (int, error) {
-	n, err := t.bytes.Write(p)
+	n, err := t.line.Write(p)
 	return n, t.explain(err)
 }
 
