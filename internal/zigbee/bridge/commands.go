@@ -142,8 +142,9 @@ func (b *Bridge) get(ctx context.Context, d *device, endpoint string, keys []str
 	if len(reads) == 0 {
 		return
 	}
-	b.queue(ctx, d.EUI64.String(), name, waitFor(d), func(ctx context.Context) error {
-		return b.net.Do(ctx, d.EUI64, reads)
+	e := d.EUI64 // read here: the device belongs to this goroutine
+	b.queue(ctx, e.String(), name, waitFor(d), func(ctx context.Context) error {
+		return b.net.Do(ctx, e, reads)
 	}, func(err error) {
 		if err != nil {
 			b.logging(slog.LevelError, fmt.Sprintf("'%s' was not read: %v", b.names.name(d.EUI64), err))
@@ -168,8 +169,9 @@ func (b *Bridge) set(ctx context.Context, d *device, endpoint string, message ma
 	if len(actions) == 0 && len(now) == 0 {
 		return
 	}
-	b.queue(ctx, d.EUI64.String(), name, waitFor(d), func(ctx context.Context) error {
-		return b.net.Do(ctx, d.EUI64, actions)
+	e := d.EUI64 // read here: the device belongs to this goroutine
+	b.queue(ctx, e.String(), name, waitFor(d), func(ctx context.Context) error {
+		return b.net.Do(ctx, e, actions)
 	}, func(err error) {
 		if err != nil {
 			b.logging(slog.LevelError, fmt.Sprintf("'%s' was not set: %v", b.names.name(d.EUI64), err))

@@ -166,7 +166,7 @@ func (gs *groups) change(g *group, do func(*group)) error {
 	old.Members, old.Scenes = slices.Clone(g.Members), slices.Clone(g.Scenes)
 	do(g)
 	if err := gs.save(); err != nil {
-		*g = old
+		g.Name, g.Members, g.Scenes, g.Options = old.Name, old.Members, old.Scenes, old.Options
 		return err
 	}
 	return nil

@@ -22,7 +22,7 @@ var mapTypes = []string{"raw", "graphviz", "plantuml"}
 // mapNode is a node of the map, in the words of Zigbee2MQTT.
 type mapNode struct {
 	Definition       *mapDefinition `json:"definition,omitempty"`
-	Failed           []string       `json:"failed,omitempty"`
+	Failed           *[]string      `json:"failed,omitempty"` // nil: it was not asked
 	FriendlyName     string         `json:"friendlyName"`
 	IEEEAddr         zcl.EUI64      `json:"ieeeAddr"`
 	LastSeen         int64          `json:"lastSeen,omitempty"` // ms since 1970
@@ -98,6 +98,7 @@ func (b *Bridge) requestNetworkMap(ctx context.Context, r request) {
 	}
 	var m network.Map
 	err = b.longer(ctx, mapLimit, func(ctx context.Context) error {
+		var err error
 		m, err = b.net.Map(ctx, routes)
 		return err
 	}, func(err error) {
@@ -135,11 +136,15 @@ func (b *Bridge) topology(m network.Map) topology {
 		if n.Type == coordinatorName {
 			e.FriendlyName = coordinatorName
 		}
-		if n.NeighboursErr != nil {
-			e.Failed = append(e.Failed, "lqi")
-		}
-		if n.RoutesErr != nil {
-			e.Failed = append(e.Failed, "routingTable")
+		if n.Asked {
+			failed := []string{}
+			if n.NeighboursErr != nil {
+				failed = append(failed, "lqi")
+			}
+			if n.RoutesErr != nil {
+				failed = append(failed, "routingTable")
+			}
+			e.Failed = &failed
 		}
 		if d, ok := b.devices[n.EUI64]; ok {
 			e.ManufacturerName, e.ModelID = clean(d.ManufacturerName), clean(d.ModelID)

@@ -70,8 +70,8 @@ func (n mapNode) ago(now time.Time) string {
 // what was not to be learnt, its model, and when it was heard.
 func (n mapNode) about(now time.Time) []string {
 	address := fmt.Sprintf("%s (0x%04x)", n.IEEEAddr, n.NetworkAddress)
-	if len(n.Failed) > 0 {
-		address += " failed: " + strings.Join(n.Failed, ",")
+	if n.Failed != nil && len(*n.Failed) > 0 {
+		address += " failed: " + strings.Join(*n.Failed, ",")
 	}
 	lines := []string{address}
 	if n.Type != coordinatorName {

@@ -79,8 +79,9 @@ func (b *Bridge) tick(ctx context.Context, now time.Time) {
 func (b *Bridge) noted(ctx context.Context, d *device, notes []model.Note) {
 	for _, n := range notes {
 		if len(n.Ask) > 0 {
-			b.queue(ctx, d.EUI64.String(), b.names.name(d.EUI64), longRequest, func(ctx context.Context) error {
-				return b.net.Do(ctx, d.EUI64, n.Ask)
+			e := d.EUI64 // read here: the device belongs to this goroutine
+			b.queue(ctx, e.String(), b.names.name(e), longRequest, func(ctx context.Context) error {
+				return b.net.Do(ctx, e, n.Ask)
 			}, func(err error) {
 				if err != nil {
 					b.logLimited("ask "+d.EUI64.String(), slog.LevelInfo, "a device did not say how its readings are to be understood", "device", d.EUI64, "error", err)

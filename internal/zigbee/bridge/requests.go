@@ -91,12 +91,18 @@ type refusal string
 
 func (r refusal) Error() string { return string(r) }
 
-// invalidPayload is what clients look for.
+// refusalBecause is a refusal in the words of the contract, and in ours what is
+// behind it. In Zigbee2MQTT's form only the former is answered, as clients may
+// compare it; the latter is on bridge/logging.
+type refusalBecause struct{ short, why string }
+
+func (r refusalBecause) Error() string { return r.short + ": " + r.why }
+
 const invalidPayload = "Invalid payload"
 
 // invalid is the refusal of a payload, and why.
 func invalid(format string, args ...any) error {
-	return refusal(invalidPayload + ": " + fmt.Sprintf(format, args...))
+	return refusalBecause{invalidPayload, fmt.Sprintf(format, args...)}
 }
 
 // noDevice is the refusal of a request about a device that is not there.
@@ -209,6 +215,9 @@ func (r request) id() (string, error) {
 		}
 		return "", invalid("give the name as a string or as 'id'")
 	}
+	if r.fields == nil { // an empty payload is an empty name, which nothing has
+		return "", nil
+	}
 	id, err := r.ref("id")
 	if err == nil && id == "" {
 		err = invalid("'id' is missing")
@@ -234,12 +243,19 @@ func (b *Bridge) answer(r request, data any) {
 
 func (b *Bridge) fail(r request, err error) {
 	b.counts.failed++
-	var no refusal
-	if errors.As(err, &no) && strings.HasPrefix(string(no), invalidPayload) {
-		b.counts.malformed++
+	message := err.Error()
+	var because refusalBecause
+	if errors.As(err, &because) {
+		if because.short == invalidPayload {
+			b.counts.malformed++
+		}
+		if b.z2m2() {
+			message = because.short
+			b.warnLimited("request", fmt.Sprintf("the request '%s' failed: %s", r.name, because.why))
+		}
 	}
-	b.logLimited("request", slog.LevelWarn, "a request failed", "request", r.name, "error", err)
-	b.sendJSON(b.topics.response(r.name), response{Data: struct{}{}, Error: strings.ToValidUTF8(err.Error(), "\uFFFD"), Status: "error", Transaction: r.transaction})
+	b.logLimited("requests", slog.LevelWarn, "a request failed", "request", r.name, "error", err)
+	b.sendJSON(b.topics.response(r.name), response{Data: struct{}{}, Error: strings.ToValidUTF8(message, "\uFFFD"), Status: "error", Transaction: r.transaction})
 }
 
 // requestCounts are what became of requests since the start.

@@ -83,7 +83,7 @@ func (b *Bridge) bindOrUnbind(ctx context.Context, r request, verb string) {
 		}
 		b.bindingsChanged(e)
 		if len(good) == 0 {
-			b.fail(r, refusal(fmt.Sprintf("Failed to %s: %s", verb, explained(last))))
+			b.fail(r, refusalBecause{"Failed to " + verb, explained(last)})
 			return
 		}
 		data := map[string]any{

@@ -141,6 +141,12 @@ func TestContract(t *testing.T) {
 		bad("network/channel", `{"channel":27}`, "Invalid payload"),
 		good("options", `{"options":{"advanced":{"channel":15}}}`, "restart_required"),
 		bad("action", `{"action":"raw"}`, "Invalid action"),
+		bad("device/generate_external_definition", `{"id":"meter"}`, noCode),
+		bad("device/generate_external_definition", `{"id":"nope"}`, none),
+		bad("touchlink/identify", `{"ieee_address":"0x0000000000000001","channel":11}`, noTouchlink),
+		bad("touchlink/identify", `{}`, "Invalid payload"),
+		bad("device/remove", ``, "Device '' does not exist"),
+		bad("group/add", `{"friendly_name":7}`, "Invalid payload"),
 		bad("action", `{}`, "Invalid payload"),
 
 		good("device/remove", `{"id":"lamp","block":true}`, "block clear_cache force id keep_config"),
@@ -182,7 +188,7 @@ func TestContract(t *testing.T) {
 		if !bads[name] {
 			t.Errorf("%s was not put badly", name)
 		}
-		impossible := c.refuse != "" || name == "action" || strings.HasPrefix(name, "device/ota_update/") && name != "device/ota_update/unschedule"
+		impossible := c.refuse != "" || name == "action" || name == "touchlink/identify" || name == "device/generate_external_definition" || strings.HasPrefix(name, "device/ota_update/") && name != "device/ota_update/unschedule"
 		if !goods[name] && !impossible {
 			t.Errorf("%s was not put well", name)
 		}
@@ -201,6 +207,18 @@ func TestTransactionsAreEchoed(t *testing.T) {
 			}
 		}
 	}
+}
+
+// TestInvalidPayloadInBothForms: Zigbee2MQTT's words alone in its form, the
+// reason too in ours.
+func TestInvalidPayloadInBothForms(t *testing.T) {
+	f := start(t)
+	sameJSON(t, `{"data":{},"error":"Invalid payload: 'id' is missing","status":"error"}`, f.ask("device/interview", `{}`).Payload)
+	f = start(t, z2m2)
+	sameJSON(t, `{"data":{},"error":"Invalid payload","status":"error"}`, f.ask("device/interview", `{}`).Payload)
+	f.rewind()
+	p := f.await("zigbee2mqtt/bridge/logging", func(p published) bool { return strings.Contains(p.Payload, "device/interview") })
+	sameJSON(t, `{"level":"warning","message":"the request 'device/interview' failed: 'id' is missing"}`, p.Payload)
 }
 
 // unzip gives the files of a backup.

@@ -48,12 +48,14 @@ func (b *Bridge) requestGroupAdd(_ context.Context, r request) {
 	name, id := "", ""
 	var err error
 	if r.scalar != nil {
-		name, _ = refText(r.scalar)
+		if json.Unmarshal(r.scalar, &name) != nil {
+			err = invalid("the name must be a string")
+		}
 	} else {
-		if name, err = r.ref("friendly_name"); err == nil {
+		if name, err = r.text("friendly_name"); err == nil {
 			id, err = r.ref("id")
 		}
-		if err == nil && r.fields["friendly_name"] == nil {
+		if err == nil && r.fields != nil && r.fields["friendly_name"] == nil {
 			err = invalid("'friendly_name' is missing")
 		}
 	}
@@ -172,6 +174,10 @@ func (b *Bridge) requestGroupRename(_ context.Context, r request) {
 }
 
 func (b *Bridge) requestGroupOptions(_ context.Context, r request) {
+	if r.fields["id"] == nil || r.fields["options"] == nil {
+		b.fail(r, invalid("'id' and 'options' are needed"))
+		return
+	}
 	g, ok := b.groupTarget(r)
 	if !ok {
 		return

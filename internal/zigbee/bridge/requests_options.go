@@ -36,6 +36,10 @@ func (r request) change() (map[string]any, error) {
 }
 
 func (b *Bridge) requestDeviceOptions(_ context.Context, r request) {
+	if r.fields["id"] == nil || r.fields["options"] == nil {
+		b.fail(r, invalid("'id' and 'options' are needed"))
+		return
+	}
 	d, _, ok := b.target(r)
 	if !ok {
 		return

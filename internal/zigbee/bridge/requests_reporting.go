@@ -17,14 +17,20 @@ const maxReporting = 16
 
 // endpointTarget is the endpoint of a device that a request about reporting
 // means. It answers the request itself when there is none.
-func (b *Bridge) endpointTarget(r request) (d *device, ep network.Endpoint, cluster uint16, ok bool) {
+func (b *Bridge) endpointTarget(r request, needs ...string) (d *device, ep network.Endpoint, cluster uint16, ok bool) {
+	for _, field := range append([]string{"id", "endpoint", "cluster"}, needs...) {
+		if r.fields[field] == nil {
+			b.fail(r, invalid("'%s' is missing", field))
+			return nil, ep, 0, false
+		}
+	}
 	d, _, ok = b.target(r)
 	if !ok {
 		return nil, ep, 0, false
 	}
 	key, err := r.ref("endpoint")
 	if err == nil && key == "" {
-		err = invalid("'endpoint' is missing")
+		err = invalid("'endpoint' must be a name or a number")
 	}
 	if err != nil {
 		b.fail(r, err)
@@ -36,7 +42,7 @@ func (b *Bridge) endpointTarget(r request) (d *device, ep network.Endpoint, clus
 	}
 	name, err := r.ref("cluster")
 	if err == nil && name == "" {
-		err = invalid("'cluster' is missing")
+		err = invalid("'cluster' must be a name or a number")
 	}
 	if err == nil {
 		if cluster, err = zcl.ParseCluster(name); err != nil {
@@ -71,7 +77,7 @@ func attributeWish(cluster uint16, raw json.RawMessage) (zcl.AttributeInfo, erro
 }
 
 func (b *Bridge) requestReportingConfigure(ctx context.Context, r request) {
-	d, ep, cluster, ok := b.endpointTarget(r)
+	d, ep, cluster, ok := b.endpointTarget(r, "attribute", "minimum_report_interval", "maximum_report_interval")
 	if !ok {
 		return
 	}
@@ -87,7 +93,7 @@ func (b *Bridge) requestReportingConfigure(ctx context.Context, r request) {
 		}
 		var there bool
 		if *v, there, err = r.number(field, 0, math.MaxUint16); err == nil && !there {
-			err = invalid("'%s' is missing", field)
+			err = invalid("'%s' must be a number", field)
 		}
 	}
 	if err == nil {
@@ -158,7 +164,7 @@ type reportingAnswer struct {
 }
 
 func (b *Bridge) requestReportingRead(ctx context.Context, r request) {
-	d, ep, cluster, ok := b.endpointTarget(r)
+	d, ep, cluster, ok := b.endpointTarget(r, "configs")
 	if !ok {
 		return
 	}

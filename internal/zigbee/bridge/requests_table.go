@@ -52,7 +52,7 @@ func init() { // the handlers know the table
 		"device/ota_update/update/downgrade":   {handle: (*Bridge).requestOTAUpdate, answer: "device/ota_update/update"},
 		"device/ota_update/schedule/downgrade": {handle: (*Bridge).requestOTAUpdate, answer: "device/ota_update/schedule"},
 		"device/ota_update/update/abort":       {handle: (*Bridge).requestOTAAbort, answer: "device/ota_update/update"},
-		"device/generate_external_definition":  {refuse: noCode},
+		"device/generate_external_definition":  {handle: (*Bridge).requestDefinition},
 
 		"group/add":                {handle: (*Bridge).requestGroupAdd},
 		"group/remove":             {handle: (*Bridge).requestGroupRemove},
@@ -63,7 +63,7 @@ func init() { // the handlers know the table
 		"group/members/remove_all": {handle: (*Bridge).requestMemberRemoveAll},
 
 		"touchlink/scan":          {refuse: noTouchlink},
-		"touchlink/identify":      {refuse: noTouchlink},
+		"touchlink/identify":      {handle: (*Bridge).requestIdentify},
 		"touchlink/factory_reset": {refuse: noTouchlink},
 		"converter/save":          {refuse: noCode},
 		"converter/remove":        {refuse: noCode},
@@ -75,4 +75,23 @@ func init() { // the handlers know the table
 		"network/energy_scan": {handle: (*Bridge).requestEnergyScan},
 		"network/channel":     {handle: (*Bridge).requestChannel},
 	}
+}
+
+// requestDefinition refuses to write a definition for another program, and
+// requestIdentify to identify a device of another network, once it is clear
+// that the request makes sense.
+func (b *Bridge) requestDefinition(_ context.Context, r request) {
+	if r.fields["id"] == nil {
+		b.fail(r, invalid("'id' is missing"))
+	} else if _, _, ok := b.target(r); ok {
+		b.fail(r, refusal(noCode))
+	}
+}
+
+func (b *Bridge) requestIdentify(_ context.Context, r request) {
+	if r.fields["ieee_address"] == nil || r.fields["channel"] == nil {
+		b.fail(r, invalid("'ieee_address' and 'channel' are needed"))
+		return
+	}
+	b.fail(r, refusal(noTouchlink))
 }

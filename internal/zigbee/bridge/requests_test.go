@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -164,8 +165,15 @@ func TestRetainedRequestIsIgnored(t *testing.T) {
 
 func TestLongRequestsAreBounded(t *testing.T) {
 	release := make(chan struct{})
+	var awake atomic.Bool
 	f := start(t, func(f *fixture) {
-		f.net.interview = func(zcl.EUI64) error { <-release; return errors.New("asleep") }
+		f.net.interview = func(zcl.EUI64) error {
+			if awake.Load() {
+				return nil
+			}
+			<-release
+			return errors.New("asleep")
+		}
 	})
 	for range maxRequests {
 		f.publish("zigbee2mqtt/bridge/request/device/interview", "frient_blink_counter", false)
@@ -183,7 +191,7 @@ func TestLongRequestsAreBounded(t *testing.T) {
 			t.Errorf("got %s, want asleep", p.Payload)
 		}
 	}
-	f.net.interview = func(zcl.EUI64) error { return nil }
+	awake.Store(true)
 	p = f.ask("device/interview", "frient_blink_counter")
 	if !strings.Contains(p.Payload, `"ok"`) {
 		t.Errorf("got %s, want ok", p.Payload)

@@ -279,16 +279,21 @@ type sceneStep struct {
 // sceneCommands sends commands one after the other, away from the goroutine of
 // Run, and gives it the result.
 func (b *Bridge) sceneCommands(ctx context.Context, t sceneTarget, steps []sceneStep, done func(error)) error {
+	group := t.groupID()
+	var e zcl.EUI64 // read here: the device belongs to this goroutine
+	if t.device != nil {
+		e = t.device.EUI64
+	}
 	return b.long(ctx, func(ctx context.Context) error {
 		for _, s := range steps {
 			c := network.Command{Endpoint: t.endpoint, Cluster: clusterScenes, ID: s.id, Payload: s.payload}
 			if t.group != nil {
-				if err := b.net.GroupCommand(ctx, t.group.id, c); err != nil {
+				if err := b.net.GroupCommand(ctx, group, c); err != nil {
 					return err
 				}
 				continue
 			}
-			r, err := b.net.Command(ctx, t.device.EUI64, c)
+			r, err := b.net.Command(ctx, e, c)
 			if err != nil {
 				return err
 			}
