@@ -173,6 +173,9 @@ func (s *Simulator) SetValues(eui radio.EUI64, values map[string]any) error {
 			} else if err := d.values.Set(name, numbers[name]); err != nil {
 				return BadValue(err.Error())
 			}
+			if d.model.Senses(name) {
+				d.node.Trigger()
+			}
 		}
 		return nil
 	})

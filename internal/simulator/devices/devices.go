@@ -186,6 +186,21 @@ func (m Model) Address(position int) radio.EUI64 {
 	return radio.EUI64(uint64(m.OUI)<<40 | h.Sum64()&(1<<40-1))
 }
 
+// Senses says whether a quantity is what an IAS zone of the device watches.
+func (m Model) Senses(quantity string) bool {
+	for _, e := range m.Endpoints {
+		if e.Zone == nil {
+			continue
+		}
+		for _, name := range e.Zone.Bits {
+			if name == quantity {
+				return true
+			}
+		}
+	}
+	return false
+}
+
 // node returns the node descriptor.
 func (m Model) node() (d [13]byte) {
 	b, err := hex.DecodeString(strings.ReplaceAll(m.Node, " ", ""))

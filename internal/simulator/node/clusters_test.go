@@ -247,6 +247,17 @@ func TestZone(t *testing.T) {
 				if got := w.payloads(0x0500); len(got) != 1 || !strings.HasSuffix(got[0], "00"+strings.ReplaceAll("00"+tt.notification[2:], " ", "")) {
 					t.Errorf("got %v, want one change of status", got)
 				}
+				w.air.Do(func() { w.hub.heard = nil })
+				w.set("open", 0)
+				w.pass(time.Second)
+				if got := w.payloads(0x0500); len(got) != 0 {
+					t.Errorf("got %v although nothing changed", got)
+				}
+				w.air.Do(w.node.Trigger)
+				w.pass(time.Second)
+				if got := w.payloads(0x0500); len(got) != 1 {
+					t.Errorf("got %v, want the status told once more", got)
+				}
 			})
 		})
 	}

@@ -215,6 +215,7 @@ type Node struct {
 	next     time.Time // when Every has the device look next
 	starts   []func()  // of clusters, at power-up
 	looks    []func()  // of clusters, when something may have changed
+	triggers []func()  // of clusters, when somebody does what they sense
 	checkIns []func()  // of clusters, when the button is pressed
 	scenic   map[uint8][]sceneState
 	poll     func() time.Duration

@@ -48,6 +48,7 @@ func Zone(z IASZone) Cluster {
 		attach: func(n *Node, e *Endpoint) {
 			s.n, s.e = n, e
 			n.looks = append(n.looks, s.look)
+			n.triggers = append(n.triggers, func() { s.due = true })
 		},
 	}
 }
@@ -57,6 +58,7 @@ type zone struct {
 	n    *Node
 	e    *Endpoint
 	last uint16 // what the coordinator was told; it takes none for 0
+	due  bool   // the status is to be told even when it is that
 }
 
 func (s *zone) memory() Enrolment {
@@ -119,14 +121,23 @@ func (s *zone) command(c Command) Reply {
 	return Reply{Status: statusUnsupClusterCommand}
 }
 
+// Trigger lets the device's zones tell their status, also when it is what they
+// told last: a sensor does so each time that it senses something.
+func (n *Node) Trigger() {
+	for _, f := range n.triggers {
+		f()
+	}
+	n.Look()
+}
+
 // look tells a change of the status.
 func (s *zone) look() {
 	status := s.Status()
 	m := s.memory()
-	if status == s.last || !m.Enrolled || !s.reachable(m) {
+	if status == s.last && !s.due || !m.Enrolled || !s.reachable(m) {
 		return
 	}
-	s.last = status
+	s.last, s.due = status, false
 	b := binary.LittleEndian.AppendUint16(nil, status)
 	if !s.Short {
 		b = append(b, 0, m.ID, 0, 0)
