@@ -127,7 +127,7 @@ func contract(t *testing.T, u *under, w *topics) {
 			return err
 		}
 		got := slices.Sorted(maps.Keys(state))
-		want := []string{"battery", "energy", "linkquality", "power", "voltage"}
+		want := []string{"battery", "energy", "linkquality", "power", "pulse_configuration", "voltage"}
 		if diff := cmp.Diff(want, got); diff != "" {
 			return fmt.Errorf("keys (-want +got):\n%s", diff)
 		}
