@@ -132,6 +132,7 @@ type Bridge struct {
 	healthTick   *time.Ticker
 	own          map[string]bool        // topics of the bridge's own entities
 	shown        map[uint16]*shownGroup // groups that are described
+	starting     bool                   // all is being described for the first time
 	buf          []byte                 // the state that is being published
 
 	queues         map[string][]queued // commands, by device or group
@@ -343,6 +344,8 @@ func (b *Bridge) connected() {
 
 // setAll wants every retained topic as the network is now.
 func (b *Bridge) setAll() {
+	b.starting = true
+	defer func() { b.starting = false }()
 	b.retained.set(b.topics.bridge("state"), b.opts.Payloads.presence(true), 1)
 	b.setInfo(b.net.Info())
 	b.setDevices()

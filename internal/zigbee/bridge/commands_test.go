@@ -196,7 +196,6 @@ func TestSetAGroup(t *testing.T) {
 		}
 	})
 	f.ask("group/add", `{"friendly_name":"all","id":7}`)
-	f.awaitRetained("zigbee2mqtt/all/availability", `{"state":"offline"}`)
 	f.ask("group/members/add", `{"group":"all","device":"plug"}`)
 	f.awaitRetained("zigbee2mqtt/all/availability", `{"state":"online"}`)
 	f.awaitHolds("homeassistant/switch/1221051039810110150109113116116_7/switch/config", func(s string) bool {

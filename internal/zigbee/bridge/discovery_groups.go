@@ -19,6 +19,7 @@ type shownGroup struct {
 	name    string
 	topics  []string // retained
 	waiting int      // how often it was renamed of late: its descriptions wait
+	told    bool     // whether it can be reached has been said
 }
 
 // hasDevice reports whether any endpoint of the device is a member.
@@ -47,7 +48,7 @@ func (b *Bridge) describeGroups() {
 func (b *Bridge) setGroup(g *group) {
 	shown := b.shown[g.id]
 	if shown == nil {
-		shown = &shownGroup{name: g.Name}
+		shown = &shownGroup{name: g.Name, told: b.starting}
 		b.shown[g.id] = shown
 	}
 	if shown.name != g.Name {
@@ -66,9 +67,13 @@ func (b *Bridge) setGroup(g *group) {
 			})
 		})
 	}
-	available := b.topics.availability(g.Name)
-	b.retained.set(available, b.opts.Payloads.presence(b.groupAvailable(g)), 1)
-	topics := []string{available}
+	// Of a group that has just been made, and has nobody in it, there is nothing
+	// to say yet.
+	var topics []string
+	if available := b.topics.availability(g.Name); len(g.Members) > 0 || shown.told {
+		b.retained.set(available, b.opts.Payloads.presence(b.groupAvailable(g)), 1)
+		topics, shown.told = append(topics, available), true
+	}
 	g.nulls = nil
 	list := b.groupEntities(g)
 	s := b.groupSubject(g)
