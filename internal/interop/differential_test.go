@@ -77,13 +77,14 @@ type difference struct {
 	times int
 }
 
-// compareSides compares each moment: what is retained, and what came.
+// compareSides compares each moment.
 func compareSides(a, b *side) map[place]*difference {
 	found := map[place]*difference{}
 	for i := range min(len(a.moments), len(b.moments)) {
 		x, y := a.moments[i], b.moments[i]
 		compareTopics(found, x.name+", retained", x.retained, y.retained)
-		compareTopics(found, x.name+", live", x.live, y.live)
+		compareTopics(found, x.name+", states", x.states, y.states)
+		compareTopics(found, x.name+", said", x.said, y.said)
 	}
 	return found
 }

@@ -7,28 +7,40 @@ import (
 	"strings"
 )
 
-// compared says what a live message is compared as: states of devices and
-// groups, answers and events alone, the rest being retained. An event is known
-// by its kind too, for the order of events of several devices is chance.
-func compared(m heard) (what string, value any, ok bool) {
+// What a live message is.
+const (
+	aState   = iota + 1 // of a device or a group
+	anAnswer            // to a request, or an event
+)
+
+// compared says what a live message is compared as, and by which name: states,
+// answers and events, the rest being retained. An event is known by its kind
+// too, for the order of events of several devices is chance.
+func compared(m heard) (name string, value any, kind int) {
 	inner, ours := strings.CutPrefix(m.topic, "zigbee2mqtt/")
 	bridge := strings.HasPrefix(inner, "bridge/")
-	answer := inner == "bridge/event" || strings.HasPrefix(inner, "bridge/response/")
-	asked := strings.Contains(inner, "/set") || strings.Contains(inner, "/get")
-	if !ours || bridge && !answer || !bridge && (asked || strings.HasSuffix(inner, "/availability")) {
-		return "", nil, false
+	switch {
+	case !ours:
+		return "", nil, 0
+	case !bridge && (strings.Contains(inner, "/set") || strings.Contains(inner, "/get") || strings.HasSuffix(inner, "/availability")):
+		return "", nil, 0
+	case !bridge:
+		return m.topic, normal(m.topic, decode(m.payload)), aState
+	case strings.HasPrefix(inner, "bridge/response/"):
+		return m.topic, normal(m.topic, decode(m.payload)), anAnswer
+	case inner != "bridge/event":
+		return "", nil, 0
 	}
-	value = normal(m.topic, decode(m.payload))
-	what = m.topic
-	if event, isObject := value.(map[string]any); isObject && inner == "bridge/event" {
+	name, value = m.topic, normal(m.topic, decode(m.payload))
+	if event, isObject := value.(map[string]any); isObject {
 		data, _ := event["data"].(map[string]any)
 		for _, part := range []any{event["type"], data["ieee_address"], data["status"]} {
 			if part != nil {
-				what += fmt.Sprintf(" %v", part)
+				name += fmt.Sprintf(" %v", part)
 			}
 		}
 	}
-	return what, value, true
+	return name, value, anAnswer
 }
 
 // byNature are values that differ from run to run, from machine to machine or

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"flag"
 	"fmt"
+	"maps"
 	"math/bits"
 	"net/http"
 	"os"
@@ -46,7 +47,8 @@ type side struct {
 type moment struct {
 	name     string
 	retained map[string]any // by topic
-	live     map[string]any // the last by topic, and of an event by its kind too
+	states   map[string]any // the last state of each device and group until then
+	said     map[string]any // the last answers and events of the step, these by their kind too
 }
 
 // theirs is the real Zigbee2MQTT, with its defaults, Home Assistant and
@@ -193,10 +195,19 @@ func (s *side) end(t *testing.T, name string) {
 	said := slices.Clone(s.all[s.mark:])
 	s.mark = len(s.all)
 	s.mu.Unlock()
-	m := moment{name: name, live: map[string]any{}, retained: map[string]any{}}
+	m := moment{name: name, states: map[string]any{}, said: map[string]any{}, retained: map[string]any{}}
+	if n := len(s.moments); n > 0 {
+		m.states = maps.Clone(s.moments[n-1].states)
+	}
 	for _, one := range said {
-		if what, value, ok := compared(one); ok {
-			m.live[what] = value
+		what, value, kind := compared(one)
+		switch kind {
+		case aState:
+			if m.states[what] = value; value == "" { // cleared
+				delete(m.states, what)
+			}
+		case anAnswer:
+			m.said[what] = value
 		}
 	}
 	kept := s.kept(t)
