@@ -82,9 +82,9 @@ test: lint unit e2e ## all tests but the interoperability ones (needs chromium; 
 lint: ui ## gofmt, vet, staticcheck, the dashboard's types
 	@unformatted=$$(gofmt -l $$(git ls-files -co --exclude-standard '*.go')); test -z "$$unformatted" || { echo "error: not formatted: $$unformatted"; echo "hint: gofmt -w $$unformatted"; exit 1; }
 	@echo "lint: vet"
-	@$(GO) vet ./... && $(GO) vet -tags e2e,interop,vm ./...
+	@$(GO) vet ./... && $(GO) vet -tags e2e,interop,bench,vm ./...
 	@echo "lint: staticcheck"
-	@$(GO) tool staticcheck -tags e2e,interop,vm ./...
+	@$(GO) tool staticcheck -tags e2e,interop,bench,vm ./...
 	@cd $(UI) && npm run --silent check
 
 unit: ui ## unit tests with the race detector
@@ -109,13 +109,15 @@ interop: build ## the real Zigbee2MQTT and bellows on our simulated dongle (inst
 	@python3 -c 'import ensurepip, venv' 2>/dev/null || .ci/need python3-venv
 	HEMS_BIN=$(abspath $(BIN)) $(GO) test -tags interop -count=1 -v -timeout 20m -skip '^(TestDifferential|TestSideBySide)$$' ./internal/interop/...
 
-differential: build ## the real Zigbee2MQTT and ours through one script with one house: where they differ (a report)
+differential: build ## the real Zigbee2MQTT and ours through one script with one house: fails where they differ and testdata/differences.json does not say so (today it does)
 	@.ci/need node=nodejs npm
 	HEMS_BIN=$(abspath $(BIN)) $(GO) test -tags interop -count=1 -v -timeout 20m -run '^TestDifferential$$' ./internal/interop
 
-bench: build ## benchmarks, and the time from radio to MQTT subscriber
+bench: build ## benchmarks, the time from radio to MQTT subscriber, and side by side with the real Zigbee2MQTT
 	$(GO) test -run '^$$' -bench . -benchmem ./internal/...
 	HEMS_BIN=$(abspath $(BIN)) $(GO) test -tags e2e -count=1 -v -run TestRadioToSubscriber ./internal/e2e -args -bench-reports 1000
+	@.ci/need node=nodejs npm
+	HEMS_BIN=$(abspath $(BIN)) $(GO) test -tags interop,bench -count=1 -v -timeout 30m -run '^TestSideBySide$$' ./internal/interop
 
 TORTURE ?= 2000
 POWERCUTS ?= 20

@@ -84,9 +84,9 @@ func TestSideBySide(t *testing.T) {
 		c.full[0]["reports/s before the median passes 10 ms"] = most
 	}
 	if *crowd != "" {
-		for _, make := range []func(*testing.T, string) *side{theirs, ours} {
-			t.Run("crowd", func(t *testing.T) {
-				c := contend(t, make(t, *crowd))
+		for name, enter := range map[string]func(*testing.T, string) *side{"zigbee2mqtt": theirs, "hems": ours} {
+			t.Run(name, func(t *testing.T) {
+				c := contend(t, enter(t, *crowd))
 				c.prepare(t)
 				c.power(t, 0)
 				c.start(t)

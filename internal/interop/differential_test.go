@@ -39,13 +39,13 @@ func TestDifferential(t *testing.T) {
 	for at, d := range found {
 		line := fmt.Sprintf("%s | %s (first at %s; %d times)", at.topic, d, d.when, d.times)
 		if reasons[at] == "" {
-			t.Logf("a difference that nobody wants: %s", line)
+			t.Errorf("a difference that nobody wants: %s", line)
 		}
 		lines = append(lines, line)
 	}
 	for at, reason := range reasons {
 		if found[at] == nil {
-			t.Logf("no difference any more at %s | %s: take it out of differences.json (%s)", at.topic, at.path, reason)
+			t.Errorf("no difference any more at %s | %s: take it out of differences.json (%s)", at.topic, at.path, reason)
 		}
 	}
 	t.Logf("%d places where the two differ, %d of them meant to be", len(found), len(reasons))

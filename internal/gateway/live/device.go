@@ -43,8 +43,7 @@ func (m *Model) devices() []Device {
 		byKey[zigbeeKey(b.IEEE)] = m.fromBridge(b)
 	}
 	mainPower, _ := m.meter()
-	for _, topic := range sortedKeys(m.entities) {
-		e := m.entities[topic]
+	for _, e := range m.inOrder() {
 		key := e.device()
 		if m.isBridge(key) {
 			continue

@@ -100,14 +100,20 @@ func (b *bench) well() {
 	b.hear("hems/metrics/health", `{"state":"ok"}`, false)
 }
 
-// announce publishes the discovery documents of a meter.
-func (b *bench) announce(name, ieee string) {
+// announce publishes the discovery documents of a meter, and of more powers of
+// it.
+func (b *bench) announce(name, ieee string, powers ...string) {
 	b.t.Helper()
-	for _, d := range [][3]string{{"power", "W", "measurement"}, {"energy", "kWh", "total_increasing"}, {"linkquality", "lqi", "measurement"}} {
+	documents := [][3]string{{"power", "W", "measurement"}, {"energy", "kWh", "total_increasing"}, {"linkquality", "lqi", "measurement"}}
+	classes := map[string]string{"power": "power", "energy": "energy"}
+	for _, key := range powers {
+		documents, classes[key] = append(documents, [3]string{key, "W", "measurement"}), "power"
+	}
+	for _, d := range documents {
 		b.hear("homeassistant/sensor/"+name+"/"+d[0]+"/config", fmt.Sprintf(`{"name":%q,"stat_t":"zigbee2mqtt/%s",
 			"val_tpl":"{{ value_json.%s }}","unit_of_meas":%q,"dev_cla":%q,"stat_cla":%q,"uniq_id":"%s_%s_zigbee2mqtt",
 			"avty_t":"zigbee2mqtt/%s/availability","dev":{"ids":["zigbee2mqtt_%s"],"name":%q}}`,
-			name+" "+d[0], name, d[0], d[1], map[string]string{"power": "power", "energy": "energy"}[d[0]], d[2], ieee, d[0], name, ieee, name), true)
+			name+" "+d[0], name, d[0], d[1], classes[d[0]], d[2], ieee, d[0], name, ieee, name), true)
 	}
 }
 
@@ -273,6 +279,23 @@ func TestMainMeterIsTheNamedOneOrTheFirst(t *testing.T) {
 			b.hear("zigbee2mqtt/bridge/devices", devices, true)
 			if got := b.Now().Meter; got != tt.want {
 				t.Errorf("got %q, want %q", got, tt.want)
+			}
+		})
+	}
+}
+
+func TestPowerOfAMeterOfThreePhasesIsTheTotal(t *testing.T) {
+	for _, total := range []string{"total_power", "power_ab"} {
+		t.Run(total, func(t *testing.T) {
+			b := newBench(t)
+			b.announce("p1", "0x1", "power_phase_b", total)
+			b.hear("zigbee2mqtt/bridge/devices", `[{"ieee_address":"0x1","friendly_name":"p1","type":"EndDevice"}]`, true)
+			b.hear("zigbee2mqtt/p1", fmt.Sprintf(`{"power":517,"power_phase_b":1274,%q:1821,"energy":5}`, total), false)
+			if got := number(b.Now().Power); got != "1821" {
+				t.Errorf("now: got %s W, want 1821", got)
+			}
+			if got := number(b.Devices()[0].Power); got != "1821" {
+				t.Errorf("the device: got %s W, want 1821", got)
 			}
 		})
 	}

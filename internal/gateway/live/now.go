@@ -97,8 +97,7 @@ func (m *Model) meter() (power, energy *entity) {
 		power, energy *entity
 	}
 	byDevice := map[string]*pair{}
-	for _, topic := range sortedKeys(m.entities) {
-		e := m.entities[topic]
+	for _, e := range m.inOrder() {
 		if e.role != rolePower && e.role != roleEnergy {
 			continue
 		}
@@ -127,6 +126,26 @@ func (m *Model) meter() (power, energy *entity) {
 		}
 	}
 	return nil, nil
+}
+
+// wholes are the powers of a whole device where others are of its phases or
+// clamps: "power" of frient's EMIZB-151 is phase A alone.
+var wholes = []string{"total_power", "power_ab"}
+
+// inOrder is every entity by its topic, those of whole devices first; needs mu.
+func (m *Model) inOrder() []*entity {
+	list := make([]*entity, 0, len(m.entities))
+	for _, topic := range sortedKeys(m.entities) {
+		list = append(list, m.entities[topic])
+	}
+	part := func(e *entity) int {
+		if e.role == rolePower && slices.Contains(wholes, e.Key) {
+			return 0
+		}
+		return 1
+	}
+	slices.SortStableFunc(list, func(a, b *entity) int { return cmp.Compare(part(a), part(b)) })
+	return list
 }
 
 func sortedKeys[V any](m map[string]V) []string {

@@ -88,6 +88,10 @@ func (b *Bridge) noted(ctx context.Context, d *device, notes []model.Note) {
 				}
 			})
 		}
+		if n.Kind == model.Learnt { // nothing is lost
+			b.logLimited("learnt "+d.EUI64.String(), slog.LevelInfo, n.Text, "device", d.EUI64)
+			continue
+		}
 		b.warnLimited("note "+d.EUI64.String()+" "+n.Key, fmt.Sprintf("'%s': %s", b.names.name(d.EUI64), n.Text))
 	}
 }

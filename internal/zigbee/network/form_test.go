@@ -282,7 +282,7 @@ func TestDevicesSurviveTheirFile(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	hw := uint8(3)
+	hw := uint16(3)
 	want := Device{
 		EUI64: meterEUI64, NodeID: 0x1234, Type: TypeEndDevice, ManufacturerName: "frient A/S", ModelID: "EMIZB-141",
 		DateCode: "20260101", HWVersion: &hw, ManufacturerCode: 0x1015, PowerSource: 3,

@@ -91,6 +91,9 @@ func (n *Network) interviewSteps(ctx context.Context, s *session, d *member) err
 			failed = err
 		}
 	}
+	if err := n.persist(ctx, func() error { return n.learnVersion(ctx, s, d, basic) }); err != nil {
+		failed = err
+	}
 	n.tellStep(d, "Basic information", failed)
 	if s.ctx.Err() != nil {
 		return failed
@@ -266,7 +269,10 @@ func (d *member) setBasic(a zcl.Attribute) {
 	case zcl.AttrStackVersion:
 		number(&d.StackVersion)
 	case zcl.AttrHWVersion:
-		number(&d.HWVersion)
+		if v, ok := a.Value.Uint(); ok {
+			version := uint16(v)
+			d.HWVersion = &version
+		}
 	case zcl.AttrPowerSource:
 		if v, ok := a.Value.Uint(); ok {
 			d.PowerSource = uint8(v)

@@ -51,7 +51,7 @@ func TestPairsTheMeter(t *testing.T) {
 			t.Errorf("events (-want +got):\n%s", diff)
 		}
 		if d.EUI64 != meterEUI64 || d.Type != TypeEndDevice || d.ManufacturerName != "frient A/S" || d.ModelID != "EMIZB-141" ||
-			d.ManufacturerCode != zcl.ManufacturerDevelco || d.PowerSource != 3 || d.DateCode == "" || d.HWVersion == nil ||
+			d.ManufacturerCode != zcl.ManufacturerDevelco || d.PowerSource != 3 || d.DateCode == "" || d.SWBuildID != "3.1.2" || d.HWVersion == nil || *d.HWVersion != 102 ||
 			d.Interview != InterviewSuccessful || !d.Configured || !d.Available || d.LinkQuality == 0 {
 			t.Errorf("got %+v", d)
 		}

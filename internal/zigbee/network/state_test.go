@@ -26,10 +26,10 @@ func crowd(t testing.TB, dir string, devices int) {
 	var list []savedDevice
 	for i := range devices {
 		e := zcl.EUI64(0x0015bc003f000000 + i)
-		three := uint8(3)
+		three, hardware := uint8(3), uint16(3)
 		d := Device{
 			EUI64: e, NodeID: uint16(i + 1), Type: TypeRouter, ManufacturerName: "_TZ3000_2putqrmw", ModelID: "TS011F",
-			DateCode: "20260101", SWBuildID: "1.0.5", ZCLVersion: &three, AppVersion: &three, StackVersion: &three, HWVersion: &three,
+			DateCode: "20260101", SWBuildID: "1.0.5", ZCLVersion: &three, AppVersion: &three, StackVersion: &three, HWVersion: &hardware,
 			ManufacturerCode: 0x1141, PowerSource: 1, Interview: InterviewSuccessful, Configured: true, LinkQuality: 120,
 			LastSeen: time.Now().UTC(), Joined: time.Now().UTC(), Available: true,
 			Endpoints: []Endpoint{

@@ -113,7 +113,7 @@ type Device struct {
 	ZCLVersion       *uint8     `json:"zcl_version,omitempty"`
 	AppVersion       *uint8     `json:"app_version,omitempty"`
 	StackVersion     *uint8     `json:"stack_version,omitempty"`
-	HWVersion        *uint8     `json:"hw_version,omitempty"`
+	HWVersion        *uint16    `json:"hw_version,omitempty"` // as the maker counts it: 1.0.2 may be 102
 	ManufacturerCode uint16     `json:"manufacturer_code"`
 	PowerSource      uint8      `json:"power_source"` // ZCL 3.2.2.2.8: 1 mains, 3 battery, 0x80 battery backup
 	Endpoints        []Endpoint `json:"endpoints,omitempty"`

@@ -342,7 +342,10 @@ func (r *reader) attributes(f *found) error {
 		case 0x0002:
 			number(&d.StackVersion)
 		case 0x0003:
-			number(&d.HWVersion)
+			if n, ok := value.(int64); ok && n >= 0 && n <= 255 && d.HWVersion == nil {
+				version := uint16(n)
+				d.HWVersion = &version
+			}
 		case 0x0004:
 			text(&d.ManufacturerName)
 		case 0x0005:

@@ -61,12 +61,16 @@ func (n *integer) UnmarshalJSON(b []byte) error {
 // within gives the number when it is from 0 to high.
 func (n integer) within(high int64) (int64, bool) { return n.v, n.ok && n.v >= 0 && n.v <= high }
 
-func (n integer) u8() *uint8 {
-	v, ok := n.within(math.MaxUint8)
+func (n integer) u8() *uint8 { return counted[uint8](n, math.MaxUint8) }
+
+// counted is the number in a type that goes to most; nil when it is not from 0
+// to that.
+func counted[T uint8 | uint16](n integer, most int64) *T {
+	v, ok := n.within(most)
 	if !ok {
 		return nil
 	}
-	u := uint8(v)
+	u := T(v)
 	return &u
 }
 
@@ -230,7 +234,7 @@ func (e *entry) device(a zcl.EUI64) network.ImportedDevice {
 	d := network.Device{
 		EUI64: a, NodeID: e.NodeID.u16(), Type: string(e.Type), ManufacturerName: string(e.ManufacturerName), ModelID: string(e.ModelID),
 		DateCode: string(e.DateCode), SWBuildID: string(e.SWBuildID),
-		ZCLVersion: e.ZCLVersion.u8(), AppVersion: e.AppVersion.u8(), StackVersion: e.StackVersion.u8(), HWVersion: e.HWVersion.u8(),
+		ZCLVersion: e.ZCLVersion.u8(), AppVersion: e.AppVersion.u8(), StackVersion: e.StackVersion.u8(), HWVersion: counted[uint16](e.HWVersion, math.MaxUint16),
 		ManufacturerCode: e.ManufacturerCode.u16(), PowerSource: powerSources[string(e.PowerSource)], Interview: network.InterviewPending,
 	}
 	if ms, ok := e.LastSeen.within(253402300799999); ok && ms > 0 { // the year 9999

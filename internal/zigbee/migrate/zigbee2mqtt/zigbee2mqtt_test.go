@@ -48,10 +48,11 @@ func TestReadsVersion2(t *testing.T) {
 		t.Fatalf("got %d devices", len(got.Devices))
 	}
 	u := func(v uint8) *uint8 { return &v }
+	hw := uint16(102)
 	const hub = 0x00124b0012345678
 	want := network.ImportedDevice{Sleepy: true, Device: network.Device{
 		EUI64: meter, NodeID: 16710, Type: network.TypeEndDevice, ManufacturerName: "frient A/S", ModelID: "EMIZB-141", DateCode: "20260414", SWBuildID: "3.1.2",
-		ZCLVersion: u(3), AppVersion: u(0), StackVersion: u(0), HWVersion: u(102), ManufacturerCode: 0x1015, PowerSource: 3,
+		ZCLVersion: u(3), AppVersion: u(0), StackVersion: u(0), HWVersion: &hw, ManufacturerCode: 0x1015, PowerSource: 3,
 		Interview: network.InterviewSuccessful, LastSeen: time.UnixMilli(1795541371350).UTC(),
 		Endpoints: []network.Endpoint{
 			{ID: 1, Profile: 0xC0C9, DeviceID: 1, In: []uint16{5, 6}},
