@@ -57,6 +57,7 @@ var rules = []rule{
 	{room: "internal/broker/passwd", only: []string{"internal/atomicfile"}, never: []string{"net/http"}, reason: "names and hashes of passwords, not what a user may do"},
 	{room: "internal/broker/acl", only: nothing, never: []string{"net/http"}, reason: "who may do what with which topic, not who a client is"},
 	{room: "internal/broker/listen", only: nothing, reason: "streams, whatever is said on them"},
+	{room: "internal/broker/journal", only: nothing, never: []string{"net", "github.com/mochi-mqtt/server/v2/..."}, reason: "records and files, not what a record says"},
 	{room: "internal/store", never: []string{"internal/mqttclient", "net/http"}, reason: "readings, whoever brought them and whoever asks"},
 	{room: "internal/history", never: []string{"internal/mqttclient", "net/http", "internal/gateway"}, reason: "questions to the store, not pages"},
 	{room: "internal/metrics", never: []string{"internal/zigbee/...", "internal/gateway"}, reason: "entities of any device; no pages"},

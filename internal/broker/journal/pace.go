@@ -1,0 +1,84 @@
+package journal
+
+import "time"
+
+const (
+	quiet     = time.Second          // after such a pause a record is flushed at once
+	bulk      = 64 << 10             // bytes that are worth a flush whatever else may come
+	minPause  = 2 * time.Millisecond // that is not taken for the end of a burst
+	pauseGaps = 4                    // so many usual gaps without a record are one
+)
+
+// pace decides how long records wait for others to share their flush. Waiting
+// saves flushes only if others come by themselves. A sender that waits for its
+// acknowledgement before it goes on does not come while we wait: so a pause that
+// is long beside the usual gap between records, counted from the last record or
+// the last acknowledgement, ends the waiting.
+type pace struct {
+	max, lazy time.Duration
+
+	has      bool      // records wait that are not lazy
+	atOnce   bool      // and the first of them came after a quiet time
+	first    time.Time // when the first of them came
+	lazyAt   time.Time // when the first lazy one came; zero: none waits
+	busy     time.Time // when the load began
+	arrival  time.Time // the last one that is not lazy
+	notified time.Time // when the mark moved last
+	gap      time.Duration
+}
+
+func (p *pace) arrive(now time.Time, lazy bool) {
+	if lazy {
+		if p.lazyAt.IsZero() {
+			p.lazyAt = now
+		}
+		return
+	}
+	since := p.arrival
+	if p.notified.After(since) {
+		since = p.notified
+	}
+	gap := max(0, now.Sub(since))
+	begins := p.arrival.IsZero() || now.Sub(p.arrival) >= quiet
+	if begins {
+		p.busy, p.gap = now, 0
+	} else {
+		p.gap = max(gap, p.gap*3/4)
+	}
+	if !p.has {
+		p.has, p.first, p.atOnce = true, now, begins
+	}
+	p.arrival = now
+}
+
+// due is when the waiting records should be flushed; zero: there are none. It
+// may come earlier or later as more arrive.
+func (p *pace) due(now time.Time, bytes int64) time.Time {
+	var due time.Time
+	if !p.lazyAt.IsZero() {
+		due = p.lazyAt.Add(p.lazy)
+	}
+	if p.has {
+		due = earlier(due, p.want(now, bytes))
+	}
+	return due
+}
+
+func (p *pace) want(now time.Time, bytes int64) time.Time {
+	if p.max < 0 || p.atOnce || bytes >= bulk {
+		return now
+	}
+	wait := min(p.max, p.first.Sub(p.busy)/2)
+	pause := max(minPause, pauseGaps*p.gap)
+	return earlier(p.first.Add(wait), p.arrival.Add(pause))
+}
+
+func earlier(a, b time.Time) time.Time {
+	if a.IsZero() || !b.IsZero() && b.Before(a) {
+		return b
+	}
+	return a
+}
+
+// empty: nothing waits any more.
+func (p *pace) empty() { p.has, p.atOnce, p.lazyAt = false, false, time.Time{} }
