@@ -113,8 +113,10 @@ differential: build ## the real Zigbee2MQTT and ours through one script with one
 	@.ci/need node=nodejs npm
 	HEMS_BIN=$(abspath $(BIN)) $(GO) test -tags interop -count=1 -v -timeout 20m -run '^TestDifferential$$' ./internal/interop
 
-bench: build ## benchmarks, the time from radio to MQTT subscriber, and side by side with the real Zigbee2MQTT
+bench: build ## benchmarks, the time from radio to MQTT subscriber, and side by side with the real Mosquitto and Zigbee2MQTT
 	$(GO) test -run '^$$' -bench . -benchmem ./internal/...
+	@PATH="$$PATH:/usr/sbin" .ci/need mosquitto
+	HEMS_BIN=$(abspath $(BIN)) $(GO) test -tags interop,bench -count=1 -v -timeout 30m -run '^TestAgainstMosquitto$$' ./internal/broker/load
 	HEMS_BIN=$(abspath $(BIN)) $(GO) test -tags e2e -count=1 -v -run TestRadioToSubscriber ./internal/e2e -args -bench-reports 1000
 	@.ci/need node=nodejs npm
 	HEMS_BIN=$(abspath $(BIN)) $(GO) test -tags interop,bench -count=1 -v -timeout 30m -run '^TestSideBySide$$' ./internal/interop
