@@ -86,11 +86,13 @@ func EnvFromOS(getenv func(string) string) (Env, error) {
 type Port int
 
 // The ports; with a port base they are that many above it. What is between is
-// kept for HTTPS, Home Assistant's front, and MQTT over TLS and WebSocket.
+// kept for HTTPS and Home Assistant's front.
 const (
-	PortDashboard Port = 0 // 80 on a card, else 8080
-	PortMQTT      Port = 4 // 1883, MQTT over TCP
-	PortUpdate    Port = 7 // 9080, gok's update protocol
+	PortDashboard     Port = 0 // 80 on a card, else 8080
+	PortMQTT          Port = 4 // 1883, MQTT over TCP
+	PortMQTTTLS       Port = 5 // 8883, MQTT over TLS
+	PortMQTTWebSocket Port = 6 // 9001, MQTT over WebSocket
+	PortUpdate        Port = 7 // 9080, gok's update protocol
 )
 
 // Number is the TCP port number of p.
@@ -100,6 +102,10 @@ func (e Env) Number(p Port) int {
 		return e.PortBase + int(p)
 	case p == PortMQTT:
 		return 1883
+	case p == PortMQTTTLS:
+		return 8883
+	case p == PortMQTTWebSocket:
+		return 9001
 	case p == PortUpdate:
 		return 9080
 	case e.Card:

@@ -40,12 +40,6 @@ type Home struct {
 	Meter string `yaml:"meter"`
 }
 
-// MQTT is the broker.
-type MQTT struct {
-	// Listen replaces the TCP address of the environment ("host:port").
-	Listen string `yaml:"listen"`
-}
-
 // Zigbee is the coordinator.
 type Zigbee struct {
 	Serial  Serial `yaml:"serial"`
@@ -126,6 +120,7 @@ func DefaultConfig() Config {
 			Serial:  Serial{Port: "auto", FlowControl: "auto"},
 			Channel: 11, Payloads: "reference", LastSeen: "disable", Output: "json",
 		},
+		MQTT:    defaultMQTT(),
 		Metrics: Metrics{CommitEvery: Duration(time.Minute), KeepDays: 400},
 		Time:    Time{Servers: []string{"0.pool.ntp.org", "1.pool.ntp.org", "2.pool.ntp.org", "3.pool.ntp.org"}},
 	}

@@ -97,7 +97,7 @@ func TestLoadConfigWithoutAFileIsTheDefault(t *testing.T) {
 
 func TestDefaultsPassTheirOwnChecks(t *testing.T) {
 	c := DefaultConfig()
-	for _, s := range []checker{c.Home, c.Zigbee, c.Metrics, c.Update, c.Time} {
+	for _, s := range []checker{c.Home, c.MQTT, c.Zigbee, c.Metrics, c.Update, c.Time} {
 		if err := s.Check(); err != nil {
 			t.Errorf("%T: %v", s, err)
 		}

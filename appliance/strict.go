@@ -78,7 +78,7 @@ func decodeStrict(n *yaml.Node, c *Config) Problems {
 		}
 		if ch, ok := fresh.Interface().(checker); ok {
 			if err := ch.Check(); err != nil {
-				report(key.Line, "."+err.Error())
+				report(lineOf(err, value, key.Line), "."+err.Error())
 				continue
 			}
 		}
