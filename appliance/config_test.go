@@ -54,6 +54,35 @@ gateway:
 	}
 }
 
+func TestLoadConfigTakesABridge(t *testing.T) {
+	c, problems := parse(t, `
+mqtt:
+  bridges:
+    - connection: fleet
+      addresses: ["one.example.com", "two.example.com:8884", "2001:db8::1"]
+      topics:
+        - zigbee2mqtt/# out 1 "" homes/7/
+        - +/set in 2 zigbee2mqtt/ homes/7/do/
+      remote_username: home-7
+      remote_password: fleet
+      bridge_cafile: fleet-ca.pem
+      notifications: false
+`)
+	if err := problems.Err(); err != nil {
+		t.Fatal(err)
+	}
+	b := c.MQTT.Bridges[0]
+	if diff := cmp.Diff([]string{"one.example.com:8883", "two.example.com:8884", "[2001:db8::1]:8883"}, b.HostPorts()); diff != "" {
+		t.Errorf("addresses (-want +got):\n%s", diff)
+	}
+	if got, ok := b.Table().Out("zigbee2mqtt/meter"); !ok || got != "homes/7/zigbee2mqtt/meter" {
+		t.Errorf("out: %q", got)
+	}
+	if !b.TLS() || b.Notifications == nil || *b.Notifications || b.TryPrivate != nil {
+		t.Errorf("%+v", b)
+	}
+}
+
 func TestLoadConfigTakesTheSystemsSections(t *testing.T) {
 	c, problems := parse(t, `
 home: {host_name: cottage-2}
@@ -139,6 +168,24 @@ func TestLoadConfigSaysWhatIsWrongAndWhere(t *testing.T) {
 			{Section: "metrics", Line: 1, Text: "metrics.destinations[0].token is not a file name: put the token in a file under secrets/ and give the file's name"}}},
 		{"TokenIsAPasswordOfOurs", "metrics:\n  destinations:\n  - {name: a, bucket: b, url: 'http://h', token: mqtt-gateway}\n", []Problem{
 			{Section: "metrics", Line: 1, Text: `metrics.destinations[0].token is "mqtt-gateway", which is a secret of the appliance itself: give the token's file another name`}}},
+		{"BridgeThatIsNoTopic", "mqtt:\n  bridges:\n  - connection: a\n    addresses: [h]\n    topics:\n    - '# up'\n", []Problem{
+			{Section: "mqtt", Line: 6, Text: `mqtt.bridges[0].topics[0]: "# up": the direction is out, in or both, and not "up"`}}},
+		{"BridgeWithAnUnknownKey", "mqtt:\n  bridges:\n  - {connection: a, adresses: [h]}\n", []Problem{
+			{Section: "mqtt", Line: 3, Text: `mqtt.bridges[0]: unknown key "adresses": did you mean "addresses"?`}}},
+		{"BridgeThatLoops", "mqtt:\n  bridges:\n  - {connection: a, addresses: [h], topics: ['# out 1 \"\" x/', '# in']}\n", []Problem{
+			{Section: "mqtt", Line: 3, Text: `mqtt.bridges[0].topics cannot be: the topics "# out 1 \"\" x/" and "# in 0 \"\" \"\"" would make a loop: what one sends, the other brings back under another name; give both the same prefixes, or patterns that have nothing in common`}}},
+		{"BridgeToNowhere", "mqtt:\n  bridges:\n  - {connection: a, topics: ['#']}\n", []Problem{
+			{Section: "mqtt", Line: 3, Text: `mqtt.bridges[0].addresses is empty: give at least one, such as [mqtt.example.com:8883]`}}},
+		{"BridgeWithAPasswordOfOurs", "mqtt:\n  bridges:\n  - {connection: a, addresses: [h], topics: ['#'], remote_password: mqtt-home}\n", []Problem{
+			{Section: "mqtt", Line: 3, Text: `mqtt.bridges[0].remote_password is "mqtt-home", which is a secret of the appliance itself: give the file another name`}}},
+		{"BridgesOfOneName", "mqtt:\n  bridges:\n  - {connection: a, addresses: [h], topics: ['#']}\n  - {connection: a, addresses: [h], topics: ['#']}\n", []Problem{
+			{Section: "mqtt", Line: 4, Text: `mqtt.bridges[1].connection is "a", as that of another: give each a name of its own`}}},
+		{"BridgeOfAnotherProtocol", "mqtt:\n  bridges:\n  - {connection: a, addresses: [h], topics: ['#'], bridge_protocol_version: '5'}\n", []Problem{
+			{Section: "mqtt", Line: 3, Text: `mqtt.bridges[0].bridge_protocol_version is "5": give mqttv311 or mqttv50, or leave it out to have the better one found`}}},
+		{"BridgeWithACertificateButNoTLS", "mqtt:\n  bridges:\n  - {connection: a, addresses: [h], topics: ['#'], bridge_certfile: c.pem, bridge_keyfile: k.pem}\n", []Problem{
+			{Section: "mqtt", Line: 3, Text: `mqtt.bridges[0] has no bridge_cafile: without it, or bridge_tls_use_os_certs, there is no TLS`}}},
+		{"BridgeThatMayBeYesOrNo", "mqtt:\n  bridges:\n  - {connection: a, addresses: [h], topics: ['#'], try_private: maybe}\n", []Problem{
+			{Section: "mqtt", Line: 3, Text: `mqtt.bridges[0].try_private: "maybe" is not true or false`}}},
 		{"ListWhereAGroupIs", "zigbee: [1]\n", []Problem{
 			{Section: "zigbee", Line: 1, Text: `zigbee: give keys below it, such as "serial: …"`}}},
 		{"GroupWhereAListIs", "gateway:\n  listen: {a: 1}\n", []Problem{

@@ -28,6 +28,7 @@ type MQTT struct {
 	MaxQueuedBytes             int        `yaml:"max_queued_bytes"`             // that wait for one client
 	MaxKeepAlive               int        `yaml:"max_keepalive"`                // seconds
 	PersistentClientExpiration Expiration `yaml:"persistent_client_expiration"` // of a session whose client is away
+	Bridges                    []Bridge   `yaml:"bridges"`                      // to other brokers
 	// What Mosquitto has no option for.
 	MaxConnectionsPerAddress int `yaml:"max_connections_per_address"`
 	MaxFailedSignIns         int `yaml:"max_failed_sign_ins"` // of one address in a minute
@@ -177,7 +178,7 @@ func (m MQTT) Check() error {
 			}
 		}
 	}
-	return nil
+	return checkBridges(m.Bridges)
 }
 
 func (l MQTTListener) check(path string) error {

@@ -48,9 +48,12 @@ var Processes = []Process{
 // Assistant, Node-RED.
 const PersonUser = "home"
 
+// BridgeUser is the MQTT user of the broker's bridges to other brokers.
+const BridgeUser = "bridge"
+
 // Users are all users of the broker.
 func Users() []string {
-	users := []string{PersonUser}
+	users := []string{PersonUser, BridgeUser}
 	for _, p := range Processes {
 		if p.User != "" {
 			users = append(users, p.User)

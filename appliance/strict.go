@@ -129,6 +129,9 @@ func checkKeys(n *yaml.Node, t reflect.Type, path string, report func(int, strin
 }
 
 func kindName(t reflect.Type) string {
+	if t.Kind() == reflect.Pointer {
+		t = t.Elem()
+	}
 	switch t.Kind() {
 	case reflect.String:
 		return "a text"

@@ -99,8 +99,21 @@ func (e Env) at(p Place) string {
 
 // files are the files of a place that are there.
 func (e Env) files(p Place) []string {
-	if p.Path == tokenFiles {
-		return e.tokens()
+	switch p.Path {
+	case tokenFiles:
+		return e.named(func(c Config) (names []string) {
+			for _, d := range c.Metrics.Destinations {
+				names = append(names, d.Token)
+			}
+			return names
+		})
+	case bridgeFiles:
+		return e.named(func(c Config) (names []string) {
+			for _, b := range c.MQTT.Bridges {
+				names = append(names, b.secrets()...)
+			}
+			return names
+		})
 	}
 	found, err := filepath.Glob(e.at(p))
 	if err != nil {
@@ -109,18 +122,18 @@ func (e Env) files(p Place) []string {
 	return found
 }
 
-// tokens are the files of the destinations' tokens that are there.
-func (e Env) tokens() (files []string) {
+// named are the files under secrets that hems.yaml names and that are there.
+func (e Env) named(of func(Config) []string) (files []string) {
 	cfg, _, err := LoadConfig(e.Path(ConfigFile))
 	if err != nil {
 		return nil // it is said when the process loads it
 	}
-	for _, d := range cfg.Metrics.Destinations {
-		if d.Token == "" {
+	for _, name := range of(cfg) {
+		if name == "" {
 			continue
 		}
-		if _, err := os.Lstat(e.Secret(d.Token)); err == nil {
-			files = append(files, e.Secret(d.Token))
+		if _, err := os.Lstat(e.Secret(name)); err == nil {
+			files = append(files, e.Secret(name))
 		}
 	}
 	return files

@@ -75,6 +75,7 @@ var Places = []Place{
 	{Path: "secrets/mqtt-*", Mode: 0o600, Owner: userBroker, Group: userBroker, Process: "hems-broker"},
 	{Path: "secrets/claim-code", Mode: 0o600, Owner: userGateway, Group: userGateway, Process: "hems-gateway"},
 	{Path: tokenFiles, Mode: 0o600, Owner: userMetrics, Group: userMetrics, Process: "hems-metrics"},
+	{Path: bridgeFiles, Mode: 0o600, Owner: userBroker, Group: userBroker, Process: "hems-broker"},
 	// What is made in it is of its group: the socket is for all.
 	{Path: "broker", Mode: os.ModeDir | os.ModeSetgid | 0o710, Owner: userBroker, Group: groupHems, Process: "hems-broker", Tree: true},
 	{Path: "broker/mqtt.sock", Mode: os.ModeSocket | 0o660, Owner: userBroker, Group: groupHems, Process: "hems-broker", Made: true},
@@ -100,6 +101,9 @@ var Places = []Place{
 
 // tokenFiles stands for the files that the destinations in hems.yaml name.
 const tokenFiles = "secrets/<token of a destination>"
+
+// bridgeFiles stands for the files that the bridges in hems.yaml name.
+const bridgeFiles = "secrets/<password, certificates of a bridge>"
 
 // mode is the part of p's mode that says what u may do there.
 func (u User) mode(p Place) os.FileMode {

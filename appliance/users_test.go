@@ -127,12 +127,13 @@ func card(t *testing.T) Env {
 			t.Fatal(err)
 		}
 	}
-	for _, f := range []string{"secrets/mqtt-zigbee", "secrets/mqtt-home", "secrets/influx", "secrets/claim-code", "secrets/tailnet-auth-key", "broker/retained.log",
+	for _, f := range []string{"secrets/mqtt-zigbee", "secrets/mqtt-home", "secrets/influx", "secrets/fleet", "secrets/fleet-ca.pem", "secrets/claim-code", "secrets/tailnet-auth-key", "broker/retained.log",
 		"zigbee/zigbee.json", "zigbee/old/zigbee.json", "store/hems.db", "store/hems.db-wal", "store/hems.db-shm", "store/hems.db.lock", "gateway/accounts.json", "manager/update.json",
 		"pki/ca.key", "pki/broker/names.pem", "pki/gateway/names.pem"} {
 		write(e.Path(f), "")
 	}
-	write(e.Path(ConfigFile), "metrics: {destinations: [{name: a, url: 'http://h', bucket: b, token: influx}]}\n")
+	write(e.Path(ConfigFile), "metrics: {destinations: [{name: a, url: 'http://h', bucket: b, token: influx}]}\n"+
+		"mqtt: {bridges: [{connection: fleet, addresses: [h], topics: ['# out'], remote_password: fleet, bridge_cafile: fleet-ca.pem}]}\n")
 	return e
 }
 
@@ -222,7 +223,7 @@ func TestATokenIsNoWayToAnotherSecret(t *testing.T) {
 	if err := os.WriteFile(e.Path(ConfigFile), []byte("metrics: {destinations: [{name: a, url: 'http://h', bucket: b, token: claim-code}]}\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if got := e.tokens(); len(got) != 0 {
+	if got := e.files(Place{Path: tokenFiles}); len(got) != 0 {
 		t.Errorf("given to hems-metrics: %v", got)
 	}
 }

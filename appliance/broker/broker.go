@@ -1,10 +1,12 @@
-// Package broker puts hems-broker together: the MQTT broker on its ports.
+// Package broker puts hems-broker together: the MQTT broker on its ports, and
+// its bridges to other brokers.
 package broker
 
 import (
 	"context"
 	"maps"
 	"slices"
+	"sync"
 
 	"github.com/smartcore-ireland/hems/appliance"
 	"github.com/smartcore-ireland/hems/internal/broker"
@@ -22,15 +24,35 @@ func Run(ctx context.Context, env appliance.Env, cfg appliance.Config) error {
 	if listen == "" {
 		listen = env.Address(appliance.PortMQTT)
 	}
+	users := broker.DefaultUsers()
+	users[appliance.BridgeUser] = bridgeAccess(cfg.MQTT.Bridges)
 	b, err := broker.New(broker.Options{
 		TCP:     []string{listen},
 		Unix:    env.MQTTSocket(),
 		Dir:     env.Path("broker"),
 		Secrets: env.Path("secrets"),
+		Users:   users,
 		Log:     env.Log,
 	})
 	if err != nil {
 		return err
 	}
+	bridges, err := newUplink(env, cfg.MQTT.Bridges, b)
+	if err != nil {
+		return err
+	}
+	var beside sync.WaitGroup
+	defer beside.Wait()
+	beside.Go(func() {
+		select {
+		case <-b.Ready():
+		case <-ctx.Done():
+			return
+		}
+		beside.Go(func() { report(ctx, b, bridges) })
+		if err := bridges.Run(ctx); err != nil {
+			env.Log.Error("the bridges cannot run", "err", err)
+		}
+	})
 	return b.Run(ctx)
 }

@@ -28,6 +28,7 @@ func DefaultUsers() map[string]Access {
 			},
 		},
 		"manager": {Read: everything, Write: []string{"hems/manager/#"}},
+		"bridge":  {}, // what hems.yaml says of the bridges
 		"home":    {Read: everything, Write: []string{"#"}, Deny: []string{"hems/#"}},
 	}
 }

@@ -1,6 +1,7 @@
 package broker
 
 import (
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -70,7 +71,9 @@ func (h *hook) OnPublishDropped(cl *mqtt.Client, pk packets.Packet) {
 
 // OnRetainMessage is called before the publication is acknowledged.
 func (h *hook) OnRetainMessage(cl *mqtt.Client, pk packets.Packet, _ int64) {
-	h.b.store.Load().Put(messageOf(pk))
+	if !strings.HasPrefix(pk.TopicName, "$SYS/") { // which is of this run
+		h.b.store.Load().Put(messageOf(pk))
+	}
 	delayedWill := pk.Connect.WillProperties.WillDelayInterval > 0 // not the connection's goroutine
 	if c, ok := cl.Net.Conn.(*conn); ok && !delayedWill {
 		c.release()

@@ -66,6 +66,7 @@ func (m *Manager) look(now time.Time) facts {
 	if known {
 		f.metricsNote = r
 	}
+	f.brokerNote, _ = m.report("broker")
 	var err error
 	f.boot, err = report.Read(m.o.Runtime)
 	f.booted = err == nil

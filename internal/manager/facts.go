@@ -16,6 +16,7 @@ type facts struct {
 
 	broker, gateway, store look
 	zigbee, metrics        look
+	brokerNote             health.Report // what hems-broker says beside being well
 	metricsNote            health.Report // what hems-metrics says beside being well
 	reading                time.Time     // the last one; zero: none yet
 

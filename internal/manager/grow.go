@@ -26,7 +26,7 @@ const mends = "it is started again by itself; if this stays, restart the applian
 // parts, then the ground they stand on.
 func (f facts) grow() *tree.Node {
 	root := &tree.Node{Name: "appliance", Title: "Appliance", Children: []*tree.Node{
-		f.part("broker", "Messages", f.broker),
+		f.messages(),
 		f.part("zigbee", "Radio", f.zigbee),
 		f.recorder(),
 		f.part("gateway", "Dashboard", f.gateway),
@@ -57,11 +57,22 @@ func (f facts) part(name, title string, l look) *tree.Node {
 	return n
 }
 
-func (f facts) recorder() *tree.Node {
-	n := f.part("metrics", "Recorder", f.metrics)
-	if r := f.metricsNote; n.State == tree.OK && r.Message != "" {
+// noteOn puts what a process says of itself beside being well on its node.
+func noteOn(n *tree.Node, r health.Report) {
+	if n.State == tree.OK && r.Message != "" {
 		n.State, n.Message, n.Hint, n.Detail = tree.Note, r.Message, r.Hint, r.Detail
 	}
+}
+
+func (f facts) messages() *tree.Node {
+	n := f.part("broker", "Messages", f.broker)
+	noteOn(n, f.brokerNote)
+	return n
+}
+
+func (f facts) recorder() *tree.Node {
+	n := f.part("metrics", "Recorder", f.metrics)
+	noteOn(n, f.metricsNote)
 	n.Children = []*tree.Node{f.part("store", "Stored readings", f.store)}
 	return n
 }

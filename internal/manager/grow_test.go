@@ -43,6 +43,9 @@ func TestTheTree(t *testing.T) {
 	}{
 		{"AllWell", func(*facts) {}, "appliance", tree.OK, "", tree.OK, false},
 		{"BrokerAway", func(f *facts) { f.broker = bad("no messages") }, "broker", tree.Failing, "no messages", tree.Failing, false},
+		{"ABridgeAway", func(f *facts) {
+			f.brokerNote = health.Report{State: health.OK, Message: "messages wait for the other side: fleet cannot be reached"}
+		}, "broker", tree.Note, "messages wait for the other side: fleet cannot be reached", tree.Note, false},
 		{"BrokerWavering", func(f *facts) { f.broker = bad("x"); f.broker.condition = wavering }, "broker", tree.OK, "", tree.OK, false},
 		{"BrokerStarting", func(f *facts) { f.broker = bad("x"); f.broker.condition = unknown }, "broker", tree.Starting, "starting", tree.Starting, false},
 		{"StoreBroken", func(f *facts) { f.store = bad("no room") }, "store", tree.Failing, "no room", tree.Failing, false},
