@@ -4,16 +4,20 @@ import "time"
 
 const (
 	quiet     = time.Second          // after such a pause a record is flushed at once
+	longQuiet = 5 * quiet            // and after such a one the load begins anew
 	bulk      = 64 << 10             // bytes that are worth a flush whatever else may come
 	minPause  = 2 * time.Millisecond // that is not taken for the end of a burst
 	pauseGaps = 4                    // so many usual gaps without a record are one
+	soon      = 50 * time.Millisecond
+	soonTimes = 3
 )
 
 // pace decides how long records wait for others to share their flush. Waiting
 // saves flushes only if others come by themselves. A sender that waits for its
-// acknowledgement before it goes on does not come while we wait: so a pause that
+// acknowledgement before it goes on does not come while we wait. Such ones are
+// known by what comes right after a flush, soonTimes in a row; then a pause that
 // is long beside the usual gap between records, counted from the last record or
-// the last acknowledgement, ends the waiting.
+// the last flush, ends the waiting.
 type pace struct {
 	max, lazy time.Duration
 
@@ -25,6 +29,8 @@ type pace struct {
 	arrival  time.Time // the last one that is not lazy
 	notified time.Time // when the mark moved last
 	gap      time.Duration
+	next     bool // no record has come since then
+	answers  int  // flushes in a row after which one came soon
 }
 
 func (p *pace) arrive(now time.Time, lazy bool) {
@@ -39,14 +45,20 @@ func (p *pace) arrive(now time.Time, lazy bool) {
 		since = p.notified
 	}
 	gap := max(0, now.Sub(since))
-	begins := p.arrival.IsZero() || now.Sub(p.arrival) >= quiet
-	if begins {
+	pause := now.Sub(p.arrival)
+	if p.next {
+		p.next = false
+		if p.answers++; now.Sub(p.notified) > soon {
+			p.answers = 0
+		}
+	}
+	if pause >= longQuiet {
 		p.busy, p.gap = now, 0
 	} else {
 		p.gap = max(gap, p.gap*3/4)
 	}
 	if !p.has {
-		p.has, p.first, p.atOnce = true, now, begins
+		p.has, p.first, p.atOnce = true, now, pause >= quiet
 	}
 	p.arrival = now
 }
@@ -68,10 +80,15 @@ func (p *pace) want(now time.Time, bytes int64) time.Time {
 	if p.max < 0 || p.atOnce || bytes >= bulk {
 		return now
 	}
-	wait := min(p.max, p.first.Sub(p.busy)/2)
-	pause := max(minPause, pauseGaps*p.gap)
-	return earlier(p.first.Add(wait), p.arrival.Add(pause))
+	due := p.first.Add(min(p.max, p.first.Sub(p.busy)/2))
+	if p.answers >= soonTimes {
+		due = earlier(due, p.arrival.Add(max(minPause, pauseGaps*p.gap)))
+	}
+	return due
 }
+
+// flushed: the mark has moved.
+func (p *pace) flushed(now time.Time) { p.notified, p.next = now, true }
 
 func earlier(a, b time.Time) time.Time {
 	if a.IsZero() || !b.IsZero() && b.Before(a) {

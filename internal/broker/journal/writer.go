@@ -136,7 +136,7 @@ func (l *Log) wrote(n int64, err error) {
 	l.durable = max(l.durable, l.w.batch.end())
 	l.w.batch.reset()
 	l.taken = 0
-	l.pace.notified = now
+	l.pace.flushed(now)
 	l.signal()
 }
 
