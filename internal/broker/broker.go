@@ -1,10 +1,10 @@
-// Package broker is the appliance's MQTT broker: credentials, access lists, the
-// door, sessions and the store of retained messages around the server of
-// mochi-mqtt. It must never know what the messages say.
+// Package broker is the appliance's MQTT broker: listeners, credentials and access
+// lists around the server of package core, and its journal on the disk. It must
+// never know what the messages say.
 //
-// What it keeps: retained messages, as package retained promises. What it does
-// not keep over a restart: sessions of clients that are away, their
-// subscriptions, and the messages that wait for them.
+// What it keeps over a restart, a kill and a power cut: retained messages,
+// sessions with their subscriptions and the messages that wait for them, as
+// packages core and journal promise.
 package broker
 
 import (
@@ -12,29 +12,21 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"math"
-	"strings"
+	"os"
+	"path/filepath"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
-	mqtt "github.com/mochi-mqtt/server/v2"
-	"github.com/mochi-mqtt/server/v2/packets"
-
+	"github.com/smartcore-ireland/hems/internal/broker/core"
 	"github.com/smartcore-ireland/hems/internal/broker/door"
-	"github.com/smartcore-ireland/hems/internal/broker/retained"
+	"github.com/smartcore-ireland/hems/internal/broker/journal"
 )
 
 const (
-	maxPacket        = 1 << 20 // bytes, also told to MQTT 5 clients
-	maxRetained      = 20000   // topics
-	maxRetainedBytes = 64 << 20
-	maxQueued        = 20480 // messages that wait for one client: a whole replay of retained ones fits
-	maxSubscriptions = 6000  // of one client: all the states that can be learnt
-	sessionDays      = 7     // at most, that a session is kept for a client that is away
-	sysInterval      = 10    // seconds between $SYS messages, as in Mosquitto
-	stopTimeout      = 1200 * time.Millisecond
-	maxRetry         = 5 * time.Second // between attempts to get a port or the store
+	stopTimeout = 1200 * time.Millisecond
+	maxRetry    = 5 * time.Second // between attempts to get a port or the journal
 )
 
 // Options say where to listen and where to keep things.
@@ -47,45 +39,30 @@ type Options struct {
 	// Users may sign in, with the password in Secrets, and do what their Access
 	// allows. Nil: DefaultUsers.
 	Users map[string]Access
-	// Limits of the door; the zero value is the default.
+	// Limits of the door, and of the server; the zero value is the default.
 	Limits door.Limits
-	// SyncEvery is how long retained messages may wait for the disk. 0: 1 s.
+	Core   core.Limits
+	// SyncEvery is the most that a record waits for the disk under load; an
+	// acknowledgement waits for it. 0: 2 s. Negative: nothing waits for others.
 	SyncEvery time.Duration
 	Log       *slog.Logger
 }
 
 // Broker is one broker. Make it with New and run it once with Run.
 type Broker struct {
-	opt        Options
-	log        *slog.Logger
-	server     *mqtt.Server
-	listeners  []*listener
-	sessions   sessions
-	store      atomic.Pointer[retained.Store]
-	publishing publishing
-	waiting    atomic.Int64 // bytes, for all clients
-	replay     sync.RWMutex // against changes of retained messages while they are replayed
-	counts     counts
-	signInLog  limiter
-	dropLog    limiter
-	refuseLog  limiter
-	ready      chan struct{}
-}
-
-// counts are of what was refused or lost since New.
-type counts struct {
-	signIns, access, packets, connections, messages, panics atomic.Uint64
+	opt       Options
+	log       *slog.Logger
+	server    atomic.Pointer[core.Server]
+	journal   *journal.Log
+	listeners []*listener
+	lock      *os.File
+	ready     chan struct{}
 }
 
 // Stats are counts since New.
 type Stats struct {
-	FailedSignIns      uint64 // wrong or missing credentials
-	RefusedAccess      uint64 // publishing, subscribing or a will against the access list
-	RefusedPackets     uint64 // connections ended because of what they sent
-	RefusedConnections uint64 // beyond the limits
-	DroppedMessages    uint64 // for clients that read too slowly
-	Panics             uint64 // that ended one connection
-	Retained           retained.Stats
+	core.Stats
+	Journal journal.Stats
 }
 
 // New checks the options. It opens nothing.
@@ -102,76 +79,56 @@ func New(o Options) (*Broker, error) {
 	if o.Users == nil {
 		o.Users = DefaultUsers()
 	}
-	o.Limits.PacketSize = maxPacket
+	o.Core.Door = o.Limits
 	b := &Broker{opt: o, log: o.Log, ready: make(chan struct{})}
-	capabilities := mqtt.NewDefaultServerCapabilities()
-	capabilities.MaximumMessageExpiryInterval = 0 // retained messages do not vanish after a day
-	capabilities.MaximumClientWritesPending = maxQueued
-	capabilities.MaximumInflight = maxQueued
-	capabilities.MaximumSessionExpiryInterval = sessionDays * 24 * 3600
-	capabilities.MaximumPacketSize = maxPacket
-	capabilities.TopicAliasMaximum = 0
-	capabilities.MaximumClients = math.MaxInt64 // counted at the listeners
-	capabilities.Compatibilities.NoInheritedPropertiesOnAck = true
-	b.server = mqtt.New(&mqtt.Options{
-		Capabilities:           capabilities,
-		SysTopicResendInterval: sysInterval,
-		// Each packet is written at once: one that waits for its client's quota must
-		// not keep those before it in a buffer.
-		ClientNetWriteBufferSize: 1,
-		Logger:                   slog.New(quiet{o.Log.Handler()}),
-	})
-	b.sessions.init(b.server)
-	if err := b.server.AddHook(&hook{b: b}, nil); err != nil {
-		return nil, fmt.Errorf("making a broker: %w", err)
-	}
 	for _, address := range o.TCP {
 		b.listeners = append(b.listeners, newListener(b, "tcp", address))
 	}
 	if o.Unix != "" {
 		b.listeners = append(b.listeners, newListener(b, "unix", o.Unix))
 	}
-	for _, l := range b.listeners {
-		if err := b.server.AddListener(l); err != nil {
-			return nil, fmt.Errorf("making a broker: %w", err)
-		}
-	}
 	return b, nil
 }
 
-// Run serves until ctx ends and then stops within 2 s, all retained messages on
-// the disk. A port or a directory that cannot be had is logged and tried again,
-// at most 5 s apart; the other listeners go on. The error is that of the store's
+// Run serves until ctx ends and then stops within 2 s, with everything on the
+// disk. A port or a directory that cannot be had is logged and tried again, at
+// most 5 s apart; the other listeners go on. The error is that of the journal's
 // last write.
 func (b *Broker) Run(ctx context.Context) error {
 	if !b.prepare(ctx) {
 		return nil
 	}
-	if err := b.server.Serve(); err != nil {
-		b.store.Load().Close()
-		return fmt.Errorf("starting the broker: %w", err)
+	server := b.server.Load()
+	var wg sync.WaitGroup
+	for _, l := range b.listeners {
+		wg.Go(func() { l.run(server) })
 	}
 	close(b.ready)
 	<-ctx.Done()
-	b.awaitLastWords()
-	b.disconnectAll()
-	stopped := make(chan struct{})
-	go func() {
-		b.server.Close()
-		close(stopped)
-	}()
-	select {
-	case <-stopped:
-	case <-time.After(stopTimeout):
+	b.awaitLastWords(server)
+	stop, cancel := context.WithTimeout(context.Background(), stopTimeout)
+	defer cancel()
+	for _, l := range b.listeners {
+		l.stop()
+	}
+	if err := server.Close(stop); err != nil {
 		b.log.Warn("the broker stops without waiting for all its connections")
 	}
-	s := b.store.Load().Stats()
-	b.log.Info("the broker has stopped", "retained", s.Topics, "log_bytes_written", s.Written, "syncs", s.Syncs)
-	return b.store.Load().Close()
+	wg.Wait()
+	for _, l := range b.listeners {
+		l.closeAll(stop)
+	}
+	s := b.Stats()
+	err := b.journal.Close()
+	b.lock.Close()
+	b.log.Info("the broker has stopped", "retained", s.Retained, "journal_bytes_written", b.journal.Stats().Written, "flushes", b.journal.Stats().Flushes)
+	if err != nil {
+		return fmt.Errorf("stopping the broker: %w", err)
+	}
+	return nil
 }
 
-// prepare makes the passwords and loads the retained messages; false when ctx
-// ended first.
+// prepare makes the passwords and loads what was kept; false when ctx ended first.
 func (b *Broker) prepare(ctx context.Context) bool {
 	retry := retrier{log: b.log}
 	for {
@@ -185,7 +142,7 @@ func (b *Broker) prepare(ctx context.Context) bool {
 	}
 }
 
-func (b *Broker) tryPrepare() error {
+func (b *Broker) tryPrepare() (err error) {
 	users := make([]string, 0, len(b.opt.Users))
 	for u := range b.opt.Users {
 		users = append(users, u)
@@ -193,21 +150,63 @@ func (b *Broker) tryPrepare() error {
 	if err := EnsureCredentials(b.opt.Secrets, users...); err != nil {
 		return err
 	}
+	if err := b.takeLock(); err != nil {
+		return err
+	}
+	defer func() {
+		if err != nil {
+			b.lock.Close()
+		}
+	}()
 	begin := time.Now()
-	store, err := retained.Open(retained.Options{
-		Dir: b.opt.Dir, MaxTopics: maxRetained, MaxBytes: maxRetainedBytes,
-		SyncEvery: b.opt.SyncEvery, Log: b.log,
-	})
+	server, err := core.New(core.Options{Authority: authority{b}, Limits: b.opt.Core, Version: "SmartCORE HEMS", Log: b.log})
 	if err != nil {
 		return err
 	}
-	store.Each(func(m retained.Message) { b.server.Topics.RetainMessage(packetOf(m)) })
-	n := b.server.Topics.Retained.Len()
-	atomic.StoreInt64(&b.server.Info.Retained, int64(n))
-	b.store.Store(store)
-	b.log.Info("retained messages loaded", "messages", n, "took", time.Since(begin).Round(time.Millisecond))
+	log, report, err := journal.Open(filepath.Join(b.opt.Dir, "journal"), journal.Options{MaxWait: b.opt.SyncEvery, Log: b.log}, server.Load)
+	if err != nil {
+		return err
+	}
+	if report.Repaired {
+		b.log.Warn("the broker's journal was damaged and has been repaired", "records", report.Records, "bytes_lost", report.LostBytes, "kept_aside", report.Aside)
+	}
+	server.Start(keeper{log})
+	b.journal = log
+	if err := b.takeOver(server); err != nil {
+		b.log.Error("what an older broker has kept could not be read", "error", err)
+	}
+	b.server.Store(server)
+	s := server.Stats()
+	b.log.Info("retained messages loaded", "messages", s.Retained, "sessions", s.Sessions, "took", time.Since(begin).Round(time.Millisecond))
 	return nil
 }
+
+// takeLock makes sure that no other broker, of whatever version, uses the
+// directory.
+func (b *Broker) takeLock() error {
+	if err := os.MkdirAll(b.opt.Dir, 0o700); err != nil {
+		return fmt.Errorf("opening the broker's directory: %w", err)
+	}
+	f, err := os.OpenFile(filepath.Join(b.opt.Dir, "lock"), os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return fmt.Errorf("opening the broker's directory: %w", err)
+	}
+	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+		f.Close()
+		return fmt.Errorf("opening the broker's directory %s: another broker uses it: stop it, or give this one another data directory", b.opt.Dir)
+	}
+	b.lock = f
+	return nil
+}
+
+// keeper is the journal as the server sees it.
+type keeper struct{ *journal.Log }
+
+func (k keeper) Append(kind byte, body []byte, lazy bool) core.Seq {
+	return core.Seq(k.Log.Append(kind, body, lazy))
+}
+func (k keeper) Notify(f func(core.Seq)) { k.Log.Notify(func(m journal.Seq) { f(core.Seq(m)) }) }
+func (k keeper) Durable() core.Seq       { return core.Seq(k.Log.Durable()) }
 
 // lastWords is how long a broker that stops still serves the clients of the
 // unix socket. When the whole appliance is stopped, its processes are told in
@@ -216,35 +215,10 @@ const lastWords = 500 * time.Millisecond
 
 // awaitLastWords returns when the last client of the unix socket has gone, or
 // after lastWords.
-func (b *Broker) awaitLastWords() {
-	local := func() bool {
-		for _, cl := range b.server.Clients.GetAll() {
-			if strings.HasPrefix(cl.Net.Listener, "unix ") && !cl.Closed() {
-				return true
-			}
-		}
-		return false
-	}
+func (b *Broker) awaitLastWords(server *core.Server) {
+	local := func() bool { return server.Connected(func(l core.Listener) bool { return l.Local }) > 0 }
 	for deadline := time.Now().Add(lastWords); local() && time.Now().Before(deadline); {
 		time.Sleep(5 * time.Millisecond)
-	}
-}
-
-// disconnectAll tells every client that the broker stops. One that does not read
-// must not hold up the others.
-func (b *Broker) disconnectAll() {
-	var wg sync.WaitGroup
-	for _, cl := range b.server.Clients.GetAll() {
-		if cl.Net.Conn == nil || cl.Closed() {
-			continue
-		}
-		wg.Go(func() { _ = b.server.DisconnectClient(cl, packets.ErrServerShuttingDown) })
-	}
-	told := make(chan struct{})
-	go func() { wg.Wait(); close(told) }()
-	select {
-	case <-told:
-	case <-time.After(stopTimeout / 3):
 	}
 }
 
@@ -266,16 +240,9 @@ func (b *Broker) Addresses() []string {
 
 // Stats are what was refused, dropped and written.
 func (b *Broker) Stats() Stats {
-	s := Stats{
-		FailedSignIns:      b.counts.signIns.Load(),
-		RefusedAccess:      b.counts.access.Load(),
-		RefusedPackets:     b.counts.packets.Load(),
-		RefusedConnections: b.counts.connections.Load(),
-		DroppedMessages:    b.counts.messages.Load(),
-		Panics:             b.counts.panics.Load(),
+	server := b.server.Load()
+	if server == nil {
+		return Stats{}
 	}
-	if store := b.store.Load(); store != nil {
-		s.Retained = store.Stats()
-	}
-	return s
+	return Stats{Stats: server.Stats(), Journal: b.journal.Stats()}
 }

@@ -1,58 +1,40 @@
 package broker
 
 import (
+	"context"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
-	"log/slog"
 	"net"
 	"os"
-	"runtime/debug"
 	"sync"
 	"syscall"
 	"time"
 
-	"github.com/mochi-mqtt/server/v2/listeners"
-
-	"github.com/smartcore-ireland/hems/internal/broker/door"
-)
-
-// Connections of one listener. Each has its own numbers, so that strangers on
-// the network cannot keep the appliance's processes out of the socket.
-const (
-	maxConnections = 1000
-	maxUnknown     = 64 // of them, that have not signed in
+	"github.com/smartcore-ireland/hems/internal/broker/core"
 )
 
 // listener takes connections on one address, for ever: an address that cannot be
-// had is tried again. It is the server's listeners.Listener.
+// had is tried again.
 type listener struct {
 	b                *Broker
 	network, address string
-	slots, unknown   chan struct{} // semaphores
 	closed           chan struct{}
 	closing          sync.Once
+	serving          sync.WaitGroup
 
 	mu    sync.Mutex
 	net   net.Listener // nil while there is none
-	conns map[*conn]struct{}
+	conns map[net.Conn]struct{}
 }
 
 func newListener(b *Broker, network, address string) *listener {
 	return &listener{
 		b: b, network: network, address: address,
-		slots:   make(chan struct{}, maxConnections),
-		unknown: make(chan struct{}, maxUnknown),
-		closed:  make(chan struct{}),
-		conns:   make(map[*conn]struct{}),
+		closed: make(chan struct{}),
+		conns:  make(map[net.Conn]struct{}),
 	}
 }
-
-func (l *listener) ID() string                { return l.network + " " + l.address }
-func (l *listener) Protocol() string          { return l.network }
-func (l *listener) Address() string           { return l.address }
-func (l *listener) Init(_ *slog.Logger) error { return nil }
 
 // bound is the address it listens on now, or empty.
 func (l *listener) bound() string {
@@ -64,15 +46,15 @@ func (l *listener) bound() string {
 	return l.net.Addr().String()
 }
 
-// Serve takes connections until Close.
-func (l *listener) Serve(establish listeners.EstablishFn) {
+// run takes connections until stop.
+func (l *listener) run(server *core.Server) {
 	retry := retrier{log: l.b.log}
 	for {
 		ln, err := l.listen()
 		if err == nil {
 			l.b.log.Info("listening for MQTT", "network", l.network, "address", ln.Addr().String())
 			begin := time.Now()
-			err = l.accept(ln, establish)
+			err = l.accept(ln, server)
 			if time.Since(begin) > maxRetry {
 				retry.reset()
 			}
@@ -145,103 +127,52 @@ func removeStale(path string) error {
 	return os.Remove(path)
 }
 
-func (l *listener) accept(ln net.Listener, establish listeners.EstablishFn) error {
+func (l *listener) accept(ln net.Listener, server *core.Server) error {
 	defer func() {
 		ln.Close()
 		l.mu.Lock()
 		l.net = nil
 		l.mu.Unlock()
 	}()
+	as := core.Listener{Name: l.network + " " + l.address, Local: l.network == "unix"}
 	for {
-		raw, err := ln.Accept()
+		c, err := ln.Accept()
 		if err != nil {
 			return fmt.Errorf("taking connections on %s: %w", l.address, err)
-		}
-		if !take(l.slots) {
-			l.turnAway(raw, "too many connections")
-			continue
-		}
-		if !take(l.unknown) {
-			<-l.slots
-			l.turnAway(raw, "too many connections that have not signed in")
-			continue
-		}
-		c := &conn{
-			Conn:        door.New(raw, l.b.opt.Limits),
-			established: make(chan struct{}),
-			signedIn:    sync.OnceFunc(func() { <-l.unknown }),
 		}
 		l.mu.Lock()
 		l.conns[c] = struct{}{}
 		l.mu.Unlock()
-		go l.serve(c, establish)
+		l.serving.Go(func() {
+			server.Serve(c, as)
+			l.mu.Lock()
+			delete(l.conns, c)
+			l.mu.Unlock()
+		})
 	}
 }
 
-func take(slots chan struct{}) bool {
-	select {
-	case slots <- struct{}{}:
-		return true
-	default:
-		return false
-	}
-}
-
-func (l *listener) turnAway(raw net.Conn, why string) {
-	remote := raw.RemoteAddr().String()
-	raw.Close()
-	l.b.counts.connections.Add(1)
-	if missed, ok := l.b.refuseLog.allow(); ok {
-		l.b.log.Warn("an MQTT connection was turned away", "why", why, "remote", remote, "listener", l.address, "not_logged", missed)
-	}
-}
-
-// serve follows one connection from its first byte to its last. What panics
-// inside ends that connection alone.
-func (l *listener) serve(c *conn, establish listeners.EstablishFn) {
-	defer func() {
-		if p := recover(); p != nil {
-			l.b.counts.panics.Add(1)
-			l.b.log.Error("a connection was ended by a fault in the broker", "fault", p, "remote", c.RemoteAddr(), "stack", string(debug.Stack()))
-		}
-		c.release()
-		l.b.published(c)
-		c.Close()
-		if c.client != nil {
-			l.b.left(c)
-		}
-		c.Finish()
-		l.b.sessions.release(c)
-		c.signedIn()
-		l.mu.Lock()
-		delete(l.conns, c)
-		l.mu.Unlock()
-		<-l.slots
-	}()
-	err := c.Await()
-	if err == nil {
-		err = establish(l.ID(), c)
-	}
-	if refused := c.Refused(); refused != nil {
-		l.b.counts.packets.Add(1)
-		if missed, ok := l.b.refuseLog.allow(); ok {
-			l.b.log.Warn("an MQTT connection was ended", "why", refused, "remote", c.RemoteAddr(), "not_logged", missed)
-		}
-	} else if err != nil && !errors.Is(err, io.EOF) {
-		l.b.log.Debug("an MQTT connection has ended", "error", err, "remote", c.RemoteAddr())
-	}
-}
-
-// Close stops listening and ends the connections. The server's own way of doing
-// that, closeClients, can deadlock on its table of clients.
-func (l *listener) Close(_ listeners.CloseFn) {
+// stop ends listening.
+func (l *listener) stop() {
 	l.closing.Do(func() { close(l.closed) })
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.net != nil {
 		l.net.Close()
 	}
-	for c := range l.conns {
-		c.Close()
+}
+
+// closeAll waits for the connections to end and, when ctx does, ends them.
+func (l *listener) closeAll(ctx context.Context) {
+	ended := make(chan struct{})
+	go func() { l.serving.Wait(); close(ended) }()
+	select {
+	case <-ended:
+	case <-ctx.Done():
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		for c := range l.conns {
+			c.Close()
+		}
 	}
 }

@@ -2,7 +2,6 @@ package broker
 
 import (
 	"log/slog"
-	"sync"
 	"time"
 )
 
@@ -30,24 +29,3 @@ func (r *retrier) wait(done <-chan struct{}, err error) bool {
 }
 
 func (r *retrier) reset() { r.last, r.pause = "", 0 }
-
-// limiter lets a log line through every ten seconds and counts the others.
-type limiter struct {
-	mu     sync.Mutex
-	next   time.Time
-	missed int
-}
-
-// allow tells whether to log now, and how many lines were left out before.
-func (l *limiter) allow() (missed int, ok bool) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	now := time.Now()
-	if now.Before(l.next) {
-		l.missed++
-		return 0, false
-	}
-	missed, l.missed = l.missed, 0
-	l.next = now.Add(10 * time.Second)
-	return missed, true
-}

@@ -1,8 +1,8 @@
-// Package door stands between the network and the MQTT codec: a connection
-// behind it yields only whole packets whose structure was checked, so that no
-// length, count or nesting a stranger chooses reaches the code inside. It knows
-// the wire form of MQTT 3.1, 3.1.1 and 5 and must never know who is connecting,
-// or what topics mean.
+// Package door stands between the network and the broker: a connection behind it
+// yields only whole packets whose structure was checked, so that no length, count
+// or nesting a stranger chooses reaches the code inside. It knows the wire form of
+// MQTT 3.1, 3.1.1 and 5 and must never know who is connecting, or what topics
+// mean.
 package door
 
 import (
@@ -12,7 +12,6 @@ import (
 	"net"
 	"os"
 	"sync"
-	"sync/atomic"
 	"syscall"
 	"time"
 )
@@ -20,7 +19,7 @@ import (
 // Limits of what a client may send. The zero value of each means its default.
 type Limits struct {
 	// ConnectTimeout is the time from accepting a connection to the last byte of
-	// its CONNECT packet, and again to its acceptance. Default 10 s.
+	// its CONNECT packet. Default 10 s.
 	ConnectTimeout time.Duration
 	// ConnectSize is the largest CONNECT packet in bytes. Default 32 KiB.
 	ConnectSize int
@@ -31,12 +30,13 @@ type Limits struct {
 	// Filters is how many topic filters one SUBSCRIBE or UNSUBSCRIBE holds at
 	// most. Default 1000.
 	Filters int
-	// WriteTimeout is how long a client may refuse to read before it is given
-	// up: one that stands still holds up whoever publishes to it. Default 5 s.
+	// WriteTimeout is how long a client that is being disconnected may take to
+	// read what is left for it. Default 5 s.
 	WriteTimeout time.Duration
 }
 
-func (l Limits) withDefaults() Limits {
+// WithDefaults is l with the defaults where it says nothing.
+func (l Limits) WithDefaults() Limits {
 	set := func(v *int, d int) {
 		if *v == 0 {
 			*v = d
@@ -65,6 +65,7 @@ const (
 	UnsupportedVersion Reason = 0x84
 	FilterInvalid      Reason = 0x8f
 	TopicInvalid       Reason = 0x90
+	AliasInvalid       Reason = 0x94
 	TooLarge           Reason = 0x95
 	QuotaExceeded      Reason = 0x97
 )
@@ -83,196 +84,278 @@ func refuse(r Reason, format string, args ...any) error {
 	return &Error{r, fmt.Sprintf(format, args...)}
 }
 
+// Packet is one whole packet that was checked. Its slices are good until the next
+// call of Next.
+type Packet struct {
+	First byte   // type and flags
+	Body  []byte // what follows the fixed header
+	// Of a PUBLISH, its parts. Large says that Payload has a buffer of its own,
+	// which the caller may keep.
+	Topic, Properties, Payload []byte
+	ID                         uint16
+	Large                      bool
+}
+
 // Conn is a client's connection behind the door.
 type Conn struct {
 	net.Conn
-	limits  Limits
-	state   state
-	raw     [2048]byte // read from the network, not yet looked at
-	pending []byte     // the part of raw not yet looked at
-	packet  []byte     // the current packet
-	given   int        // how much of it Read has handed out
-	err     error      // why nothing comes any more
-
-	refused atomic.Pointer[Error]
-	done    chan struct{}
-	finish  sync.Once
+	limits Limits
+	state  state
+	raw    syscall.RawConn    // nil where the connection is not a socket
+	ready  func(uintptr) bool // reads when the socket has something
+	n      int                // what it read
+	err    error              // and why not
+	buf    *buffer            // nil while nothing is there
+	r, w   int                // what of it was read from the network and not given
+	large  []byte             // a packet that does not fit buf, as far as it has come
+	over   error              // why nothing comes any more
 }
+
+// The buffer of a connection is small until its CONNECT was accepted, and is
+// given back while there is nothing to read.
+const (
+	smallBuffer = 2 << 10
+	largeBuffer = 16 << 10
+	batch       = 64
+)
+
+type buffer struct {
+	b       []byte
+	packets [batch]Packet
+}
+
+var (
+	buffers = sync.Pool{New: func() any { return &buffer{b: make([]byte, largeBuffer)} }}
+	small   = sync.Pool{New: func() any { return &buffer{b: make([]byte, smallBuffer)} }}
+)
 
 // New puts a door before c. Nothing is read yet.
 func New(c net.Conn, l Limits) *Conn {
-	return &Conn{Conn: c, limits: l.withDefaults(), done: make(chan struct{})}
+	d := &Conn{Conn: c, limits: l.WithDefaults()}
+	if s, ok := c.(syscall.Conn); ok {
+		if raw, err := s.SyscallConn(); err == nil {
+			d.raw = raw
+			d.ready = d.readSocket
+		}
+	}
+	return d
 }
 
-// Await reads the CONNECT packet, so that a connection costs nothing inside
-// before its client has said who it is. Read then begins with that packet.
-func (c *Conn) Await() error {
+// Await reads the CONNECT packet, within the time for it.
+func (c *Conn) Await() (Packet, error) {
 	if err := c.Conn.SetReadDeadline(time.Now().Add(c.limits.ConnectTimeout)); err != nil {
-		return err
+		return Packet{}, err
 	}
-	if err := c.next(); err != nil {
-		if errors.Is(err, os.ErrDeadlineExceeded) {
-			return fmt.Errorf("waiting for CONNECT: none came within %v", c.limits.ConnectTimeout)
-		}
-		return fmt.Errorf("waiting for CONNECT: %w", err)
+	all, err := c.Next(1)
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		return Packet{}, fmt.Errorf("waiting for CONNECT: none came within %v", c.limits.ConnectTimeout)
 	}
-	return nil
-}
-
-// Read gives the bytes of checked packets, never of two at once.
-func (c *Conn) Read(p []byte) (int, error) {
-	if c.given == len(c.packet) {
-		if err := c.next(); err != nil {
-			return 0, err
-		}
-	}
-	n := copy(p, c.packet[c.given:])
-	c.given += n
-	return n, nil
-}
-
-// next reads and checks one packet.
-func (c *Conn) next() error {
-	if c.err != nil {
-		return c.err
-	}
-	if err := c.readPacket(); err != nil {
-		c.err = err
-		if e := (*Error)(nil); errors.As(err, &e) {
-			c.refused.Store(e)
-			c.sayWhy(e)
-		}
-		return c.err
-	}
-	return nil
-}
-
-func (c *Conn) readPacket() error {
-	const keep = 64 << 10 // a large packet's buffer is not kept
-	if cap(c.packet) > keep {
-		c.packet = nil
-	}
-	c.packet, c.given = c.packet[:0], 0
-	size, err := c.readHeader()
 	if err != nil {
-		return err
+		return Packet{}, fmt.Errorf("waiting for CONNECT: %w", err)
 	}
-	for len(c.packet) < size {
+	return all[0], c.Conn.SetReadDeadline(time.Time{})
+}
+
+// Next waits until there is a packet and returns it, with those that came right
+// behind it, at most limit. An error is that of the packet after the last one
+// returned before.
+func (c *Conn) Next(limit int) ([]Packet, error) {
+	for {
+		if c.over != nil {
+			c.release()
+			return nil, c.over
+		}
+		if c.buf != nil {
+			if n := c.parse(min(limit, batch)); n > 0 {
+				return c.buf.packets[:n], nil
+			}
+			if c.over != nil {
+				continue
+			}
+		}
 		if err := c.fill(); err != nil {
-			if err == io.EOF {
+			if err == io.EOF && (c.r < c.w || c.large != nil) {
 				err = io.ErrUnexpectedEOF
 			}
-			return err
+			c.over = err
 		}
-		// The buffer grows with what has come, not with what was announced.
-		n := min(len(c.pending), size-len(c.packet))
-		c.packet = append(c.packet, c.pending[:n]...)
-		c.pending = c.pending[n:]
 	}
-	return c.state.check(c.packet, size, c.limits)
 }
 
-// readHeader reads the fixed header into packet and returns the size of the
-// whole packet (MQTT 5, 2.1).
-func (c *Conn) readHeader() (size int, err error) {
-	b, err := c.readByte()
-	if err != nil {
-		return 0, err
+// Version is the protocol's, once CONNECT was seen.
+func (c *Conn) Version() byte { return c.state.version }
+
+// parse checks the whole packets that are there.
+func (c *Conn) parse(limit int) (n int) {
+	for n < limit && c.over == nil {
+		var p []byte
+		head, size, err := c.header()
+		switch {
+		case err != nil:
+		case size == 0:
+			return n
+		case c.large != nil:
+			if len(c.large) < size || n > 0 {
+				return n
+			}
+			p, c.large = c.large, nil
+		case size > len(c.buf.b):
+			// The buffer grows with what has come, not with what was announced.
+			c.large = append(make([]byte, 0, min(size, 2*largeBuffer)), c.buf.b[c.r:c.w]...)
+			c.r, c.w = 0, 0
+			return n
+		case size > c.w-c.r:
+			return n
+		default:
+			p = c.buf.b[c.r : c.r+size]
+			c.r += size
+		}
+		pk := &c.buf.packets[n]
+		if err == nil {
+			*pk = Packet{First: p[0], Body: p[head:], Large: size > len(c.buf.b)}
+			err = c.state.check(pk, &c.limits)
+		}
+		if err != nil {
+			c.over = err
+			return n
+		}
+		n++
 	}
-	c.packet = append(c.packet, b)
-	if err := c.state.checkType(b); err != nil {
-		return 0, err
+	return n
+}
+
+// header looks at the fixed header (MQTT 5, 2.1): its own size and that of the
+// whole packet, 0 if it is not all there.
+func (c *Conn) header() (head, size int, err error) {
+	b := c.large
+	if b == nil {
+		b = c.buf.b[c.r:c.w]
+	}
+	if len(b) == 0 {
+		return 0, 0, nil
+	}
+	if err := c.state.checkType(b[0]); err != nil {
+		return 0, 0, err
+	}
+	remaining := 0
+	for i := 1; ; i++ {
+		if i == 5 {
+			return 0, 0, refuse(Malformed, "its length has more than 4 bytes")
+		}
+		if i == len(b) {
+			return 0, 0, nil
+		}
+		remaining |= int(b[i]&0x7f) << (7 * (i - 1))
+		if b[i]&0x80 == 0 {
+			head = i + 1
+			break
+		}
 	}
 	limit := c.limits.PacketSize
 	if !c.state.connected {
 		limit = c.limits.ConnectSize
 	}
-	remaining := 0
-	for shift := 0; ; shift += 7 {
-		if shift == 28 {
-			return 0, refuse(Malformed, "its length has more than 4 bytes")
-		}
-		b, err := c.readByte()
-		if err == io.EOF {
-			err = io.ErrUnexpectedEOF
-		}
-		if err != nil {
-			return 0, err
-		}
-		c.packet = append(c.packet, b)
-		remaining |= int(b&0x7f) << shift
-		if b&0x80 == 0 {
-			break
-		}
+	if size = head + remaining; size > limit {
+		return 0, 0, refuse(TooLarge, "%d bytes are more than the limit of %d", size, limit)
 	}
-	if size = len(c.packet) + remaining; size > limit {
-		return 0, refuse(TooLarge, "%d bytes are more than the limit of %d", size, limit)
-	}
-	c.state.body = len(c.packet)
-	return size, nil
+	return head, size, nil
 }
 
-func (c *Conn) readByte() (byte, error) {
-	if err := c.fill(); err != nil {
-		return 0, err
-	}
-	b := c.pending[0]
-	c.pending = c.pending[1:]
-	return b, nil
-}
-
-// fill makes sure that at least one byte is pending.
+// fill reads once.
 func (c *Conn) fill() error {
-	for len(c.pending) == 0 {
-		n, err := c.Conn.Read(c.raw[:])
-		c.pending = c.raw[:n]
-		if n == 0 && err != nil {
-			return err
-		}
+	if c.buf != nil && c.r > 0 {
+		c.w = copy(c.buf.b, c.buf.b[c.r:c.w])
+		c.r = 0
 	}
+	if c.w == 0 && c.large == nil && c.state.connected && c.buf != nil && len(c.buf.b) == smallBuffer && c.raw != nil {
+		c.release() // and take a large one
+	}
+	if c.raw == nil {
+		c.take()
+		into := c.space()
+		n, err := c.Conn.Read(into)
+		c.came(n)
+		if n > 0 {
+			return nil
+		}
+		return err
+	}
+	c.n, c.err = 0, nil
+	if err := c.raw.Read(c.ready); err != nil {
+		return err
+	}
+	if c.err != nil {
+		return c.err
+	}
+	c.came(c.n)
 	return nil
 }
 
-// sayWhy tells an MQTT 5 client with which reason it is disconnected; before
-// CONNECT, and to older ones, there is no way to say it. A client of a version
-// to come gets the answer to CONNECT that all versions share.
-func (c *Conn) sayWhy(e *Error) {
-	if e.Reason == UnsupportedVersion {
-		_, _ = c.Write([]byte{0x20, 2, 0, 1})
-	} else if c.state.connected && c.state.version == 5 {
-		_, _ = c.Write([]byte{0xe0, 2, byte(e.Reason), 0})
+// readSocket tries to read; false where there is nothing yet, and then no buffer
+// is held if nothing is in it.
+func (c *Conn) readSocket(fd uintptr) bool {
+	for {
+		c.take()
+		n, err := syscall.Read(int(fd), c.space())
+		switch {
+		case err == syscall.EINTR:
+			continue
+		case err == syscall.EAGAIN:
+			if c.w == 0 && c.large == nil {
+				c.release()
+			}
+			return false
+		case err != nil:
+			c.err = os.NewSyscallError("read", err)
+		case n == 0:
+			c.err = io.EOF
+		}
+		c.n = n
+		return true
 	}
 }
 
-// Refused is the refusal that ended the connection, or nil.
-func (c *Conn) Refused() *Error { return c.refused.Load() }
-
-// Write sends to the client within the write timeout, or closes the connection.
-// A client that is already gone makes no error here: it may have sent its
-// DISCONNECT before going, and only reading to the end shows that.
-func (c *Conn) Write(p []byte) (int, error) {
-	if err := c.Conn.SetWriteDeadline(time.Now().Add(c.limits.WriteTimeout)); err != nil {
-		return 0, err
+// space is where the next bytes go.
+func (c *Conn) space() []byte {
+	if c.large == nil {
+		return c.buf.b[c.w:]
 	}
-	n, err := c.Conn.Write(p)
+	if len(c.large) == cap(c.large) {
+		_, size, _ := c.header()
+		grown := make([]byte, len(c.large), min(size, 2*cap(c.large)))
+		copy(grown, c.large)
+		c.large = grown
+	}
+	return c.large[len(c.large):cap(c.large)]
+}
+
+func (c *Conn) came(n int) {
+	if c.large != nil {
+		c.large = c.large[:len(c.large)+n]
+	} else {
+		c.w += n
+	}
+}
+
+func (c *Conn) take() {
 	switch {
-	case errors.Is(err, syscall.EPIPE) || errors.Is(err, syscall.ECONNRESET):
-		return len(p), nil
-	case errors.Is(err, os.ErrDeadlineExceeded):
-		c.Conn.Close()
-		return n, fmt.Errorf("the client has read nothing for %v and was disconnected: %w", c.limits.WriteTimeout, err)
+	case c.buf != nil:
+	case c.state.connected && c.raw != nil:
+		c.buf = buffers.Get().(*buffer)
+	default:
+		c.buf = small.Get().(*buffer)
 	}
-	return n, err
 }
 
-// SetDeadline sets the deadline for reading only: writing has its own.
-func (c *Conn) SetDeadline(t time.Time) error { return c.Conn.SetReadDeadline(t) }
-
-// SetWriteDeadline does nothing: see Write.
-func (c *Conn) SetWriteDeadline(time.Time) error { return nil }
-
-// Finish says that nothing inside works on this connection any more.
-func (c *Conn) Finish() { c.finish.Do(func() { close(c.done) }) }
-
-// Finished is closed by Finish.
-func (c *Conn) Finished() <-chan struct{} { return c.done }
+func (c *Conn) release() {
+	if c.buf == nil {
+		return
+	}
+	c.buf.packets[0] = Packet{} // a large one is always alone
+	if len(c.buf.b) == smallBuffer {
+		small.Put(c.buf)
+	} else {
+		buffers.Put(c.buf)
+	}
+	c.buf, c.r, c.w = nil, 0, 0
+}

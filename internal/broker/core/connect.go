@@ -1,0 +1,303 @@
+package core
+
+import (
+	"crypto/rand"
+	"encoding/binary"
+	"encoding/hex"
+	"errors"
+	mathrand "math/rand/v2"
+	"time"
+
+	"github.com/smartcore-ireland/hems/internal/broker/door"
+)
+
+func be32(b []byte) uint32 { return binary.BigEndian.Uint32(b) }
+
+// hello is what a CONNECT says (MQTT 5, 3.1).
+type hello struct {
+	version        byte
+	clean          bool
+	keepAlive      uint16
+	id             string
+	assigned       bool // the id is ours
+	user, password []byte
+	hasUser        bool
+	will           *will
+	expiry         uint32
+	receiveMax     uint16
+	maxPacket      uint32
+	aliasMax       uint16
+	method         bool // it wants enhanced authentication
+	wantsInfo      bool // request response information
+}
+
+func parseConnect(body []byte) hello {
+	f := fields{body}
+	f.bytes() // the protocol's name
+	h := hello{version: f.byte(), receiveMax: 65535}
+	flags := f.byte()
+	h.clean = flags&2 != 0
+	h.keepAlive = f.uint16()
+	if h.version == 5 {
+		for p := f.properties(); len(p) > 0; p = p[propertySize(p):] {
+			switch p[0] {
+			case 0x11:
+				h.expiry = be32(p[1:])
+			case 0x15:
+				h.method = true
+			case 0x19:
+				h.wantsInfo = p[1] == 1
+			case 0x21:
+				h.receiveMax = binary.BigEndian.Uint16(p[1:])
+			case 0x22:
+				h.aliasMax = binary.BigEndian.Uint16(p[1:])
+			case 0x27:
+				h.maxPacket = be32(p[1:])
+			}
+		}
+	}
+	h.id = f.text()
+	if flags&4 != 0 {
+		w := &will{qos: flags >> 3 & 3, retain: flags&0x20 != 0}
+		if h.version == 5 {
+			w.props, w.expiry, w.expires, _, w.delay = travelling(nil, f.properties())
+		}
+		w.topic = f.text()
+		w.payload = append([]byte(nil), f.bytes()...)
+		h.will = w
+	}
+	if h.hasUser = flags&0x80 != 0; h.hasUser {
+		h.user = f.bytes()
+	}
+	if flags&0x40 != 0 {
+		h.password = f.bytes()
+	}
+	return h
+}
+
+// refuseConnect answers CONNECT with a refusal: the code of MQTT 5, or of those
+// before (MQTT 3.1.1, table 3.1), which have few.
+func (c *conn) refuseConnect(h *hello, reason byte) error {
+	packet := []byte{pktConnack, 3, 0, reason, 0}
+	if h.version < 5 {
+		code := byte(3)
+		switch reason {
+		case rcClientID:
+			code = 2
+		case rcCredentials, rcNotAuthorized:
+			code = 5
+		}
+		packet = []byte{pktConnack, 2, 0, code}
+	}
+	c.out.add(packet, nil, false)
+	return errEnded
+}
+
+// connect takes CONNECT: who is it, may it come in, and which session has it.
+func (c *conn) connect(pk door.Packet) error {
+	s := c.s
+	h := parseConnect(pk.Body)
+	c.version = h.version
+	if h.method {
+		return c.refuseConnect(&h, rcAuthMethod)
+	}
+	if h.id == "" {
+		if h.version == 3 || h.version == 4 && !h.clean {
+			return c.refuseConnect(&h, rcClientID)
+		}
+		h.id, h.assigned = newClientID(), true
+	}
+	who, err := s.auth.SignIn(Credentials{
+		ClientID: h.id, HasUser: h.hasUser, User: string(h.user), Password: h.password,
+		Certificate: c.listener.Certificate, Remote: c.remote, Listener: c.listener,
+	})
+	if err != nil {
+		s.counts.signIns.Add(1)
+		if !errors.Is(err, ErrCredentials) {
+			s.log.Error("an MQTT user cannot sign in", "error", err)
+		}
+		if missed, ok := s.logs.signIn.allow(); ok {
+			s.log.Warn("an MQTT sign-in was refused: wrong or missing user name or password",
+				"user", clip(string(h.user)), "client", clip(h.id), "remote", c.remote, "not_logged", missed)
+		}
+		s.addr.failed(c.address)
+		time.Sleep(s.lim.SignInDelay + mathrand.N(s.lim.SignInDelay))
+		return c.refuseConnect(&h, rcCredentials)
+	}
+	s.knows(c)
+	if h.will != nil && !who.MayWrite(h.will.topic) {
+		s.refusedAccess("an MQTT will is against the access list", "user", who.User(), "topic", clip(h.will.topic))
+		return c.refuseConnect(&h, rcNotAuthorized)
+	}
+	s.mu.Lock()
+	defer s.unlock()
+	if s.closing {
+		return c.refuseConnect(&h, rcShuttingDown)
+	}
+	if old := s.sessions[h.id]; old != nil && old.user != who.User() {
+		s.refusedAccess("an MQTT client id belongs to another user", "user", who.User(), "client", clip(h.id))
+		return c.refuseConnect(&h, rcNotAuthorized)
+	}
+	s.attach(c, &h, who)
+	return nil
+}
+
+func newClientID() string {
+	var b [12]byte
+	_, _ = rand.Read(b[:])
+	return "auto-" + hex.EncodeToString(b[:])
+}
+
+// attach gives the connection its session, taken over from another connection
+// where there is one, and answers.
+func (s *Server) attach(c *conn, h *hello, who Identity) {
+	expiry := h.expiry
+	if h.version < 5 {
+		expiry = 0
+		if !h.clean {
+			expiry = forever
+		}
+	}
+	limit := uint32(s.lim.MaxSessionExpiry / time.Second)
+	lowered := expiry > limit
+	expiry = min(expiry, limit)
+
+	sess := s.sessions[h.id]
+	var seq Seq
+	if sess != nil {
+		s.takeOver(sess, h)
+		if h.clean || sess.number == 0 { // or it ended with its connection
+			seq = s.endSession(sess)
+			sess = nil
+		}
+	}
+	present := sess != nil
+	if sess == nil {
+		sess = &session{id: h.id, user: who.User()}
+		s.sessions[h.id] = sess
+	}
+	changed := expiry != sess.expiry
+	sess.identity, sess.expiry, sess.conn, sess.deadline, sess.will = who, expiry, c, 0, nil
+	if sess.timer != nil {
+		sess.timer.Stop()
+		sess.timer = nil
+	}
+	switch {
+	case expiry == 0 && sess.number != 0: // it ends with this connection, and after a crash
+		seq = max(seq, s.record(recSessionEnd, appendUint(nil, sess.number), false))
+		s.countAway(sess, false)
+		sess.number = 0
+	case expiry != 0:
+		s.countAway(sess, false)
+		if !present || changed || sess.number == 0 {
+			seq = max(seq, s.persist(sess))
+		} else {
+			s.record(recCame, appendUint(nil, sess.number), true)
+		}
+	}
+	c.sess, c.will = sess, h.will
+	c.maxPacket = h.maxPacket
+	c.window = s.lim.MaxInflightMessages
+	if h.version == 5 && h.receiveMax != 65535 {
+		c.window = int(h.receiveMax)
+	}
+	c.incoming = len(sess.inbound)
+	c.aliasMax = min(int(h.aliasMax), s.lim.MaxTopicAlias)
+	seconds := h.keepAlive
+	if most := uint16(min(s.lim.MaxKeepAlive/time.Second, 65535)); h.version == 5 && seconds > most {
+		seconds = most
+	}
+	c.keepAlive = time.Duration(seconds) * time.Second
+	c.lastRead = s.now()
+	s.conns[c] = struct{}{}
+	s.counts.connected.Add(1)
+	if len(sess.subs) > 0 {
+		s.changed()
+	}
+
+	code := byte(0)
+	if present && h.version > 3 {
+		code = 1
+	}
+	packet := []byte{pktConnack, 2, code, 0}
+	if h.version == 5 {
+		var p []byte
+		if lowered {
+			p = binary.BigEndian.AppendUint32(append(p, 0x11), expiry)
+		}
+		p = binary.BigEndian.AppendUint16(append(p, 0x21), uint16(s.lim.ReceiveMaximum))
+		p = append(p, 0x25, 1) // retain available
+		p = binary.BigEndian.AppendUint32(append(p, 0x27), uint32(s.lim.Door.PacketSize))
+		if h.assigned {
+			p = appendText(append(p, 0x12), h.id)
+		}
+		p = binary.BigEndian.AppendUint16(append(p, 0x22), uint16(s.lim.MaxTopicAlias))
+		p = append(p, 0x28, 1, 0x29, 1, 0x2a, 1) // wildcards, identifiers, shared subscriptions
+		if seconds != h.keepAlive {
+			p = binary.BigEndian.AppendUint16(append(p, 0x13), seconds)
+		}
+		packet = appendVarint([]byte{pktConnack}, 2+varintSize(len(p))+len(p))
+		packet = append(packet, code, 0)
+		packet = append(appendVarint(packet, len(p)), p...)
+	}
+	if seq > s.durable {
+		c.out.hold()
+		c.pending = append(c.pending, answer{seq: seq})
+		s.waiting[c] = struct{}{}
+	}
+	c.send(packet)
+	sess.resume()
+}
+
+// takeOver ends the connection that a session has, for a newer one.
+func (s *Server) takeOver(sess *session, h *hello) {
+	old := sess.conn
+	if old == nil {
+		return
+	}
+	sess.conn = nil
+	s.kick(old, rcTakenOver)
+	w := old.will
+	old.will = nil
+	s.detach(old)
+	if w != nil && (w.delay == 0 || h.clean || sess.number == 0) {
+		s.publishWill(sess, w)
+	}
+}
+
+// resume sends what is on its way to a client that has come back, again where it
+// was sent before [MQTT-4.4.0-1].
+func (sess *session) resume() {
+	sess.q.next = 0
+	sess.conn.inflight = 0
+	sess.pump()
+}
+
+// changeExpiry is of a session, by its client's DISCONNECT (MQTT 5, 3.14.2.2.2).
+func (c *conn) changeExpiry(expiry uint32) error {
+	sess, s := c.sess, c.s
+	if sess.expiry == 0 && expiry != 0 {
+		return refuse(rcProtocolError, "a session that was to end is given an expiry in DISCONNECT")
+	}
+	expiry = min(expiry, uint32(s.lim.MaxSessionExpiry/time.Second))
+	if expiry == sess.expiry {
+		return nil
+	}
+	sess.expiry = expiry
+	if expiry == 0 {
+		s.endRecord(sess)
+		return nil
+	}
+	s.persist(sess)
+	return nil
+}
+
+// endRecord takes a session out of the journal: it ends with its connection.
+func (s *Server) endRecord(sess *session) Seq {
+	if sess.number == 0 {
+		return 0
+	}
+	number := sess.number
+	sess.number = 0
+	return s.record(recSessionEnd, appendUint(nil, number), false)
+}

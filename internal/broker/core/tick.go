@@ -1,0 +1,98 @@
+package core
+
+import (
+	"context"
+	"time"
+)
+
+// tick does what goes by the clock: keep-alives, what is written late, $SYS.
+func (s *Server) tick() {
+	t := time.NewTicker(time.Second)
+	defer t.Stop()
+	seconds := 0
+	for {
+		select {
+		case <-s.stop:
+			return
+		case <-t.C:
+		}
+		seconds++
+		s.mu.Lock()
+		s.expireKeepAlives()
+		if len(s.retained.dirty) > 0 && s.now()-s.dirtySince >= s.lim.RetainedEvery.Milliseconds() {
+			s.writeDirty()
+		}
+		if seconds%60 == 0 {
+			s.expireRetained()
+		}
+		if every := s.opt.SysInterval; every > 0 && seconds%max(1, int(every/time.Second)) == 0 {
+			s.sysUpdate()
+		}
+		j := s.journal
+		s.unlock()
+		if j != nil && j.WantsCompaction() {
+			if err := s.compact(j); err != nil {
+				s.log.Error("the broker's journal could not be made smaller", "error", err)
+			}
+		}
+	}
+}
+
+// expireKeepAlives ends the connections of which nothing was heard for one and a
+// half times their keep-alive [MQTT-3.1.2-22].
+func (s *Server) expireKeepAlives() {
+	now := s.now()
+	for c := range s.conns {
+		if c.keepAlive > 0 && now-c.lastRead > c.keepAlive.Milliseconds()*3/2 && !c.ended {
+			w := c.will
+			s.kick(c, rcKeepAlive)
+			c.will = w
+			s.detach(c)
+		}
+	}
+}
+
+// Close disconnects everybody, publishes the wills that are due then, and leaves
+// the rest to the journal, which it does not close. Serve returns soon after.
+func (s *Server) Close(ctx context.Context) error {
+	s.mu.Lock()
+	if s.closing {
+		s.mu.Unlock()
+		return nil
+	}
+	var all []*conn
+	for c := range s.conns {
+		all = append(all, c)
+	}
+	for _, c := range all {
+		s.kick(c, rcShuttingDown)
+		if w := c.will; w != nil && w.delay > 0 && (c.sess == nil || c.sess.number == 0) {
+			c.will = nil // its delay will never be over
+		}
+		s.detach(c)
+	}
+	s.closing = true
+	s.writeDirty()
+	s.unlock()
+	close(s.stop)
+	stopped := make(chan struct{})
+	go func() { s.stopped.Wait(); close(stopped) }()
+	select {
+	case <-stopped:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// Connected tells how many clients are connected for which ok holds.
+func (s *Server) Connected(ok func(listener Listener) bool) (n int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for c := range s.conns {
+		if ok(c.listener) {
+			n++
+		}
+	}
+	return n
+}
