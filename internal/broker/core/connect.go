@@ -129,6 +129,7 @@ func (c *conn) connect(pk door.Packet) error {
 		s.refusedAccess("an MQTT will is against the access list", "user", who.User(), "topic", clip(h.will.topic))
 		return c.refuseConnect(&h, rcNotAuthorized)
 	}
+	s.awaitOld(h.id)
 	s.mu.Lock()
 	defer s.unlock()
 	if s.closing {
@@ -140,6 +141,26 @@ func (c *conn) connect(pk door.Packet) error {
 	}
 	s.attach(c, &h, who)
 	return nil
+}
+
+// awaitOld gives a connection that has the client's id a moment to end by itself:
+// when a client comes back at once, what it said last may not have been read yet.
+func (s *Server) awaitOld(id string) {
+	s.mu.Lock()
+	var old *conn
+	if sess := s.sessions[id]; sess != nil {
+		old = sess.conn
+	}
+	s.mu.Unlock()
+	if old == nil {
+		return
+	}
+	t := time.NewTimer(20 * time.Millisecond)
+	defer t.Stop()
+	select {
+	case <-old.gone:
+	case <-t.C:
+	}
 }
 
 func newClientID() string {

@@ -48,10 +48,10 @@ func (c *conn) encode(topic string, payload, props []byte, expires int64, pid ui
 		o.ids = ids
 		if expires != 0 {
 			left := (expires - s.now() + 999) / 1000
-			if left <= 0 {
+			if left <= 0 && !dup {
 				return false
 			}
-			o.expiry, o.expires = uint32(left), true
+			o.expiry, o.expires = uint32(max(1, left)), true
 		}
 	}
 	if c.maxPacket != 0 {
@@ -185,7 +185,7 @@ func (sess *session) pump() {
 			now = s.now()
 		}
 		sent := false
-		if m.expires == 0 || m.expires > now {
+		if m.expires == 0 || m.expires > now || e.sent { // what was begun is ended (MQTT 5, 3.3.2.3.3)
 			sent = c.encode(m.topic, m.payload, m.props, m.expires, e.pid, e.qos, e.retain, e.sent && e.qos > 0, e.ids, nil)
 		}
 		q.next++

@@ -156,7 +156,8 @@ func (sess *session) appendRecord(b []byte) []byte {
 func (s *Server) appendLeft(b []byte, sess *session) []byte {
 	b = appendUint(b, sess.number)
 	b = appendUint(b, s.wall(sess.left))
-	return appendUint(b, s.wall(sess.deadline))
+	b = appendUint(b, s.wall(sess.deadline))
+	return appendUint(b, uint64(sess.q.next)) // so many were sent
 }
 
 func (sub *subscription) appendRecord(b []byte) []byte {

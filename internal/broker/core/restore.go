@@ -159,6 +159,9 @@ func (s *Server) loadOf(sess *session, kind byte, r *reader) {
 	case recLeft:
 		sess.online = false
 		sess.left, sess.deadline = r.time(l), r.time(l)
+		for i := range min(int(min(r.uint(), maxSlots)), sess.q.len()) {
+			sess.q.at(i).sent = sess.q.at(i).qos > 0
+		}
 	case recSessionEnd:
 		l.forget(s, sess)
 	case recSubscribe:

@@ -1,6 +1,9 @@
 package core
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // route is who gets the messages of one topic, as the subscriptions stand.
 type route struct {
@@ -67,6 +70,7 @@ func (s *Server) fillRoute(r *route) {
 	kept := r.targets[:0]
 	for _, t := range r.targets {
 		if t.sess.identity.MayRead(r.topic) {
+			slices.Sort(t.ids)
 			kept = append(kept, t)
 		}
 	}

@@ -55,6 +55,7 @@ func (s *Server) expireKeepAlives() {
 // Close disconnects everybody, publishes the wills that are due then, and leaves
 // the rest to the journal, which it does not close. Serve returns soon after.
 func (s *Server) Close(ctx context.Context) error {
+	time.Sleep(10 * time.Millisecond) // what clients have said already is read
 	s.mu.Lock()
 	if s.closing {
 		s.mu.Unlock()

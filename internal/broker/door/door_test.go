@@ -114,7 +114,7 @@ var bad = map[string]struct {
 	"PropertyElsewhere":    {connect5, "30 08 0001 61 03 21 0001 78", Malformed},
 	"PropertyCut":          {connect5, "30 07 0001 61 02 23 00 78", Malformed},
 	"AliasZero":            {connect5, "30 08 0001 61 03 23 0000 78", AliasInvalid},
-	"IdentifierOfAClient":  {connect5, "30 07 0001 61 02 0b 01 78", Malformed},
+	"IdentifierOfAClient":  {connect5, "30 07 0001 61 02 0b 01 78", ProtocolError},
 	"IdentifierZero":       {connect5, "82 09 0001 02 0b 00 0001 61 00", ProtocolError},
 	"PayloadFormat2":       {connect5, "30 07 0001 61 02 01 02 78", ProtocolError},
 	"ResponseTopicWild":    {connect5, "30 09 0001 61 04 08 0001 23 78", ProtocolError},

@@ -64,6 +64,9 @@ func (r *reader) properties(kind byte) error {
 	}
 	for block.left() > 0 {
 		id := block.byte()
+		if id == 0x0b && kind == publish {
+			return refuse(ProtocolError, "a subscription identifier in a client's PUBLISH") // [MQTT-3.3.4-6]
+		}
 		if id >= 64 || properties[id].in>>kind&1 == 0 {
 			return refuse(Malformed, "property %02x is not for a packet of type %d", id, kind)
 		}
@@ -87,7 +90,7 @@ func (r *reader) properties(kind byte) error {
 			value = block.varint()
 		case text:
 			t := block.text()
-			if id == 0x08 && (len(t) == 0 || wild(t)) {
+			if id == 0x08 && !block.short && (len(t) == 0 || wild(t)) {
 				return refuse(ProtocolError, "a response topic that nobody can publish to")
 			}
 		case octets:
