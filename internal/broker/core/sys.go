@@ -164,3 +164,22 @@ func (l *loads) add(s *Server) {
 	}
 	l.last, l.at = seen, now
 }
+
+// Tell publishes a retained message of the broker's own. Below $SYS it is in
+// memory alone.
+func (s *Server) Tell(topic string, payload []byte) {
+	s.mu.Lock()
+	defer s.unlock()
+	if strings.HasPrefix(topic, "$SYS/") {
+		m := &message{topic: topic, payload: payload}
+		if len(payload) == 0 {
+			delete(s.sysTree, topic)
+		} else {
+			s.sysTree[topic] = m
+		}
+		s.publishSys(m)
+		return
+	}
+	p := publication{topic: topic, payload: payload, retain: true, own: true}
+	s.publish(&p, s.newRoute(topic))
+}
