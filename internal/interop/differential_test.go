@@ -3,11 +3,9 @@
 package interop
 
 import (
-	"encoding/json"
 	"flag"
 	"fmt"
 	"maps"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -19,6 +17,7 @@ import (
 
 var (
 	devices  = flag.String("devices", strings.Join(models, ","), "models TestDifferential pairs, separated by commas")
+	update   = flag.Bool("update", false, "whether TestDifferential writes the list of differences anew; what is new has no reason and fails")
 	payloads = "  payloads: z2m2\n"
 )
 
@@ -34,25 +33,34 @@ func TestDifferential(t *testing.T) {
 	if t.Failed() {
 		return
 	}
-	found, reasons := compareSides(a, b), intended(t)
-	var lines []string
-	for at, d := range found {
-		line := fmt.Sprintf("%s | %s (first at %s; %d times)", at.topic, d, d.when, d.times)
-		if reasons[at] == "" {
-			t.Errorf("a difference that nobody wants: %s", line)
-		}
-		lines = append(lines, line)
-	}
-	for at, reason := range reasons {
-		if found[at] == nil {
-			t.Errorf("no difference any more at %s | %s: take it out of differences.json (%s)", at.topic, at.path, reason)
-		}
-	}
-	t.Logf("%d places where the two differ, %d of them meant to be", len(found), len(reasons))
+	found, list := compareSides(a, b), intended(t)
 	if *record != "" {
+		var lines []string
+		for at, d := range found {
+			lines = append(lines, at.topic+" | "+d.told())
+		}
 		slices.Sort(lines)
 		put(t, filepath.Join(*record, "differences.txt"), strings.Join(lines, "\n")+"\n")
 	}
+	if *update {
+		writeDifferences(t, propose(list, found))
+		list = intended(t)
+	}
+	reason := reasons(t, list)
+	for at, d := range found {
+		if reason[at] == "" {
+			t.Errorf("a difference that nobody wants: %s | %s", at.topic, d.told())
+		}
+	}
+	for at := range reason {
+		if found[at] == nil {
+			t.Errorf("no difference any more at %s | %s: take it out of %s (%s)", at.topic, at.path, differencesFile, reason[at])
+		}
+	}
+	for _, g := range list {
+		t.Logf("%4d places: %s", len(g.Places), g.Reason)
+	}
+	t.Logf("%d places where the two differ, %d of them meant to be", len(found), len(reason))
 }
 
 // live goes through the script.
@@ -66,15 +74,16 @@ func (s *side) live(t *testing.T) {
 	}
 }
 
-// place is where the two sides differ: a topic, of an event with its kind, and
-// a path in its payload.
-type place struct{ topic, path string }
-
 // difference is what was first seen at a place, and how often it was.
 type difference struct {
 	jsondiff.Difference
 	when  string
 	times int
+}
+
+// told is the difference in one line.
+func (d *difference) told() string {
+	return fmt.Sprintf("%s (first at %s; %d times)", d, d.when, d.times)
 }
 
 // compareSides compares each moment.
@@ -107,34 +116,4 @@ func compareTopics(found map[place]*difference, when string, a, b map[string]any
 			found[at].times++
 		}
 	}
-}
-
-// intended reads the list of differences that are meant to be.
-func intended(t *testing.T) map[place]string {
-	t.Helper()
-	var list []struct {
-		Topic, Reason string
-		Paths         []string
-	}
-	b, err := os.ReadFile(filepath.Join("testdata", "differences.json"))
-	if err == nil {
-		err = json.Unmarshal(b, &list)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	reasons := map[place]string{}
-	for _, entry := range list {
-		if entry.Reason == "" || len(entry.Paths) == 0 || strings.ContainsAny(entry.Topic, "*+#") {
-			t.Fatalf("differences.json: the entry %+v has no reason, no path, or a wildcard", entry)
-		}
-		for _, path := range entry.Paths {
-			if at := (place{entry.Topic, path}); reasons[at] == "" {
-				reasons[at] = entry.Reason
-			} else {
-				t.Fatalf("differences.json: %v is there twice", at)
-			}
-		}
-	}
-	return reasons
 }

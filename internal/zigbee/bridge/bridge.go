@@ -350,7 +350,7 @@ func (b *Bridge) setAll() {
 	b.setInfo(b.net.Info())
 	b.setDevices()
 	b.setGroups()
-	b.setDefinitions()
+	b.setOutside()
 	b.setBridge()
 	for _, d := range b.devices {
 		b.setDevice(d)

@@ -168,9 +168,9 @@ func (b *Bridge) config(n network.Info) map[string]any {
 		o["friendly_name"] = g.Name
 		groups[strconv.Itoa(int(g.id))] = o
 	}
-	extended := make([]int, 8)
+	extended := make([]int, 8) // in the order of the air, as configuration.yaml has it
 	for i := range extended {
-		extended[i] = int(byte(n.ExtendedPANID >> (56 - 8*i)))
+		extended[i] = int(byte(n.ExtendedPANID >> (8 * i)))
 	}
 	blocked := b.options.Blocklist
 	if blocked == nil {
@@ -262,3 +262,14 @@ var machine = sync.OnceValue(func() infoOS {
 		Version:     kernel + " - " + runtime.GOARCH,
 	}
 })
+
+// setOutside wants, in Zigbee2MQTT's form, the lists of code from outside, of
+// which there is none. What a Zigbee2MQTT that was here before has left of its
+// table of clusters is taken away: nobody publishes it any more.
+func (b *Bridge) setOutside() {
+	b.retained.clear(b.topics.bridge("definitions"))
+	if b.z2m2() {
+		b.retained.set(b.topics.bridge("converters"), []byte("[]"), 0)
+		b.retained.set(b.topics.bridge("extensions"), []byte("[]"), 0)
+	}
+}

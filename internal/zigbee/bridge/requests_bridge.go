@@ -121,8 +121,7 @@ func (b *Bridge) requestBackup(ctx context.Context, r request) {
 	}, "make a backup")
 }
 
-// requestAction is for what Zigbee2MQTT calls actions: none is known here, as
-// bridge/definitions says.
+// requestAction is for what Zigbee2MQTT calls actions: none is known here.
 func (b *Bridge) requestAction(_ context.Context, r request) {
 	name, err := r.text("action")
 	if err == nil && name == "" {

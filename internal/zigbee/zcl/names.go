@@ -2,7 +2,6 @@ package zcl
 
 import (
 	"fmt"
-	"sort"
 	"strconv"
 	"strings"
 )
@@ -89,16 +88,6 @@ func ParseAttribute(cluster uint16, s string) (AttributeInfo, error) {
 	return AttributeInfo{ID: id, Type: Unknown, Name: strconv.Itoa(int(id))}, nil
 }
 
-// Attributes is the standard attributes of a cluster, by their number.
-func Attributes(cluster uint16) []AttributeInfo {
-	list := make([]AttributeInfo, 0, len(attributeByName[cluster]))
-	for _, a := range attributeByName[cluster] {
-		list = append(list, a)
-	}
-	sort.Slice(list, func(i, j int) bool { return list[i].ID < list[j].ID })
-	return list
-}
-
 func parseNumber(s string) (uint16, error) {
 	base := 10
 	if hex, ok := strings.CutPrefix(strings.ToLower(s), "0x"); ok {
@@ -106,14 +95,4 @@ func parseNumber(s string) (uint16, error) {
 	}
 	n, err := strconv.ParseUint(s, base, 16)
 	return uint16(n), err
-}
-
-// Clusters is the clusters that have a name, by their number.
-func Clusters() []uint16 {
-	list := make([]uint16, 0, len(clusterNames))
-	for id := range clusterNames {
-		list = append(list, id)
-	}
-	sort.Slice(list, func(i, j int) bool { return list[i] < list[j] })
-	return list
 }
