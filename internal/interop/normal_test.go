@@ -4,6 +4,7 @@ package interop
 
 import (
 	"fmt"
+	"regexp"
 	"strings"
 )
 
@@ -48,7 +49,7 @@ func compared(m heard) (name string, value any, kind int) {
 // must be there still.
 var byNature = map[string][][]string{
 	"zigbee2mqtt/bridge/info": {
-		{"permit_join_end"}, {"version"}, {"os"}, {"zigbee_herdsman"}, {"zigbee_herdsman_converters"},
+		{"permit_join_end"}, {"os"}, {"zigbee_herdsman"}, {"zigbee_herdsman_converters"},
 		{"mqtt", "server"}, {"config", "mqtt", "server"}, {"config", "serial", "port"}, {"config", "advanced", "log_directory"},
 	},
 	"zigbee2mqtt/bridge/response/backup": {{"data", "zip"}},
@@ -59,15 +60,16 @@ func normal(topic string, v any) any {
 	for _, path := range byNature[topic] {
 		replace(v, path)
 	}
-	if strings.HasPrefix(topic, "homeassistant/") {
-		replace(v, []string{"origin", "sw"})
-		if strings.Contains(topic, "_0x00124b0012345678/") { // the bridge itself
-			replace(v, []string{"device", "sw_version"})
-		}
-	}
 	chance(v)
 	return v
 }
+
+// ownVersion is what follows Zigbee2MQTT's version in ours: it differs from build
+// to build. A moment differs from run to run.
+var (
+	ownVersion = regexp.MustCompile(`\+hems\.[0-9A-Za-z.-]+`)
+	aMoment    = regexp.MustCompile(`^20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z$`)
+)
 
 // chance replaces what the radio has chosen or measured, and when.
 func chance(v any) {
@@ -79,7 +81,12 @@ func chance(v any) {
 	case map[string]any:
 		for key, inner := range v {
 			n, isNumber := inner.(float64)
+			text, isText := inner.(string)
 			switch {
+			case isText && aMoment.MatchString(text):
+				v[key] = "(a moment)"
+			case isText:
+				v[key] = ownVersion.ReplaceAllString(text, "+hems.(ours)")
 			case !isNumber:
 				chance(inner)
 			case (key == "network_address" || key == "networkAddress" || key == "sourceNwkAddr") && n != 0,

@@ -122,10 +122,18 @@ var script = []step{
 	}},
 	{"pair", func(t *testing.T, s *side) {
 		s.ask(t, "permit_join", `{"time":254}`)
-		for _, e := range s.devices {
+		interviewed := func(e string) {
 			s.until("zigbee2mqtt/bridge/event", 0, time.Minute, func(p string) bool {
 				return strings.Contains(p, e) && strings.Contains(p, `"device_interview"`) && !strings.Contains(p, `"started"`)
 			})
+		}
+		// When it is asked by itself is chance: it is only asked when the script says so.
+		for _, plug := range s.of(t, "TS011F-poll") {
+			interviewed(plug)
+			s.ask(t, "device/options", fmt.Sprintf(`{"id":%q,"options":{"measurement_poll_interval":-1}}`, plug))
+		}
+		for _, e := range s.devices {
+			interviewed(e)
 		}
 		s.quiet(8*time.Second, time.Minute)
 	}},
@@ -182,6 +190,11 @@ var script = []step{
 			s.command(t, plug, "get", `{"power_outage_memory":""}`)
 			s.command(t, plug, "set", `{"nonsense":1}`)
 			s.command(t, plug, "set", `not json`)
+		}
+		for _, plug := range s.of(t, "TS011F-poll") {
+			s.command(t, plug, "get", `{"state":""}`)
+			s.command(t, plug, "set", `{"state":"OFF"}`)
+			s.command(t, plug, "set", `{"state":"ON"}`)
 		}
 		for _, meter := range s.of(t, "EMIZB-141") {
 			s.command(t, meter, "get", `{"pulse_configuration":""}`)

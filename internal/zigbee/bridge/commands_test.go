@@ -202,7 +202,7 @@ func TestSetAGroup(t *testing.T) {
 		return strings.Contains(s, `"group":["0xa4c138aabbccddee_switch_zigbee2mqtt"]`) && strings.Contains(s, `"unique_id":"7_switch_zigbee2mqtt"`)
 	})
 	f.publish("zigbee2mqtt/all/set", `{"state":"ON"}`, false)
-	if p := f.await("zigbee2mqtt/all", nil); p.Payload != `{"state":"ON"}` {
+	if p := f.await("zigbee2mqtt/all", nil); p.Payload != `{"countdown":0,"state":"ON"}` {
 		t.Errorf("group: got %s", p.Payload)
 	}
 	f.rewind()

@@ -47,6 +47,7 @@ func (b *Bridge) event(ctx context.Context, e network.Event) {
 	case network.Joined:
 		b.tell(slog.LevelInfo, fmt.Sprintf("device '%s' joined", name))
 		b.bridgeEvent("device_joined", d, nil)
+		b.setInfo(b.net.Info()) // its configuration
 		b.pairingJoined(e)
 	case network.Announced:
 		b.bridgeEvent("device_announce", d, nil)
@@ -134,6 +135,7 @@ func (b *Bridge) forget(d *device) {
 	delete(b.devices, d.EUI64)
 	delete(b.pairing, d.EUI64)
 	b.setDevices()
+	b.setInfo(b.net.Info())
 }
 
 // bridgeEvent publishes what happened to a device.

@@ -168,7 +168,7 @@ func (b *Bridge) entry(d *device) entry {
 		Interviewing:       d.Interview == network.InterviewInProgress,
 		ModelID:            clean(d.ModelID),
 		NetworkAddress:     d.NodeID,
-		PowerSource:        powerSource(d.Device),
+		PowerSource:        b.powerSource(d),
 		SoftwareBuildID:    clean(d.SWBuildID),
 		Supported:          d.known(),
 		Type:               d.Type,
@@ -227,14 +227,18 @@ func (b *Bridge) newDefinition(d *device) *definition {
 		Source:      info.Source,
 		SupportsOTA: info.SupportsOTA,
 		Vendor:      info.Vendor,
-		Version:     "0.0.0",
+		Version:     info.Version,
 	}
 }
 
 // powerSource is the device's power source in the words of the contract, empty
-// while the device has not said it. Source: ZCL8 §3.2.2.2.8.
-func powerSource(d network.Device) string {
-	if d.ModelID == "" && d.PowerSource == 0 {
+// while the device has not said it, and in Zigbee2MQTT's form when it does not
+// know it. Source: ZCL8 §3.2.2.2.8.
+func (b *Bridge) powerSource(d *device) string {
+	if known := d.model.Info().PowerSource; known != "" && d.interviewed() {
+		return known
+	}
+	if d.PowerSource == 0 && (d.ModelID == "" || b.z2m2()) {
 		return ""
 	}
 	switch d.PowerSource & 0x7f {

@@ -47,6 +47,8 @@ type infoMeta struct {
 	Minor    *int   `json:"minor,omitempty"`
 	Patch    *int   `json:"patch,omitempty"`
 	Build    *int   `json:"build,omitempty"`
+	Special  *int   `json:"special,omitempty"`
+	Type     *int   `json:"type,omitempty"`
 }
 
 type infoMQTT struct {
@@ -100,7 +102,7 @@ func (b *Bridge) setInfo(n network.Info) {
 		Commit:       b.opts.Commit,
 		Config:       b.config(n),
 		ConfigSchema: configSchema(),
-		Coordinator:  infoCoordinator{IEEEAddress: n.EUI64, Meta: newMeta(n), Type: "EmberZNet"},
+		Coordinator:  infoCoordinator{IEEEAddress: n.EUI64, Meta: b.newMeta(n), Type: "EmberZNet"},
 		LogLevel:     b.logLevelName,
 		MQTT:         infoMQTT{Server: b.opts.MQTT.Server, Version: mqttVersion},
 		Network:      infoNetwork{Channel: n.Channel, ExtendedPANID: fmt.Sprintf("0x%016x", n.ExtendedPANID), PANID: n.PANID},
@@ -129,8 +131,10 @@ func (b *Bridge) setInfo(n network.Info) {
 	b.retained.set(b.topics.bridge("info"), payload, 0)
 }
 
-// newMeta is the dongle's firmware, "7.4.4 build 0 [GA]", in its parts too.
-func newMeta(n network.Info) infoMeta {
+// newMeta is the dongle's firmware, "7.4.4 build 0 [GA]", in its parts too. In
+// Zigbee2MQTT's form the build is only among the parts, and a release has its
+// number.
+func (b *Bridge) newMeta(n network.Info) infoMeta {
 	m := infoMeta{EZSP: n.EZSPVersion, Revision: n.Firmware}
 	version, rest, _ := strings.Cut(n.Firmware, " ")
 	parts := strings.Split(version, ".")
@@ -142,6 +146,14 @@ func newMeta(n network.Info) infoMeta {
 	if after, ok := strings.CutPrefix(rest, "build "); ok {
 		build, _, _ := strings.Cut(after, " ")
 		m.Build = wholeNumber(build)
+	}
+	if word := "[GA]"; b.z2m2() && m.Patch != nil && strings.HasSuffix(rest, word) {
+		const release = 0xaa
+		m.Revision, m.Type, m.Special = version+" "+word, new(int), new(int)
+		*m.Type = release
+		if len(parts) > 3 {
+			m.Special = wholeNumber(parts[3])
+		}
 	}
 	return m
 }

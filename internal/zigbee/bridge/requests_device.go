@@ -117,6 +117,7 @@ func (b *Bridge) rename(ctx context.Context, d *device, to string) error {
 		b.publishState(d, st)
 	}
 	b.setDevices()
+	b.setInfo(b.net.Info())
 	time.AfterFunc(b.opts.RenamePause, func() {
 		b.post(ctx, func() {
 			d.renamed--

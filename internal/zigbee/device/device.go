@@ -77,6 +77,10 @@ type Info struct {
 	// Source is "native" with a definition, else "generated".
 	Source      string
 	SupportsOTA bool
+	// Version counts what was changed of the definition, as Zigbee2MQTT does.
+	Version string
+	// PowerSource is where the device has its power from when it does not say it.
+	PowerSource string
 	// ForgetsSetup: bindings and reporting are gone when the device has lost
 	// its power. It is set up again whenever it announces itself.
 	ForgetsSetup bool

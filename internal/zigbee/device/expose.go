@@ -90,6 +90,11 @@ func (e Expose) between(low, high float64) Expose {
 	return e
 }
 
+func (e Expose) atLeast(low float64) Expose {
+	e.ValueMin = &low
+	return e
+}
+
 func (e Expose) step(v float64) Expose {
 	e.ValueStep = &v
 	return e

@@ -27,7 +27,7 @@ var frientMeters = []Definition{
 	{
 		// The power is that of all phases. Its mode sets how the current is told.
 		// It says an energy of 0 when it does not know.
-		Model: "EMIZB-132", Vendor: "Develco", Description: "Wattle AMS HAN power-meter sensor", OTA: true,
+		Model: "EMIZB-132", Vendor: "Develco", Version: "0.0.1", Description: "Wattle AMS HAN power-meter sensor", OTA: true,
 		Match:    maker(frientMakers, "EMIZB-132"),
 		Endpoint: 2,
 		Parts: []Part{
@@ -173,12 +173,12 @@ var frientSensors = []Definition{
 	{
 		Model: "HMSZB-110", Vendor: "Develco", Description: "Temperature & humidity sensor", OTA: true,
 		Match: maker(frientMakers, "HMSZB-110"), Endpoint: 38,
-		Parts: []Part{measures(temperature, humidity), batteryByVoltage(2500, 3200), batteryAlarm},
+		Parts: []Part{measures(temperature, humidity), batteryByVoltage(2500, 3200), batteryAlarm, emptyBelow},
 	},
 	{
 		Model: "HMSZB-120", Vendor: "Frient", Description: "Temperature & humidity sensor", OTA: true,
 		Match: maker(frientMakers, "HMSZB-120"), Endpoint: 38,
-		Parts: []Part{measures(temperature, humidity), batteryByVoltage(2500, 3200), batteryAlarm},
+		Parts: []Part{measures(temperature, humidity), batteryByVoltage(2500, 3200), batteryAlarm, emptyBelow},
 	},
 }
 
@@ -188,6 +188,20 @@ func illuminanceOn(endpoint uint8) Part { return illuminanceIn(AccessState | Acc
 // §3.3.2.2.4.8.
 var batteryAlarm = Part{items: []item{{name: "battery_low", expose: ptr(named("battery_low").expose(AccessState)), get: []address{},
 	sources: []source{{name: "battery_low", as: asBool, typ: zcl.Bitmap32, address: address{cluster: zcl.ClusterPowerConfig, attribute: 0x003e}}}}}}
+
+// emptyBelow is the same alarm of a device with two AA cells that does not raise
+// it itself: they are to be changed at 2.5 V.
+var emptyBelow = Part{whole: func(d *Decoder, in Input) {
+	const empty = 25 // tenths of a volt
+	if in.Cluster != zcl.ClusterPowerConfig || in.Frame.Manufacturer != 0 {
+		return
+	}
+	for _, a := range in.Attributes {
+		if v, ok := a.Value.Uint(); ok && a.ID == zcl.AttrBatteryVoltage && a.Status == zcl.StatusSuccess {
+			d.emit("battery_low", v <= empty)
+		}
+	}
+}}
 
 // frientSiren starts the siren of a smoke alarm by its two uppermost bits, and
 // by a warning as the specification has it.

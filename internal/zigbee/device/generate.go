@@ -15,10 +15,10 @@ import (
 // What is on several endpoints is told apart by the endpoint's number, and then
 // so is everything else.
 func generated(s Subject, learnt map[address]float64) *Model {
-	info := Info{Source: "generated"}
+	info := Info{Source: "generated", Version: firstVersion}
 	d := &Definition{Model: trimmed(s.ModelID), Vendor: trimmed(s.ManufacturerName), Description: "Automatically generated definition"}
 	if s.ModelID == "" && len(s.Endpoints) == 0 {
-		return &Model{subject: s, info: Info{Source: info.Source}, meanings: map[address]*meaning{}}
+		return &Model{subject: s, info: info, meanings: map[address]*meaning{}}
 	}
 	g := generator{s: s, learnt: learnt}
 	d.Names = g.names()

@@ -269,7 +269,7 @@ func zlinkyTotal(tariff ticWhen) Part {
 
 var lixee = []Definition{
 	{
-		Model: "ZLinky_TIC", Vendor: "LiXee", Description: "Lixee ZLinky", OTA: true,
+		Model: "ZLinky_TIC", Vendor: "LiXee", Version: "0.0.1", Description: "Lixee ZLinky", OTA: true,
 		Match: models("ZLinky_TIC"),
 		// What it is, is asked before what it measures.
 		Parts: []Part{watched(1, lixeeCluster, lixeeMode, lixeeTariff)},

@@ -254,7 +254,7 @@ func polled(every time.Duration, cluster uint16, ids ...uint16) poll {
 // polling is the part that asks regularly, and its option.
 func polling(list ...poll) Part {
 	return Part{polls: list, options: []Expose{numeric("measurement_poll_interval",
-		"How often the device is asked, because it does not report by itself: seconds, -1 is never", "s", AccessSet).between(-1, 86400)}}
+		"How often the device is asked, because it does not report by itself: seconds, -1 is never", "", AccessSet).atLeast(-1)}}
 }
 
 // illuminance has a logarithmic scale: lux = 10^((raw-1)/10000). Source: ZCL8

@@ -1,6 +1,7 @@
 package device
 
 import (
+	"cmp"
 	"slices"
 	"time"
 
@@ -86,10 +87,14 @@ func For(s Subject) *Model {
 // modelOf is For with what the device has shown itself to be.
 func modelOf(s Subject, learnt map[address]float64) *Model {
 	if d, ok := definitionOf(s); ok {
-		return compile(s, d, Info{Supported: true, Source: "native", SupportsOTA: d.OTA, ForgetsSetup: d.ForgetsSetup}, learnt)
+		return compile(s, d, Info{Supported: true, Source: "native", SupportsOTA: d.OTA, ForgetsSetup: d.ForgetsSetup,
+			Version: cmp.Or(d.Version, firstVersion), PowerSource: d.PowerSource}, learnt)
 	}
 	return generated(s, learnt)
 }
+
+// firstVersion is that of a definition that was never changed.
+const firstVersion = "0.0.0"
 
 // Info is what people are told of the model.
 func (m *Model) Info() Info { return m.info }

@@ -56,7 +56,7 @@ func sinceNodon(p Part) Part {
 
 var nodon = []Definition{
 	{
-		Model: "SEM-4-1-00", Vendor: "NodOn", Description: "Energy monitoring sensor", OTA: true,
+		Model: "SEM-4-1-00", Vendor: "NodOn", Version: "0.0.1", Description: "Energy monitoring sensor", OTA: true,
 		Match: models("SEM-4-1-00"),
 		Parts: []Part{energyReset, identify(), measures(power, voltage, frequency, powerFactor, apparent.shown(), current, energy, produced)},
 	},

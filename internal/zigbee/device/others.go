@@ -5,11 +5,11 @@ import "github.com/smartcore-ireland/hems/internal/zigbee/zcl"
 // Plugs and relays of makers with one or two of them.
 var otherPlugs = []Definition{
 	{
-		Model: "4099854295232", Vendor: "LEDVANCE", Description: "SMART+ Plug indoor EU with energy meter ", OTA: true,
+		Model: "4099854295232", Vendor: "LEDVANCE", Version: "0.0.1", Description: "SMART+ Plug indoor EU with energy meter ", OTA: true,
 		Match: models("PLUG EU EM T", "PLUG EU EM T, black"), Parts: []Part{onOff(), powerOn(), measures(power, voltage, current, energy), identify()},
 	},
 	{
-		Model: "4099854293276", Vendor: "LEDVANCE", Description: "SMART+ Compact outdoor plug EU with energy meter", OTA: true,
+		Model: "4099854293276", Vendor: "LEDVANCE", Version: "0.0.1", Description: "SMART+ Compact outdoor plug EU with energy meter", OTA: true,
 		Match: models("PLUG COMPACT EU EM T", "PLUG COMPACT OUTDOOR EU EM T"), Parts: []Part{onOff(), powerOn(), measures(power, voltage, current, energy), identify()},
 	},
 	{
@@ -67,7 +67,7 @@ var otherPlugs = []Definition{
 		Match: models("SX885ZB"), Parts: []Part{onOff(), powerOn(), measures(demand, energy)},
 	},
 	{
-		Model: "CCT711119", Vendor: "Schneider Electric", Description: "Wiser smart plug",
+		Model: "CCT711119", Vendor: "Schneider Electric", Version: "0.0.1", Description: "Wiser smart plug",
 		Match: models("SMARTPLUG/1"), Parts: []Part{onOff(), powerOn(), measures(power, energy)},
 	},
 	{

@@ -190,6 +190,9 @@ type Definition struct {
 	// Labels are the same device sold under other names.
 	Labels []Label
 	OTA    bool
+	// Version and PowerSource as in Info; empty is the first version, and what
+	// the device says.
+	Version, PowerSource string
 	// Endpoint is where the parts are that do not say it; 0 is the first that
 	// has the cluster.
 	Endpoint uint8

@@ -46,11 +46,11 @@ func TestSet(t *testing.T) {
 		now      map[string]any
 		errs     []string
 	}{
-		"On":         {of: plug, message: map[string]any{"state": "ON"}, do: []string{"1 0006 command 01"}, now: map[string]any{"state": "ON"}},
-		"OffInSmall": {of: plug, message: map[string]any{"state": "off"}, do: []string{"1 0006 command 00"}, now: map[string]any{"state": "OFF"}},
+		"On":         {of: plug, message: map[string]any{"state": "ON"}, do: []string{"1 0006 command 01"}, now: map[string]any{"countdown": int64(0), "state": "ON"}},
+		"OffInSmall": {of: plug, message: map[string]any{"state": "off"}, do: []string{"1 0006 command 00"}, now: map[string]any{"countdown": int64(0), "state": "OFF"}},
 		"Toggle": {of: plug, message: map[string]any{"state": "TOGGLE"}, state: map[string]any{"state": "ON"},
-			do: []string{"1 0006 command 02"}, now: map[string]any{"state": "OFF"}},
-		"ToggleOfTheUnknown": {of: plug, message: map[string]any{"state": "TOGGLE"}, do: []string{"1 0006 command 02"}, now: map[string]any{}},
+			do: []string{"1 0006 command 02"}, now: map[string]any{"countdown": int64(0), "state": "OFF"}},
+		"ToggleOfTheUnknown": {of: plug, message: map[string]any{"state": "TOGGLE"}, do: []string{"1 0006 command 02"}, now: map[string]any{"countdown": int64(0)}},
 		"OnForAWhile": {of: plug, message: map[string]any{"state": "ON", "on_time": 300.0, "off_wait_time": 1.5},
 			do: []string{"1 0006 command 42 00b80b0f00"}, now: map[string]any{"state": "ON"}},
 		"OnTooLong": {of: plug, message: map[string]any{"state": "ON", "on_time": 7000.0}, now: map[string]any{},
@@ -61,7 +61,7 @@ func TestSet(t *testing.T) {
 		"Countdown": {of: plug, message: map[string]any{"countdown": 60.0}, do: []string{"1 0006 command 42 003c003c00"}, now: map[string]any{"countdown": int64(60)}},
 		"Several": {of: plug, message: map[string]any{"indicator_mode": "on/off", "state": "ON", "child_lock": "LOCK", "colour": 1.0},
 			do:   []string{"1 0006 command 01", "1 0006 write 8000=bool:1", "1 0006 write 8001=enum8:2"},
-			now:  map[string]any{"state": "ON", "child_lock": "LOCK", "indicator_mode": "on/off"},
+			now:  map[string]any{"state": "ON", "countdown": int64(0), "child_lock": "LOCK", "indicator_mode": "on/off"},
 			errs: []string{"has nothing called 'colour' that can be set"}},
 		"PowerOutage": {of: plug, message: map[string]any{"power_outage_memory": "restore"}, do: []string{"1 0006 write 8002=enum8:2"}, now: map[string]any{"power_outage_memory": "restore"}},
 		"Identify":    {of: plug, message: map[string]any{"identify": "identify"}, do: []string{"1 0003 command 00 0300"}, now: map[string]any{}},

@@ -72,6 +72,9 @@ func setState(w *wish) error {
 	if i == 0 && (w.message["on_time"] != nil || w.message["off_wait_time"] != nil) {
 		return w.onTimed()
 	}
+	if _, ok := w.model.settings[joined("countdown", w.suffix)]; ok && w.message["countdown"] == nil {
+		w.say("countdown", int64(0)) // a switch that is told its state forgets it
+	}
 	switch i {
 	case 0:
 		w.do(zcl.ClusterOnOff, 0, commandOn)

@@ -162,7 +162,7 @@ var plugLabels = []Label{
 }
 
 func plugOf(parts []Part, match ...Match) Definition {
-	return Definition{Model: "TS011F_plug_1", Vendor: "Tuya", Description: smartPlug, OTA: true, Match: match, Labels: plugLabels, Parts: parts}
+	return Definition{Model: "TS011F_plug_1", Vendor: "Tuya", Version: "0.0.1", Description: smartPlug, OTA: true, Match: match, Labels: plugLabels, Parts: parts}
 }
 
 var tuyaPlugs = []Definition{

@@ -28,7 +28,7 @@ var zhemiFields = []struct {
 }
 
 var zhemi101 = Definition{
-	Model: "ZHEMI101", Vendor: "Develco", Description: "Energy/gas/water meter interface",
+	Model: "ZHEMI101", Vendor: "Develco", Version: "0.0.1", Description: "Energy/gas/water meter interface",
 	Match:    maker(frientMakers, "ZHEMI101"),
 	Endpoint: 2,
 	Parts:    []Part{zhemiPart()},

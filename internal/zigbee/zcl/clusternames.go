@@ -131,4 +131,5 @@ var clusterNames = map[uint16]string{
 	0x0b05: "haDiagnostic",
 	0x1000: "touchlink",
 	0xef00: "manuSpecificTuya",
+	0xfc57: "manuSpecificAmazonWWAH",
 }

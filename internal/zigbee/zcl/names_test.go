@@ -23,7 +23,7 @@ func TestEveryNameIsParsedBack(t *testing.T) {
 		if got, err := ParseCluster(name); err != nil || got != id {
 			t.Errorf("%s: got %04x, %v, want %04x", name, got, err, id)
 		}
-		for _, a := range Attributes(id) {
+		for _, a := range attributeByName[id] {
 			got, err := ParseAttribute(id, a.Name)
 			if err != nil || got != a {
 				t.Errorf("%s %s: got %+v, %v, want %+v", name, a.Name, got, err, a)
