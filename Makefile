@@ -127,12 +127,14 @@ torture: vmtools ## the power cut at every write of updates, TORTURE times each 
 	$(GO) test -count=1 -v -timeout 60m -run '^TestEveryCut$$' ./internal/update/slot -args -torture $(TORTURE)
 	$(VMTEST) -timeout 120m -run '^TestPowerCutsDuringUpdates$$' ./internal/e2e -args -power-cuts $(POWERCUTS)
 
+# Making each interesting input smaller takes up to a minute otherwise, in which
+# nothing new is tried.
 FUZZTIME ?= 30s
 fuzz: ## every fuzz target for FUZZTIME (default 30s)
 	@for pkg in $$($(GO) list ./...); do \
 		for target in $$($(GO) test -list '^Fuzz' $$pkg | grep '^Fuzz' || true); do \
 			echo "fuzz: $$pkg $$target"; \
-			$(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) $$pkg; \
+			$(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 20x $$pkg; \
 		done; \
 	done
 

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"math"
+	"slices"
 )
 
 // memory is what a decoder remembers, as it is kept.
@@ -87,5 +88,6 @@ func (m *Model) counts(key string) bool {
 			return true
 		}
 	}
-	return false
+	// Some are taken and listed nowhere: the ZLinky's other lines.
+	return slices.ContainsFunc(m.bounds, func(b *bound) bool { return b.counter && b.key == key })
 }
