@@ -37,6 +37,7 @@ type Env struct {
 	// owner, as if they came from the home's network: for development.
 	ClaimHere bool
 	Log       *slog.Logger
+	LogLevel  *slog.LevelVar // of Log; nil: it is as it is
 
 	// What a process on a card has read and opened while it was root.
 	passwordOf, password string
@@ -48,6 +49,7 @@ type Env struct {
 // directory), HEMS_PORT_BASE (1024 to 65000, default none), HEMS_LISTEN
 // (default every address), HEMS_DONGLE and HEMS_CLAIM_HERE ("1": yes).
 func EnvFromOS(getenv func(string) string) (Env, error) {
+	level := new(slog.LevelVar)
 	e := Env{
 		Data:    getenv("HEMS_DATA"),
 		Runtime: getenv("HEMS_RUNTIME"),
@@ -55,7 +57,8 @@ func EnvFromOS(getenv func(string) string) (Env, error) {
 		Dongle:  getenv("HEMS_DONGLE"),
 
 		ClaimHere: getenv("HEMS_CLAIM_HERE") == "1",
-		Log:       slog.New(slog.NewTextHandler(os.Stderr, nil)),
+		Log:       slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: level})),
+		LogLevel:  level,
 	}
 	if e.Data == "" {
 		e.Data, e.Card = CardData, true

@@ -1,6 +1,7 @@
 package zigbee
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io"
@@ -8,6 +9,7 @@ import (
 	"time"
 
 	"github.com/smartcore-ireland/hems/appliance"
+	"github.com/smartcore-ireland/hems/internal/health"
 	"github.com/smartcore-ireland/hems/internal/zigbee/bridge"
 	"github.com/smartcore-ireland/hems/internal/zigbee/migrate"
 	"github.com/smartcore-ireland/hems/internal/zigbee/network"
@@ -15,19 +17,22 @@ import (
 )
 
 // takeImport takes the import that waits over, if there is one. One that is
-// refused leaves everything as it was; its answer says why.
-func takeImport(env appliance.Env, state *statefile.File) error {
+// refused leaves everything as it was; its answer says why, and so does the note,
+// which the appliance's health shows until the coordinator starts again.
+func takeImport(env appliance.Env, state *statefile.File) (note health.Report, err error) {
 	answer, ok, err := migrate.Take(state, CheckState)
 	switch {
 	case err != nil:
-		return err
+		return note, err
 	case !ok:
 	case answer.OK:
 		env.Log.Warn(answer.Message, "kept", answer.Kept, "notes", answer.Notes)
 	default:
 		env.Log.Error("an import was refused; nothing was changed", "err", answer.Message, "hint", answer.Hint)
+		note.Message = "an import of another program's network was refused and nothing was changed: " + answer.Message
+		note.Hint = cmp.Or(answer.Hint, "make the import again with hems import, and read what it says")
 	}
-	return nil
+	return note, nil
 }
 
 // awaitImport reports true as soon as an import waits, false when ctx has ended.

@@ -33,9 +33,10 @@ const (
 // house is a broker, a simulated dongle, and a data directory.
 type house struct {
 	mochi.HookBase
-	t   *testing.T
-	env appliance.Env
-	log lockedBuffer
+	t      *testing.T
+	env    appliance.Env
+	log    lockedBuffer
+	server *mochi.Server
 
 	mu   sync.Mutex
 	said map[string][]string // payloads by topic
@@ -77,7 +78,8 @@ func newHouse(t *testing.T, memory string) *house {
 	if err := os.WriteFile(h.env.Secret("mqtt-zigbee"), []byte("x"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	server := mochi.New(&mochi.Options{Logger: slog.New(slog.NewTextHandler(io.Discard, nil))})
+	server := mochi.New(&mochi.Options{Logger: slog.New(slog.NewTextHandler(io.Discard, nil)), InlineClient: true})
+	h.server = server
 	if err := server.AddHook(h, nil); err != nil {
 		t.Fatal(err)
 	}
@@ -244,7 +246,26 @@ func TestARefusedImportChangesNothing(t *testing.T) {
 	if a := h.answer(); a.OK || a.Message == "" {
 		t.Errorf("the answer: %+v", a)
 	}
+	said := h.await("hems/zigbee/health", "was refused")
+	if !strings.Contains(said, `"state":"ok"`) || !strings.Contains(said, `"hint":"`) {
+		t.Errorf("the health: %s", said)
+	}
 	if left, err := filepath.Glob(h.env.Path("zigbee", "import.json")); err != nil || len(left) > 0 {
 		t.Errorf("it still waits: %v", err)
+	}
+}
+
+// The level of bridge/logging is that of the process's log too, and is kept.
+func TestLogLevel(t *testing.T) {
+	h := newHouse(t, "")
+	h.env.LogLevel = new(slog.LevelVar)
+	h.run()
+	h.await("zigbee2mqtt/bridge/state", "online")
+	if err := h.server.Publish("zigbee2mqtt/bridge/request/options", []byte(`{"options":{"advanced":{"log_level":"debug"}}}`), false, 1); err != nil {
+		t.Fatal(err)
+	}
+	h.await("zigbee2mqtt/bridge/response/options", `"status":"ok"`)
+	if got := h.env.LogLevel.Level(); got != slog.LevelDebug {
+		t.Errorf("the log's level is %v", got)
 	}
 }

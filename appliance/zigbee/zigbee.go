@@ -10,6 +10,7 @@ import (
 	"sync"
 
 	"github.com/smartcore-ireland/hems/appliance"
+	"github.com/smartcore-ireland/hems/internal/health"
 	"github.com/smartcore-ireland/hems/internal/mqttclient"
 	"github.com/smartcore-ireland/hems/internal/zigbee/bridge"
 	"github.com/smartcore-ireland/hems/internal/zigbee/network"
@@ -46,10 +47,11 @@ func run(ctx context.Context, env appliance.Env, cfg appliance.Config) (again bo
 		if state, err = openState(env); err != nil {
 			return nil, nil, err
 		}
-		if err := takeImport(env, state); err != nil {
+		note, err := takeImport(env, state)
+		if err != nil {
 			return nil, nil, err
 		}
-		return assemble(env, cfg, state)
+		return assemble(env, cfg, state, note)
 	})
 	if err != nil {
 		return false, nil // stopped while it waited
@@ -83,8 +85,9 @@ func openState(env appliance.Env) (*statefile.File, error) {
 	return state, nil
 }
 
-// assemble makes the network and its bridge from their state.
-func assemble(env appliance.Env, cfg appliance.Config, state *statefile.File) (*network.Network, *bridge.Bridge, error) {
+// assemble makes the network and its bridge from their state. The note is told
+// beside being well.
+func assemble(env appliance.Env, cfg appliance.Config, state *statefile.File, note health.Report) (*network.Network, *bridge.Bridge, error) {
 	line := serialport.Options{
 		Port: cfg.Zigbee.Serial.Port,
 		Baud: cfg.Zigbee.Serial.Baud,
@@ -117,6 +120,8 @@ func assemble(env appliance.Env, cfg appliance.Config, state *statefile.File) (*
 		Dir:      env.Path("zigbee"),
 		Version:  appliance.Version,
 		Log:      env.Log,
+		LogLevel: env.LogLevel,
+		Note:     note,
 	})
 	return n, b, err
 }

@@ -19,7 +19,8 @@ const (
 // Report is the payload of a health topic, retained, QoS 1.
 type Report struct {
 	State State `json:"state"`
-	// Message is one lower-case sentence for a householder; empty when OK.
+	// Message is one lower-case sentence for a householder. With OK it is worth
+	// knowing and no fault; mostly it is empty then.
 	Message string `json:"message,omitempty"`
 	// Hint is what to do about it.
 	Hint string `json:"hint,omitempty"`

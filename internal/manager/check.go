@@ -60,6 +60,9 @@ func (m *Manager) look(now time.Time) facts {
 	f.store = p.store.look(now, health.Report{Message: "readings cannot be stored", Hint: "look for a full or read-only card; restart the appliance if this stays"})
 	r, known := m.report("zigbee")
 	f.zigbee = p.zigbee.look(now, say(r, known, health.Report{Message: "the radio is not running, so nothing new is heard", Hint: mends}))
+	if known {
+		f.zigbeeNote = r
+	}
 	r, known = m.report("metrics")
 	f.metrics = p.metrics.look(now, say(r, known, health.Report{Message: "the recorder is not running, so readings are not kept", Hint: mends}))
 	p.mu.Unlock()

@@ -17,6 +17,7 @@ type facts struct {
 	broker, gateway, store look
 	zigbee, metrics        look
 	brokerNote             health.Report // what hems-broker says beside being well
+	zigbeeNote             health.Report // what hems-zigbee says beside being well
 	metricsNote            health.Report // what hems-metrics says beside being well
 	reading                time.Time     // the last one; zero: none yet
 

@@ -27,7 +27,7 @@ const mends = "it is started again by itself; if this stays, restart the applian
 func (f facts) grow() *tree.Node {
 	root := &tree.Node{Name: "appliance", Title: "Appliance", Children: []*tree.Node{
 		f.messages(),
-		f.part("zigbee", "Radio", f.zigbee),
+		noteOn(f.part("zigbee", "Radio", f.zigbee), f.zigbeeNote),
 		f.recorder(),
 		f.part("gateway", "Dashboard", f.gateway),
 		f.readings(),
@@ -57,22 +57,22 @@ func (f facts) part(name, title string, l look) *tree.Node {
 	return n
 }
 
-// noteOn puts what a process says of itself beside being well on its node.
-func noteOn(n *tree.Node, r health.Report) {
-	if n.State == tree.OK && r.Message != "" {
+// noteOn puts what a process says of itself beside being well on its node, and
+// returns it.
+func noteOn(n *tree.Node, r health.Report) *tree.Node {
+	if n.State == tree.OK && r.State == health.OK && r.Message != "" {
 		n.State, n.Message, n.Hint, n.Detail = tree.Note, r.Message, r.Hint, r.Detail
 	}
+	return n
 }
 
 func (f facts) messages() *tree.Node {
-	n := f.part("broker", "Messages", f.broker)
-	noteOn(n, f.brokerNote)
+	n := noteOn(f.part("broker", "Messages", f.broker), f.brokerNote)
 	return n
 }
 
 func (f facts) recorder() *tree.Node {
-	n := f.part("metrics", "Recorder", f.metrics)
-	noteOn(n, f.metricsNote)
+	n := noteOn(f.part("metrics", "Recorder", f.metrics), f.metricsNote)
 	n.Children = []*tree.Node{f.part("store", "Stored readings", f.store)}
 	return n
 }

@@ -52,6 +52,12 @@ func TestTheTree(t *testing.T) {
 		{"ADestinationAway", func(f *facts) {
 			f.metricsNote = health.Report{State: health.OK, Message: "40 readings wait for influx"}
 		}, "metrics", tree.Note, "40 readings wait for influx", tree.Note, false},
+		{"AnImportRefused", func(f *facts) {
+			f.zigbeeNote = health.Report{State: health.OK, Message: "an import was refused"}
+		}, "zigbee", tree.Note, "an import was refused", tree.Note, false},
+		{"AFaultOfAMomentIsNoNote", func(f *facts) {
+			f.zigbeeNote = health.Report{State: health.Failing, Message: "the radio is starting"}
+		}, "zigbee", tree.OK, "", tree.OK, false},
 		{"NoReadingYet", func(f *facts) { f.reading = time.Time{} }, "readings", tree.Note, "no reading has come since the start", tree.Note, false},
 		{"NoReadingAnyMore", func(f *facts) { f.reading = noon.Add(-20 * time.Minute) }, "readings", tree.Failing, "no reading has come for 20 minutes", tree.Failing, false},
 		{"CardLow", func(f *facts) { f.space.Free = 8e9 }, "perm", tree.Note, "8 % of the card is free (8000 MB)", tree.Note, false},

@@ -97,6 +97,8 @@ type Options struct {
 	// Assistant and giving it the new ones: 2 s when 0. Earlier, it would
 	// refuse the new ones, as they have the same unique ids.
 	RenamePause time.Duration
+	// Note is told beside being well, as its Message, Hint and Detail.
+	Note health.Report
 }
 
 // Bridge is the Zigbee2MQTT contract over one network and one broker.

@@ -181,6 +181,7 @@ func (b *Bridge) setHealth(n network.Info) {
 	var r health.Report
 	switch n.State {
 	case network.Up:
+		r = b.opts.Note
 		r.State = health.OK
 	case network.Down:
 		if n.Err == nil { // before the first attempt
