@@ -8,6 +8,7 @@ type Access struct {
 	Read  []string
 	Write []string
 	Deny  []string // taken away from Write
+	Local bool     // it signs in on the unix socket alone
 }
 
 // DefaultUsers are the appliance's own processes, each with the narrowest list

@@ -22,6 +22,7 @@ import (
 	"github.com/smartcore-ireland/hems/internal/broker/core"
 	"github.com/smartcore-ireland/hems/internal/broker/door"
 	"github.com/smartcore-ireland/hems/internal/broker/journal"
+	"github.com/smartcore-ireland/hems/internal/broker/listen"
 )
 
 const (
@@ -33,12 +34,18 @@ const (
 type Options struct {
 	TCP  []string // addresses, such as "127.0.0.1:1883"
 	Unix string   // path of a unix socket; empty: none
+	// Listeners are further ones, with what those above have not.
+	Listeners []Listener
 	// Dir is the broker's own directory, Secrets that of the passwords, which are
 	// generated where they are missing.
 	Dir, Secrets string
 	// Users may sign in, with the password in Secrets, and do what their Access
 	// allows. Nil: DefaultUsers.
 	Users map[string]Access
+	// PasswordFile and ACLFile are of the users of the house, in Mosquitto's
+	// forms. They are read again when they change; empty or missing: there are
+	// none.
+	PasswordFile, ACLFile string
 	// Limits of the door, and of the server; the zero value is the default.
 	Limits door.Limits
 	Core   core.Limits
@@ -56,13 +63,16 @@ type Broker struct {
 	journal   *journal.Log
 	listeners []*listener
 	lock      *os.File
+	people    atomic.Pointer[people]
+	refused   atomic.Uint64 // connections that ended in their handshakes, or came too often
 	ready     chan struct{}
 }
 
 // Stats are counts since New.
 type Stats struct {
 	core.Stats
-	Journal journal.Stats
+	Handshakes uint64 // connections that were ended in them, or because of too many
+	Journal    journal.Stats
 }
 
 // New checks the options. It opens nothing.
@@ -70,7 +80,7 @@ func New(o Options) (*Broker, error) {
 	if o.Dir == "" || o.Secrets == "" {
 		return nil, errors.New("making a broker: it needs a directory for its data and one for the passwords")
 	}
-	if len(o.TCP) == 0 && o.Unix == "" {
+	if len(o.TCP) == 0 && o.Unix == "" && len(o.Listeners) == 0 {
 		return nil, errors.New("making a broker: it has nowhere to listen")
 	}
 	if o.Log == nil {
@@ -82,10 +92,13 @@ func New(o Options) (*Broker, error) {
 	o.Core.Door = o.Limits
 	b := &Broker{opt: o, log: o.Log, ready: make(chan struct{})}
 	for _, address := range o.TCP {
-		b.listeners = append(b.listeners, newListener(b, "tcp", address))
+		b.listeners = append(b.listeners, newListener(b, Listener{Options: listen.Options{Network: "tcp", Address: address}}))
+	}
+	for _, l := range o.Listeners {
+		b.listeners = append(b.listeners, newListener(b, l))
 	}
 	if o.Unix != "" {
-		b.listeners = append(b.listeners, newListener(b, "unix", o.Unix))
+		b.listeners = append(b.listeners, newListener(b, Listener{Options: listen.Options{Network: "unix", Address: o.Unix}}))
 	}
 	return b, nil
 }
@@ -100,6 +113,9 @@ func (b *Broker) Run(ctx context.Context) error {
 	}
 	server := b.server.Load()
 	var wg sync.WaitGroup
+	if b.opt.PasswordFile != "" || b.opt.ACLFile != "" {
+		wg.Go(func() { b.watchPeople(ctx) })
+	}
 	for _, l := range b.listeners {
 		wg.Go(func() { l.run(server) })
 	}
@@ -158,6 +174,7 @@ func (b *Broker) tryPrepare() (err error) {
 			b.lock.Close()
 		}
 	}()
+	b.loadPeople()
 	begin := time.Now()
 	server, err := core.New(core.Options{Authority: authority{b}, Limits: b.opt.Core, Version: "SmartCORE HEMS", Log: b.log})
 	if err != nil {
@@ -244,5 +261,5 @@ func (b *Broker) Stats() Stats {
 	if server == nil {
 		return Stats{}
 	}
-	return Stats{Stats: server.Stats(), Journal: b.journal.Stats()}
+	return Stats{Stats: server.Stats(), Handshakes: b.refused.Load(), Journal: b.journal.Stats()}
 }

@@ -2,38 +2,40 @@ package broker
 
 import (
 	"context"
-	"errors"
-	"fmt"
-	"io/fs"
 	"net"
-	"os"
 	"sync"
-	"syscall"
 	"time"
 
 	"github.com/smartcore-ireland/hems/internal/broker/core"
+	"github.com/smartcore-ireland/hems/internal/broker/listen"
 )
+
+// Listener is a place where clients connect, and what is true for those there.
+type Listener struct {
+	listen.Options
+	AllowAnonymous        bool // a client without a user name may come in
+	UseIdentityAsUsername bool // a client certificate names the user, and no password is asked for
+	QueueQoS0Messages     bool // for clients that are away
+}
 
 // listener takes connections on one address, for ever: an address that cannot be
 // had is tried again.
 type listener struct {
-	b                *Broker
-	network, address string
-	closed           chan struct{}
-	closing          sync.Once
-	serving          sync.WaitGroup
+	b       *Broker
+	is      Listener
+	closed  chan struct{}
+	closing sync.Once
+	serving sync.WaitGroup
 
-	mu    sync.Mutex
-	net   net.Listener // nil while there is none
-	conns map[net.Conn]struct{}
+	mu     sync.Mutex
+	net    net.Listener // nil while there is none
+	conns  map[net.Conn]struct{}
+	logged time.Time
+	missed int // refusals that were not logged
 }
 
-func newListener(b *Broker, network, address string) *listener {
-	return &listener{
-		b: b, network: network, address: address,
-		closed: make(chan struct{}),
-		conns:  make(map[net.Conn]struct{}),
-	}
+func newListener(b *Broker, is Listener) *listener {
+	return &listener{b: b, is: is, closed: make(chan struct{}), conns: make(map[net.Conn]struct{})}
 }
 
 // bound is the address it listens on now, or empty.
@@ -52,7 +54,7 @@ func (l *listener) run(server *core.Server) {
 	for {
 		ln, err := l.listen()
 		if err == nil {
-			l.b.log.Info("listening for MQTT", "network", l.network, "address", ln.Addr().String())
+			l.b.log.Info("listening for MQTT", "network", l.is.Network, "address", ln.Addr().String(), "tls", l.is.TLS != nil, "websocket", l.is.WebSocket != nil)
 			begin := time.Now()
 			err = l.accept(ln, server)
 			if time.Since(begin) > maxRetry {
@@ -71,26 +73,11 @@ func (l *listener) run(server *core.Server) {
 }
 
 func (l *listener) listen() (net.Listener, error) {
-	if l.network == "unix" {
-		if err := removeStale(l.address); err != nil {
-			return nil, err
-		}
-	}
-	ln, err := net.Listen(l.network, l.address)
-	if errors.Is(err, syscall.EADDRINUSE) && l.network == "tcp" {
-		return nil, fmt.Errorf("listening on %s: address already in use: stop the other broker on this machine, or set HEMS_PORT_BASE to move this one", l.address)
-	}
-	if errors.Is(err, syscall.EINVAL) && l.network == "unix" {
-		return nil, fmt.Errorf("listening on %s: the path of a unix socket has at most 107 bytes: use a shorter data directory", l.address)
-	}
+	o := l.is.Options
+	o.Refused = l.refused
+	ln, err := listen.Listen(o)
 	if err != nil {
-		return nil, fmt.Errorf("listening on %s: %w", l.address, err)
-	}
-	if l.network == "unix" {
-		if err := os.Chmod(l.address, 0o660); err != nil {
-			ln.Close()
-			return nil, fmt.Errorf("listening on %s: %w", l.address, err)
-		}
+		return nil, err
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -104,27 +91,18 @@ func (l *listener) listen() (net.Listener, error) {
 	return ln, nil
 }
 
-// removeStale removes a socket that a killed broker left, and nothing else.
-func removeStale(path string) error {
-	info, err := os.Lstat(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
+// refused counts what did not come as far as the server, and logs it, not more
+// often than every ten seconds.
+func (l *listener) refused(remote net.Addr, why string) {
+	l.b.refused.Add(1)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if time.Since(l.logged) < 10*time.Second {
+		l.missed++
+		return
 	}
-	if err != nil {
-		return fmt.Errorf("listening on %s: %w", path, err)
-	}
-	if info.Mode()&os.ModeSocket == 0 {
-		return fmt.Errorf("listening on %s: there is a file that is no socket: move it away", path)
-	}
-	c, err := net.DialTimeout("unix", path, time.Second)
-	if err == nil {
-		c.Close()
-		return fmt.Errorf("listening on %s: another broker answers there: stop it, or set HEMS_DATA to another directory", path)
-	}
-	if !errors.Is(err, syscall.ECONNREFUSED) {
-		return fmt.Errorf("listening on %s: %w", path, err)
-	}
-	return os.Remove(path)
+	l.b.log.Warn("an MQTT connection was turned away", "why", why, "remote", remote.String(), "listener", l.is.Address, "not_logged", l.missed)
+	l.logged, l.missed = time.Now(), 0
 }
 
 func (l *listener) accept(ln net.Listener, server *core.Server) error {
@@ -134,12 +112,13 @@ func (l *listener) accept(ln net.Listener, server *core.Server) error {
 		l.net = nil
 		l.mu.Unlock()
 	}()
-	as := core.Listener{Name: l.network + " " + l.address, Local: l.network == "unix"}
 	for {
 		c, err := ln.Accept()
 		if err != nil {
-			return fmt.Errorf("taking connections on %s: %w", l.address, err)
+			return err
 		}
+		as := l.as(c)
+		c = c.(*listen.Conn).Stream()
 		l.mu.Lock()
 		l.conns[c] = struct{}{}
 		l.mu.Unlock()
@@ -150,6 +129,19 @@ func (l *listener) accept(ln net.Listener, server *core.Server) error {
 			l.mu.Unlock()
 		})
 	}
+}
+
+// as is the listener as the server has it for one connection.
+func (l *listener) as(c net.Conn) core.Listener {
+	as := core.Listener{
+		Name: l.is.Network + " " + l.is.Address, Local: l.is.Network == "unix",
+		Anonymous: l.is.AllowAnonymous, QueueQoS0: l.is.QueueQoS0Messages,
+	}
+	if c := c.(*listen.Conn); l.is.UseIdentityAsUsername && c.Certificate != nil {
+		as.Certificate = c.Name()
+		as.Peer = &peer{cert: c.Certificate, trust: l.is.TLS.Trust}
+	}
+	return as
 }
 
 // stop ends listening.

@@ -19,6 +19,7 @@ type Listener struct {
 	Anonymous   bool   // a client without a user name may come in
 	Local       bool   // a process of this machine: not limited by address
 	Certificate string // of this connection: the name in its verified certificate
+	Peer        any    // of this connection: what the authority is to know of it
 	// QueueQoS0 keeps messages of QoS 0 for clients of this listener that are away
 	// and have a session.
 	QueueQoS0 bool

@@ -79,6 +79,7 @@ func (s *Server) Serve(nc net.Conn, l Listener) {
 			s.log.Error("a connection was ended by a fault in the broker", "fault", p, "remote", c.remote, "stack", string(debug.Stack()))
 		}
 		c.end()
+		<-c.out.ended // the last words go first; the write deadline bounds it
 	}()
 	c.door = door.New(nc, s.lim.Door)
 	c.out.init(nc, &s.out, s.lim.Door.WriteTimeout)

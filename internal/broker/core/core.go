@@ -133,10 +133,28 @@ func (s *Server) Start(j Journal) {
 // now is the time in milliseconds since 1970, by a clock that does not jump.
 func (s *Server) now() int64 { return s.start.UnixMilli() + time.Since(s.start).Milliseconds() }
 
-// Reload asks the authority again about everybody who is connected, without
-// disconnecting anyone: identities decide by what is true when they are asked.
+// Reload asks the authority again about everybody. Nobody is disconnected for it:
+// identities decide by what is true when they are asked. Those alone go whose
+// identity has a method Gone that says so: who could not sign in any more.
 func (s *Server) Reload() {
 	s.mu.Lock()
-	defer s.mu.Unlock()
+	all := map[*conn]Identity{}
+	for c := range s.conns {
+		if c.sess != nil {
+			all[c] = c.sess.identity
+		}
+	}
 	s.changed()
+	s.mu.Unlock()
+	for c, who := range all { // without the lock: it may look into files
+		if g, ok := who.(interface{ Gone() bool }); !ok || !g.Gone() {
+			delete(all, c)
+		}
+	}
+	s.mu.Lock()
+	defer s.unlock()
+	for c := range all {
+		s.log.Info("an MQTT client was disconnected: it may not sign in any more", "user", c.sess.user, "client", clip(c.sess.id))
+		s.kick(c, rcNotAuthorized)
+	}
 }

@@ -18,6 +18,7 @@ type out struct {
 	put  int    // and how much of it went
 	err  error
 
+	ended   chan struct{} // closed when the connection is
 	all     *outTotal
 	drain   func()      // called without locks when everything has gone and more is to come
 	starved atomic.Bool // more is to come
@@ -33,6 +34,8 @@ type out struct {
 	closed  bool          // nothing is taken any more
 	room    chan struct{} // closed when less than half the mark waits; nil: nobody asks
 	timeout time.Duration // for a client that is being closed
+
+	closeOnce sync.Once
 }
 
 // segment is a piece of what goes out. A pooled one may be appended to.
@@ -77,7 +80,7 @@ func (g segment) free() {
 }
 
 func (o *out) init(c net.Conn, all *outTotal, timeout time.Duration) {
-	o.c, o.all, o.timeout = c, all, timeout
+	o.c, o.all, o.timeout, o.ended = c, all, timeout, make(chan struct{})
 	if s, ok := c.(syscall.Conn); ok {
 		if raw, err := s.SyscallConn(); err == nil {
 			o.raw, o.try = raw, o.trySocket
@@ -297,6 +300,7 @@ func (o *out) close() {
 	}
 	o.mu.Unlock()
 	o.c.Close()
+	o.closeOnce.Do(func() { close(o.ended) })
 }
 
 // patience is how long a publisher waits for a client that does not keep up.

@@ -319,6 +319,22 @@ func (c *Conn) Name() string {
 	return c.Certificate.Subject.CommonName
 }
 
+// Stream is the connection with no more than it needs: a socket without layers is
+// also a syscall.Conn, so that who writes to it need not wait.
+func (c *Conn) Stream() net.Conn {
+	if s, ok := c.Raw.(syscall.Conn); ok && c.Conn == c.Raw {
+		return socket{c, s}
+	}
+	return c
+}
+
+type socket struct {
+	*Conn
+	raw syscall.Conn
+}
+
+func (s socket) SyscallConn() (syscall.RawConn, error) { return s.raw.SyscallConn() }
+
 // Close ends the connection, and makes room for another.
 func (c *Conn) Close() error {
 	err := c.Conn.Close()

@@ -28,6 +28,14 @@ type Trust struct {
 	err      error
 }
 
+// Files are those that are read.
+func (t *Trust) Files() []string {
+	if t.crl == "" {
+		return []string{t.cas}
+	}
+	return []string{t.cas, t.crl}
+}
+
 // maxTrustFile bounds both files.
 const maxTrustFile = 4 << 20
 

@@ -206,6 +206,15 @@ func (f *File) Has(user string) bool {
 	return ok
 }
 
+// Entry is what the file has of the user's password, "" for nobody: it changes
+// when the password does.
+func (f *File) Entry(user string) string {
+	if i, ok := f.users[user]; ok {
+		return f.lines[i].hash.String()
+	}
+	return ""
+}
+
 // Remove takes the user out; false: there was none of that name.
 func (f *File) Remove(user string) bool {
 	i, ok := f.users[user]
