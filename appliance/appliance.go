@@ -136,5 +136,12 @@ func (e Env) Run(elem ...string) string {
 // processes.
 func (e Env) MQTTSocket() string { return e.Path("broker", "mqtt.sock") }
 
+// MQTTPasswords is the password file of the broker's users beside the
+// appliance's own.
+func (e Env) MQTTPasswords() string { return e.Path("mqtt", "passwd") }
+
+// MQTTAccess is the access list of the same.
+func (e Env) MQTTAccess() string { return e.Path("mqtt", "acl") }
+
 // Secret is the path of a secret.
 func (e Env) Secret(name string) string { return e.Path("secrets", name) }

@@ -41,7 +41,7 @@ var Processes = []Process{
 	// It reads hems.yaml for itself: it may neither wait for its correction, being
 	// what corrects it, nor begin anew in the middle of an update.
 	{Name: "hems-manager", User: "manager", Dir: "manager",
-		Keeps: []Kept{{Path: ConfigFile, What: "settings"}, {Path: "pki", What: "the certificate authority"}}},
+		Keeps: []Kept{{Path: ConfigFile, What: "settings"}, {Path: "mqtt", What: "the users of MQTT"}, {Path: "pki", What: "the certificate authority"}}},
 }
 
 // PersonUser is the MQTT user of the householder: mosquitto_sub, Home

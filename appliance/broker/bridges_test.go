@@ -34,7 +34,7 @@ func TestTheBridgesOfTheConfiguration(t *testing.T) {
 		t.Fatal(err, problems.Err())
 	}
 	env := appliance.Env{Data: t.TempDir()}
-	want := broker.Access{Read: []string{"zigbee2mqtt/#", "hems/#"}, Write: []string{"zigbee2mqtt/+/set"}}
+	want := broker.Access{Local: true, Read: []string{"zigbee2mqtt/#", "hems/#"}, Write: []string{"zigbee2mqtt/+/set"}}
 	if d := cmp.Diff(want, bridgeAccess(cfg.MQTT.Bridges)); d != "" {
 		t.Errorf("access (-want +got)\n%s", d)
 	}

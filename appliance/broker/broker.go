@@ -20,19 +20,20 @@ func Prepare(env appliance.Env) error {
 
 // Run is the broker until ctx ends.
 func Run(ctx context.Context, env appliance.Env, cfg appliance.Config) error {
-	listen := cfg.MQTT.Listen
-	if listen == "" {
-		listen = env.Address(appliance.PortMQTT)
-	}
 	users := broker.DefaultUsers()
 	users[appliance.BridgeUser] = bridgeAccess(cfg.MQTT.Bridges)
+	server, door := limits(cfg.MQTT)
 	b, err := broker.New(broker.Options{
-		TCP:     []string{listen},
-		Unix:    env.MQTTSocket(),
-		Dir:     env.Path("broker"),
-		Secrets: env.Path("secrets"),
-		Users:   users,
-		Log:     env.Log,
+		Listeners:    listeners(env, cfg.MQTT),
+		Unix:         env.MQTTSocket(),
+		Dir:          env.Path("broker"),
+		Secrets:      env.Path("secrets"),
+		Users:        users,
+		PasswordFile: env.MQTTPasswords(),
+		ACLFile:      env.MQTTAccess(),
+		Limits:       door,
+		Core:         server,
+		Log:          env.Log,
 	})
 	if err != nil {
 		return err

@@ -15,22 +15,23 @@ type Access struct {
 // that works, and the person, "home", who may act for everything in the house
 // but not speak in the name of the broker or of the appliance's processes.
 func DefaultUsers() map[string]Access {
-	everything := []string{"#", "$SYS/#"}
+	// The readings of any device that announces itself may be anywhere.
+	anywhere := []string{"#"}
 	return map[string]Access{
 		"zigbee": {
-			Read:  []string{"zigbee2mqtt/#", "homeassistant/#", "hems/zigbee/#"},
-			Write: []string{"zigbee2mqtt/#", "homeassistant/#", "hems/zigbee/#"},
+			Local: true,
+			Read:  []string{"zigbee2mqtt/#", "homeassistant/status", "homeassistant/+/+/+/config"},
+			Write: []string{"zigbee2mqtt/#", "homeassistant/+/+/+/config", "hems/zigbee/health", "hems/zigbee/pairing"},
 		},
-		"metrics": {Read: everything, Write: []string{"hems/metrics/#"}},
-		"gateway": {
-			Read: everything,
-			Write: []string{
-				"zigbee2mqtt/bridge/request/#", "zigbee2mqtt/+/set", "zigbee2mqtt/+/get", "hems/gateway/#",
-			},
+		"metrics": {Local: true, Read: anywhere, Write: []string{"hems/metrics/health"}},
+		"gateway": {Local: true, Read: anywhere, Write: []string{"zigbee2mqtt/bridge/request/#"}},
+		"manager": {
+			Local: true,
+			Read:  []string{"hems/+/health", "hems/manager/probe", "zigbee2mqtt/#"},
+			Write: []string{"hems/manager/health", "hems/manager/probe"},
 		},
-		"manager": {Read: everything, Write: []string{"hems/manager/#"}},
 		"bridge":  {}, // what hems.yaml says of the bridges
-		"home":    {Read: everything, Write: []string{"#"}, Deny: []string{"hems/#"}},
+		"home":    {Read: []string{"#", "$SYS/#"}, Write: []string{"#"}, Deny: []string{"hems/#"}},
 	}
 }
 

@@ -15,29 +15,36 @@ func TestAccessLists(t *testing.T) {
 		noWrite, deny []string // refused, to publish and to subscribe
 	}{
 		{
-			user:    "zigbee",
-			write:   []string{"zigbee2mqtt/bridge/state", "homeassistant/sensor/x/y/config", "hems/zigbee/health"},
-			read:    []string{"zigbee2mqtt/#", "homeassistant/status", "hems/zigbee/#", "$share/g/zigbee2mqtt/+/set"},
-			noWrite: []string{"hems/metrics/health", "shelly/x", "$SYS/x", "$SYS2/x"},
-			deny:    []string{"#", "+/x", "hems/#", "hems/+/health", "$SYS/#", "$share/g/#", "$SHARE/g/#", "shelly/x"},
+			user: "zigbee",
+			write: []string{"zigbee2mqtt/bridge/state", "zigbee2mqtt/a/b/c/availability", "homeassistant/sensor/x/y/config",
+				"homeassistant/device_automation/x/y/config", "hems/zigbee/health", "hems/zigbee/pairing"},
+			read: []string{"zigbee2mqtt/bridge/request/#", "zigbee2mqtt/+/+/set/+", "homeassistant/status", "homeassistant/+/+/+/config",
+				"$share/g/zigbee2mqtt/+/set"},
+			noWrite: []string{"hems/metrics/health", "hems/zigbee/x", "hems/zigbee", "homeassistant/status", "homeassistant/sensor/x/config",
+				"homeassistant/sensor/x/y/state", "shelly/x", "$SYS/x", "$SYS2/x"},
+			deny: []string{"#", "+/x", "homeassistant/#", "hems/#", "hems/+/health", "hems/zigbee/health", "$SYS/#", "$share/g/#", "$SHARE/g/#", "shelly/x"},
 		},
 		{
 			user:    "metrics",
 			write:   []string{"hems/metrics/health"},
-			read:    []string{"#", "$SYS/#", "hems/+/health", "$share/g/#"},
-			noWrite: []string{"zigbee2mqtt/x", "homeassistant/x", "hems/zigbee/health", "hems/metricsx"},
+			read:    []string{"#", "hems/+/health", "$share/g/#"},
+			noWrite: []string{"zigbee2mqtt/x", "homeassistant/x", "hems/zigbee/health", "hems/metricsx", "hems/metrics/x", "x"},
+			deny:    []string{"$SYS/#", "$SYS/broker/uptime"},
 		},
 		{
-			user:    "gateway",
-			write:   []string{"zigbee2mqtt/bridge/request/permit_join", "zigbee2mqtt/lamp/set", "zigbee2mqtt/lamp/get", "hems/gateway/health"},
-			read:    []string{"#", "$SYS/#"},
-			noWrite: []string{"zigbee2mqtt/lamp", "zigbee2mqtt/bridge/state", "zigbee2mqtt/a/b/set", "homeassistant/status", "hems/zigbee/health"},
+			user:  "gateway",
+			write: []string{"zigbee2mqtt/bridge/request/permit_join", "zigbee2mqtt/bridge/request/device/rename"},
+			read:  []string{"#", "hems/zigbee/pairing"},
+			noWrite: []string{"zigbee2mqtt/lamp", "zigbee2mqtt/lamp/set", "zigbee2mqtt/bridge/state", "homeassistant/status",
+				"hems/zigbee/health", "hems/gateway/health", "x"},
+			deny: []string{"$SYS/#"},
 		},
 		{
 			user:    "manager",
 			write:   []string{"hems/manager/health", "hems/manager/probe"},
-			read:    []string{"#", "hems/+/health", "zigbee2mqtt/#"},
-			noWrite: []string{"zigbee2mqtt/bridge/request/restart", "hems/zigbee/health", "homeassistant/status"},
+			read:    []string{"hems/+/health", "hems/manager/probe", "zigbee2mqtt/#"},
+			noWrite: []string{"zigbee2mqtt/bridge/request/restart", "hems/zigbee/health", "hems/manager/x", "homeassistant/status", "x"},
+			deny:    []string{"#", "hems/#", "homeassistant/#", "$SYS/#"},
 		},
 		{
 			user:    "home",
@@ -71,6 +78,11 @@ func TestAccessLists(t *testing.T) {
 			}
 		})
 	}
+	for _, user := range []string{"zigbee", "metrics", "gateway", "manager"} { // from the network, whoever has the password
+		w := dial(t, h.tcp())
+		w.connect(h.hello(t, 4, user, "stolen"), 5)
+		w.closed(0)
+	}
 	if h.Stats().RefusedAccess == 0 {
 		t.Error("refusals are not counted")
 	}
@@ -78,7 +90,7 @@ func TestAccessLists(t *testing.T) {
 
 func TestNobodyPublishesToTheBrokersOwnTopics(t *testing.T) {
 	h := startHouse(t)
-	c := h.client(t, "metrics")
+	c := h.client(t, "home")
 	s := subscribe(t, c, "$SYS/#")
 	err := c.Subscribe(t.Context(), "marker", 1, func(m mqttclient.Message) { s.ch <- m })
 	if err != nil {

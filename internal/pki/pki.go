@@ -47,6 +47,12 @@ const (
 	slack     = 24 * time.Hour // a certificate begins that much earlier: clocks differ
 )
 
+// Files in the authority's directory that other processes read.
+const (
+	CAFile      = "ca.crt"
+	RevokedFile = "ca.crl" // the list of client certificates that are revoked; missing: none is
+)
+
 // epoch is before the first of these appliances; no clock that is right is.
 var epoch = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 
