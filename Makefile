@@ -118,12 +118,16 @@ bench: build ## benchmarks, the time from radio to MQTT subscriber, and side by 
 	@PATH="$$PATH:/usr/sbin" .ci/need mosquitto
 	HEMS_BIN=$(abspath $(BIN)) $(GO) test -tags interop,bench -count=1 -v -timeout 30m -run '^TestAgainstMosquitto$$' ./internal/broker/load
 	HEMS_BIN=$(abspath $(BIN)) $(GO) test -tags e2e -count=1 -v -run TestRadioToSubscriber ./internal/e2e -args -bench-reports 1000
+	HEMS_BIN=$(abspath $(BIN)) $(GO) test -tags bench -count=1 -v -run '^TestWear$$' ./internal/e2e/durability
 	@.ci/need node=nodejs npm
 	HEMS_BIN=$(abspath $(BIN)) $(GO) test -tags interop,bench -count=1 -v -timeout 30m -run '^TestSideBySide$$' ./internal/interop
 
 TORTURE ?= 2000
 POWERCUTS ?= 20
-torture: vmtools ## the power cut at every write of updates, TORTURE times each (default 2000), and POWERCUTS times in QEMU (default 20)
+KILLS ?= 100
+torture: vmtools ## the power cut at every write of updates, TORTURE times each (default 2000), and POWERCUTS times in QEMU (default 20); the same of the broker's journal, and KILLS kills and power cuts of the broker under load (default 100)
+	$(GO) test -count=1 -v -timeout 60m -run '^TestEveryCut$$' ./internal/broker/journal -args -torture $$(( $(TORTURE) / 4 ))
+	HEMS_BIN=$(abspath $(BIN)) $(GO) test -tags e2e -count=1 -v -timeout 60m -run '^(TestKills|TestPowerCuts)$$' ./internal/e2e/durability -args -kills $(KILLS) -cuts $(KILLS)
 	$(GO) test -count=1 -v -timeout 60m -run '^TestEveryCut$$' ./internal/update/slot -args -torture $(TORTURE)
 	$(VMTEST) -timeout 120m -run '^TestPowerCutsDuringUpdates$$' ./internal/e2e -args -power-cuts $(POWERCUTS)
 

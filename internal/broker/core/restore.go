@@ -240,6 +240,9 @@ func (s *Server) loadMessage(r *reader) error {
 	if sess := l.sessions[from]; from != 0 && sess != nil {
 		sess.remember(uint16(pid))
 	}
+	if n == 0 && flags&4 == 0 {
+		return nil // of a state: those who get it follow
+	}
 	for ; n > 0 && !r.bad; n-- {
 		s.loadReceipt(r, st)
 	}
