@@ -1,7 +1,9 @@
 package mqttclient
 
 import (
-	"github.com/eclipse/paho.golang/paho"
+	"fmt"
+
+	"github.com/smartcore-ireland/hems/internal/mqttclient/packet"
 )
 
 // maxBacklog is how many bytes of QoS 0 messages may wait for slow handlers.
@@ -14,25 +16,62 @@ const perMessage = 256
 
 // received is a message on its way from the connection to the handlers.
 type received struct {
-	msg Message
-	ack func() // nil for QoS 0
+	msg  Message
+	conn *conn // on which it is to be acknowledged
+	id   uint16
 }
 
 func (r received) size() int { return len(r.msg.Topic) + len(r.msg.Payload) + perMessage }
 
-// receive is called by the library for each message and must not block: it is
-// what reads the ping responses too.
-func (c *Client) receive(pr paho.PublishReceived) (bool, error) {
-	p := pr.Packet
-	r := received{msg: Message{Topic: p.Topic, Payload: p.Payload, QoS: p.QoS, Retain: p.Retain}}
-	if p.QoS > 0 {
-		client := pr.Client // an acknowledgement belongs to the connection it came on
-		r.ack = func() { _ = client.Ack(p) }
+// read takes what the broker sends until the connection is lost, and says why it
+// was. It must not wait for handlers: it is what reads acknowledgements too.
+func (c *Client) read(conn *conn) error {
+	for {
+		p, err := packet.Read(conn.in)
+		if err != nil {
+			return err
+		}
+		conn.heard.Store(true)
+		switch p.Kind {
+		case packet.Publish:
+			c.receive(conn, p)
+		case packet.Puback, packet.Pubrec, packet.Pubcomp, packet.Suback, packet.Unsuback:
+			release, done := c.flying.answered(p)
+			if release {
+				conn.later(packet.Pubrel, p.ID)
+				conn.flush()
+			}
+			if done {
+				conn.freeSlot()
+			}
+		case packet.Pubrel:
+			delete(c.halves, p.ID)
+			conn.later(packet.Pubcomp, p.ID)
+			conn.flush()
+		case packet.Disconnect:
+			return fmt.Errorf("the broker disconnected us with reason 0x%02x%s", p.Reason, inWords(p.Text))
+		case packet.Pingresp:
+		default:
+			return fmt.Errorf("the broker sent a %v", p.Kind)
+		}
+	}
+}
+
+func (c *Client) receive(conn *conn, p packet.Packet) {
+	r := received{msg: Message(p.Message), conn: conn, id: p.ID}
+	switch p.QoS {
+	case 2:
+		if c.halves[p.ID] {
+			return // sent again; its acknowledgement is under way
+		}
+		c.halves[p.ID] = true
+		fallthrough
+	case 1:
 		c.inbox.put(r)
-		return true, nil
+		return
 	}
 	if c.inbox.putWithin(r, maxBacklog, r.size()) {
-		return true, nil
+		return
 	}
 	c.mu.Lock()
 	c.dropped++
@@ -42,7 +81,22 @@ func (c *Client) receive(pr paho.PublishReceived) (bool, error) {
 		c.log.Warn("MQTT messages were dropped because their handlers are too slow",
 			"client", c.opt.ClientID, "dropped", n, "topic", r.msg.Topic)
 	}
-	return true, nil
+}
+
+// acknowledge says that the handlers have a message. It is on its way when there
+// is nothing else to do, or much to acknowledge.
+func (c *Client) acknowledge(r received) {
+	switch r.msg.QoS {
+	case 1:
+		r.conn.later(packet.Puback, r.id)
+	case 2:
+		r.conn.later(packet.Pubrec, r.id)
+	default:
+		return
+	}
+	if c.inbox.empty() {
+		r.conn.flush()
+	}
 }
 
 // deliver calls the handlers, message by message, until the client is closed.
@@ -64,9 +118,7 @@ func (c *Client) deliver() {
 		for _, h := range handlers {
 			h(r.msg)
 		}
-		if r.ack != nil {
-			r.ack()
-		}
+		c.acknowledge(r)
 	}
 }
 

@@ -57,6 +57,13 @@ func (m *mailbox[T]) get() (v T, ok bool) {
 	return v, true
 }
 
+// empty reports whether nothing waits.
+func (m *mailbox[T]) empty() bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return len(m.items) == 0
+}
+
 func (m *mailbox[T]) close() {
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -1,7 +1,7 @@
 // Package mqttclient keeps one MQTT 5 connection of an appliance process up: it
 // connects, reconnects, makes its subscriptions again and hands messages to
-// their handlers in order. It knows the MQTT client library and must never know
-// what the messages say or who else is connected.
+// their handlers in order. It must never know what the messages say or who else
+// is connected.
 package mqttclient
 
 import (
@@ -9,16 +9,9 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"math"
-	"math/rand/v2"
-	"net"
-	"net/url"
 	"sync"
 	"sync/atomic"
 	"time"
-
-	"github.com/eclipse/paho.golang/autopaho"
-	"github.com/eclipse/paho.golang/paho"
 )
 
 const (
@@ -27,7 +20,6 @@ const (
 	packetTimeout  = 10 * time.Second // until a SUBACK, UNSUBACK or PUBACK must have come
 	maxBackoff     = 2 * time.Second
 	lastWords      = 2 * time.Second // between the end of Open's context and the end of the connection
-	ackInterval    = 100 * time.Millisecond
 
 	// receiveMaximum is how many QoS 1 and 2 messages may wait for the handlers.
 	// A broker may stop sending there, so it is far above what a home has.
@@ -88,10 +80,10 @@ type Client struct {
 	opt    Options
 	log    *slog.Logger
 	dial   dialer
-	cm     *autopaho.ConnectionManager
 	inbox  *mailbox[received]
 	events *mailbox[event]
-	failed chan error // why the last connection was lost; one slot
+	flying flights
+	halves map[uint16]bool // ids of QoS 2 messages that came and were not released; the reader's
 
 	subSlot chan struct{} // held while SUBSCRIBE or UNSUBSCRIBE packets are made
 	abandon atomic.Bool   // the last DISCONNECT asks for the will
@@ -99,16 +91,14 @@ type Client struct {
 	mu      sync.Mutex
 	filters map[string]func(Message)
 	order   []subscription // in the order they were first made
-	conn    *conn          // of the current connection
-	up      bool           // CONNACK received
-	ready   chan struct{}  // closed while up and subscribed again
+	conn    *conn          // the current connection; nil while there is none
+	ready   chan struct{}  // closed while connected and subscribed again
 	isReady bool
-	upCtx   context.Context    // of the current connection; given to OnUp
-	upEnd   context.CancelFunc // ends it
-	lastErr string             // last logged connection error
-	dropped uint64             // QoS 0 messages that found the inbox full
+	lastErr string // last logged connection error
+	dropped uint64 // QoS 0 messages that found the inbox full
 	closed  bool
 	done    chan struct{} // closed when Close has begun
+	ended   chan struct{} // closed when no connection is made any more
 }
 
 type subscription struct {
@@ -118,8 +108,8 @@ type subscription struct {
 
 // event is a change of the connection, handled in order by one goroutine.
 type event struct {
-	ctx  context.Context // nil: down
-	conn *conn
+	conn *conn // up
+	err  error // or down: why
 }
 
 // Open checks the options, starts connecting in the background and returns at
@@ -143,19 +133,15 @@ func Open(ctx context.Context, o Options) (*Client, error) {
 		dial:    d,
 		inbox:   newMailbox[received](),
 		events:  newMailbox[event](),
-		failed:  make(chan error, 1),
+		flying:  flights{of: make(map[uint16]*flight)},
+		halves:  make(map[uint16]bool),
 		subSlot: make(chan struct{}, 1),
 		filters: make(map[string]func(Message)),
 		ready:   make(chan struct{}),
 		done:    make(chan struct{}),
+		ended:   make(chan struct{}),
 	}
-	cm, err := autopaho.NewConnection(context.WithoutCancel(ctx), c.config())
-	if err != nil {
-		return nil, fmt.Errorf("opening an MQTT client for %s: %w", o.Server, err)
-	}
-	c.mu.Lock()
-	c.cm = cm
-	c.mu.Unlock()
+	go c.connect(context.WithoutCancel(ctx))
 	go c.deliver()
 	go c.follow()
 	context.AfterFunc(ctx, func() {
@@ -169,109 +155,18 @@ func Open(ctx context.Context, o Options) (*Client, error) {
 	return c, nil
 }
 
-func (c *Client) config() autopaho.ClientConfig {
-	var attempts atomic.Int64
-	cfg := autopaho.ClientConfig{
-		ServerUrls: []*url.URL{c.dial.url},
-		KeepAlive:  keepAlive,
-		ReconnectBackoff: func(n int) time.Duration {
-			if attempts.Add(1) == 1 {
-				return 0
-			}
-			return backoff(n)
-		},
-		ConnectTimeout:       connectTimeout,
-		ConnectPacketBuilder: c.connectPacket,
-		DisconnectPacketBuilder: func() *paho.Disconnect {
-			c.mu.Lock()
-			c.conn.linger.Store(true)
-			c.mu.Unlock()
-			if c.abandon.Load() {
-				return &paho.Disconnect{ReasonCode: 0x04} // disconnect with will message
-			}
-			return &paho.Disconnect{}
-		},
-		AttemptConnection: func(ctx context.Context, _ autopaho.ClientConfig, _ *url.URL) (net.Conn, error) {
-			conn, err := c.dial.dial(ctx)
-			if err != nil {
-				return nil, err
-			}
-			c.mu.Lock()
-			c.conn = conn
-			c.mu.Unlock()
-			return conn, nil
-		},
-		OnConnectionUp:   c.onUp,
-		OnConnectionDown: c.onDown,
-		OnConnectError:   c.connectFailed,
-	}
-	cfg.ClientID = c.opt.ClientID
-	cfg.PacketTimeout = packetTimeout
-	cfg.EnableManualAcknowledgment = true // acknowledged after the handlers have returned
-	cfg.SendAcksInterval = ackInterval
-	cfg.OnPublishReceived = []func(paho.PublishReceived) (bool, error){c.receive}
-	cfg.OnClientError = c.lost
-	cfg.OnServerDisconnect = func(d *paho.Disconnect) {
-		reason := ""
-		if d.Properties != nil && d.Properties.ReasonString != "" {
-			reason = ": " + d.Properties.ReasonString
-		}
-		c.lost(fmt.Errorf("the broker disconnected us with reason 0x%02x%s", d.ReasonCode, reason))
-	}
-	return cfg
-}
-
-// backoff grows from 100 ms to maxBackoff, with a quarter of chance so that
-// processes started together do not knock together.
-func backoff(n int) time.Duration {
-	d := min(maxBackoff, 100*time.Millisecond<<min(max(n, 0), 5))
-	return d - rand.N(d/4)
-}
-
-func (c *Client) connectPacket(p *paho.Connect, _ *url.URL) (*paho.Connect, error) {
-	p.CleanStart = c.opt.SessionExpiry <= 0
-	maximum := uint16(receiveMaximum)
-	p.Properties = &paho.ConnectProperties{ReceiveMaximum: &maximum, RequestProblemInfo: true}
-	if c.opt.SessionExpiry > 0 {
-		seconds := uint32(min(math.Ceil(c.opt.SessionExpiry.Seconds()), math.MaxUint32-1))
-		p.Properties.SessionExpiryInterval = &seconds
-	}
-	if c.opt.User != "" {
-		p.UsernameFlag, p.Username = true, c.opt.User
-	}
-	if c.opt.Password != nil {
-		password, err := c.opt.Password()
-		if err != nil {
-			return nil, fmt.Errorf("asking for the password of MQTT user %q: %w", c.opt.User, err)
-		}
-		p.PasswordFlag, p.Password = true, []byte(password)
-	}
-	if w := c.opt.Will; w != nil {
-		p.WillMessage = &paho.WillMessage{Topic: w.Topic, Payload: w.Payload, QoS: w.QoS, Retain: w.Retain}
-		p.WillProperties = &paho.WillProperties{}
-	}
-	return p, nil
-}
-
-// current is the connection manager and a context that ends with ctx, and with
-// the current connection: the library lets requests on a lost one wait for their
-// timeout. It is false when there is no connection.
-func (c *Client) current(ctx context.Context) (*autopaho.ConnectionManager, context.Context, context.CancelFunc, bool) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if !c.up {
-		return nil, nil, nil, false
-	}
-	ctx, cancel := context.WithCancel(ctx)
-	stop := context.AfterFunc(c.upCtx, cancel)
-	return c.cm, ctx, func() { stop(); cancel() }, true
-}
-
 // Connected tells whether the broker has accepted the current connection.
 func (c *Client) Connected() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.up
+	return c.conn != nil
+}
+
+// current is the connection, or nil while there is none.
+func (c *Client) current() *conn {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.conn
 }
 
 // AwaitConnection returns nil once the client is connected and its subscriptions
@@ -306,25 +201,29 @@ func (c *Client) Close(ctx context.Context) error {
 	return nil
 }
 
-func (c *Client) shut(ctx context.Context) error {
+func (c *Client) shut(ctx context.Context) (err error) {
 	c.mu.Lock()
 	already := c.closed
 	c.closed = true
 	if !already {
 		close(c.done)
 	}
-	cm := c.cm
-	c.mu.Unlock()
-	err := cm.Disconnect(ctx)
-	c.mu.Lock()
-	c.up = false
-	if c.upEnd != nil {
-		c.upEnd()
-	}
 	conn := c.conn
 	c.mu.Unlock()
-	if err != nil && conn != nil {
-		conn.Close() // out of time: the broker will notice by itself
+	if conn != nil && !already {
+		reason := byte(0)
+		if c.abandon.Load() {
+			reason = disconnectWithWill
+		}
+		err = conn.goodbye(reason)
+	}
+	select {
+	case <-c.ended:
+	case <-ctx.Done(): // the broker will notice by itself
+		err = ctx.Err()
+		if conn != nil {
+			conn.fail(err)
+		}
 	}
 	c.inbox.close()
 	c.events.close()

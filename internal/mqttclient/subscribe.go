@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"slices"
 
-	"github.com/eclipse/paho.golang/paho"
+	"github.com/smartcore-ireland/hems/internal/mqttclient/packet"
 )
 
 // Subscribe remembers the filter and its handler and makes the subscription, now
@@ -63,18 +63,28 @@ func (c *Client) Unsubscribe(ctx context.Context, filter string) error {
 	c.mu.Lock()
 	known := c.forget(filter)
 	c.mu.Unlock()
-	cm, ctx, cancel, up := c.current(ctx)
-	if !up { // a persistent session remembers at the broker what we forget while away
+	conn := c.current()
+	if conn == nil || !known { // a persistent session remembers at the broker what we forget while away
 		return nil
 	}
-	defer cancel()
-	if !known {
-		return nil
-	}
-	if _, err := cm.Unsubscribe(ctx, &paho.Unsubscribe{Topics: []string{filter}}); err != nil && c.Connected() {
+	_, err = c.ask(ctx, conn, packet.Unsuback, func(b []byte, id uint16) []byte { return packet.AppendUnsubscribe(b, id, filter) })
+	if err != nil && c.Connected() {
 		return fmt.Errorf("unsubscribing from %q: %w", filter, err)
 	}
 	return nil
+}
+
+// ask sends a packet and waits for the one that answers it.
+func (c *Client) ask(ctx context.Context, conn *conn, awaits packet.Kind, add func(b []byte, id uint16) []byte) (packet.Packet, error) {
+	id, f, err := c.flying.begin(awaits, packet.Message{})
+	if err != nil {
+		return packet.Packet{}, err
+	}
+	if err := sent(conn.write(func(b []byte) []byte { return add(b, id) })); err != nil {
+		c.flying.cancel(id)
+		return packet.Packet{}, err
+	}
+	return c.await(ctx, conn, f)
 }
 
 // takeSubSlot serialises subscriptions with the resubscription after a
@@ -117,20 +127,16 @@ const packetIDInUse = 0x91
 
 // subscribe makes one subscription on the current connection.
 func (c *Client) subscribe(ctx context.Context, s subscription) error {
-	cm, ctx, cancel, up := c.current(ctx)
-	if !up {
+	conn := c.current()
+	if conn == nil {
 		return fmt.Errorf("subscribing to %q: %w", s.filter, ErrDown)
 	}
-	defer cancel()
 	for attempt := 1; ; attempt++ {
-		ack, err := cm.Subscribe(ctx, &paho.Subscribe{
-			Subscriptions: []paho.SubscribeOptions{{Topic: s.filter, QoS: s.qos}},
+		answer, err := c.ask(ctx, conn, packet.Suback, func(b []byte, id uint16) []byte {
+			return packet.AppendSubscribe(b, id, s.filter, s.qos)
 		})
-		if ack != nil && len(ack.Reasons) > 0 && ack.Reasons[0] >= 0x80 {
-			if ack.Reasons[0] == packetIDInUse && attempt < 3 {
-				continue // the next attempt has the next id
-			}
-			return fmt.Errorf("subscribing to %q: %w (reason 0x%02x)", s.filter, ErrRefused, ack.Reasons[0])
+		if answer.Reason == packetIDInUse && attempt < 3 {
+			continue // the next attempt has the next id
 		}
 		if err != nil {
 			return fmt.Errorf("subscribing to %q: %w", s.filter, err)
@@ -160,7 +166,7 @@ func (c *Client) resubscribe(ctx context.Context) error {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if ctx.Err() == nil && c.up && !c.isReady {
+	if ctx.Err() == nil && c.conn != nil && !c.isReady {
 		c.isReady = true
 		close(c.ready)
 	}

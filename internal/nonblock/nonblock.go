@@ -8,17 +8,9 @@
 package nonblock
 
 import (
-	"io"
 	"syscall"
 	"unsafe"
 )
-
-// Conn is one descriptor. At most one Read and one Write may be under way at
-// the same time.
-type Conn struct {
-	raw         syscall.RawConn
-	read, write call
-}
 
 // call is a system call that is repeated until it is done.
 type call struct {
@@ -26,44 +18,12 @@ type call struct {
 	p      []byte
 	n      int
 	err    error
-	try    func(fd uintptr) (done bool)
 }
 
-// New takes a connection or file whose descriptor the runtime waits for: an
-// *os.File that was opened non-blocking, or one of net's. Deadlines and Close
-// of c work on reads and writes here as on its own.
-func New(c syscall.Conn) (*Conn, error) {
-	raw, err := c.SyscallConn()
-	if err != nil {
-		return nil, err
-	}
-	n := &Conn{raw: raw}
-	n.read.number, n.write.number = syscall.SYS_READ, syscall.SYS_WRITE
-	n.read.try, n.write.try = n.read.once, n.write.all
-	return n, nil
-}
+func (c *call) begin(p []byte) { c.p, c.n, c.err = p, 0, nil }
 
-// Read reads what is there, waiting for the first byte. The error is io.EOF at
-// the end, a syscall.Errno, or that of the connection's deadline or Close.
-func (c *Conn) Read(p []byte) (int, error) {
-	if len(p) == 0 {
-		return 0, nil
-	}
-	n, err := c.read.do(c.raw.Read, p)
-	if n == 0 && err == nil {
-		err = io.EOF
-	}
-	return n, err
-}
-
-// Write writes all of p. The errors are those of Read, but for io.EOF.
-func (c *Conn) Write(p []byte) (int, error) {
-	return c.write.do(c.raw.Write, p)
-}
-
-func (c *call) do(wait func(func(uintptr) bool) error, p []byte) (int, error) {
-	c.p, c.n, c.err = p, 0, nil
-	err := wait(c.try)
+// end gives what the call has done. Err is that of waiting for it.
+func (c *call) end(err error) (int, error) {
 	c.p = nil
 	if c.err != nil {
 		err = c.err
