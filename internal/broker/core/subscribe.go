@@ -42,15 +42,11 @@ func (c *conn) subscribe(pk *door.Packet) error {
 		switch {
 		case inner == "" || !sess.identity.MaySubscribe(inner):
 			s.refusedAccess("an MQTT subscription is against the access list", "user", sess.user, "filter", clip(filter))
-			reasons = append(reasons, rcUnspecified)
+			reasons = append(reasons, failure(c.version, rcNotAuthorized))
 			continue
 		case !known && len(sess.subs) >= s.lim.MaxSubscriptions:
 			s.refusedAccess("an MQTT client has too many subscriptions", "client", clip(sess.id), "limit", s.lim.MaxSubscriptions)
-			reason := byte(rcUnspecified)
-			if c.version == 5 {
-				reason = rcQuota
-			}
-			reasons = append(reasons, reason)
+			reasons = append(reasons, failure(c.version, rcQuota))
 			continue
 		}
 		reasons = append(reasons, sub.qos)
@@ -141,4 +137,12 @@ func (s *Server) replay(c *conn, sub *subscription) {
 	s.sysReplay(sub.filter, send)
 	s.retained.match(sub.filter, send)
 	sess.pump()
+}
+
+// failure is a filter's code in SUBACK: there is but one before MQTT 5.
+func failure(version, reason byte) byte {
+	if version < 5 {
+		return rcUnspecified
+	}
+	return reason
 }
