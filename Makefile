@@ -104,8 +104,8 @@ vmtools: build | $(IMAGE)
 vmtest: vmtools ## the card in QEMU: boot, pair, power cut, updates good and broken, gok
 	$(VMTEST) -timeout 50m ./internal/update/bootpart ./internal/update/release ./image ./internal/e2e
 
-interop: build ## the real Zigbee2MQTT and bellows on our simulated dongle (installs them from npm and PyPI)
-	@.ci/need node=nodejs npm python3
+interop: build ## the real Zigbee2MQTT and bellows on our simulated dongle, and other people's MQTT clients on our broker (installs them from npm, PyPI, Debian and as Go modules)
+	@.ci/need node=nodejs npm python3 mosquitto_rr=mosquitto-clients
 	@python3 -c 'import ensurepip, venv' 2>/dev/null || .ci/need python3-venv
 	HEMS_BIN=$(abspath $(BIN)) $(GO) test -tags interop -count=1 -v -timeout 20m -skip '^(TestDifferential|TestSideBySide)$$' ./internal/interop/...
 
