@@ -155,7 +155,7 @@ func TestPace(t *testing.T) {
 		{"lazy ones go with others", Options{}, func(l *Log) {
 			l.Append(1, nil, true)
 			l.Append(1, nil, false)
-			time.Sleep(time.Millisecond)
+			time.Sleep(2 * settle)
 			if l.Durable() != 2 {
 				t.Errorf("%d are on the disk", l.Durable())
 			}

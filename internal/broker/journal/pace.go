@@ -3,11 +3,12 @@ package journal
 import "time"
 
 const (
-	quiet     = time.Second          // after such a pause a record is flushed at once
-	longQuiet = 5 * quiet            // and after such a one the load begins anew
-	bulk      = 64 << 10             // bytes that are worth a flush whatever else may come
-	minPause  = 2 * time.Millisecond // that is not taken for the end of a burst
-	pauseGaps = 4                    // so many usual gaps without a record are one
+	quiet     = time.Second           // after such a pause a record is flushed at once:
+	settle    = 20 * time.Millisecond // with those that come together with it
+	longQuiet = 5 * quiet             // and after such a one the load begins anew
+	bulk      = 64 << 10              // bytes that are worth a flush whatever else may come
+	minPause  = 2 * time.Millisecond  // that is not taken for the end of a burst
+	pauseGaps = 4                     // so many usual gaps without a record are one
 	soon      = 50 * time.Millisecond
 	soonTimes = 3
 )
@@ -77,8 +78,11 @@ func (p *pace) due(now time.Time, bytes int64) time.Time {
 }
 
 func (p *pace) want(now time.Time, bytes int64) time.Time {
-	if p.max < 0 || p.atOnce || bytes >= bulk {
+	if p.max < 0 || bytes >= bulk {
 		return now
+	}
+	if p.atOnce {
+		return p.first.Add(min(settle, p.max))
 	}
 	due := p.first.Add(min(p.max, p.first.Sub(p.busy)/2))
 	if p.answers >= soonTimes {

@@ -38,9 +38,7 @@ func TestKills(t *testing.T) {
 		})
 		b = start(t, dir)
 		h.check(b)
-		if t.Failed() {
-			t.Fatalf("the broker said:\n%s", tail(b.said.String()))
-		}
+		h.report(b)
 	}
 	t.Logf("%d kills, %d messages acknowledged, %d lost", *kills, h.acked, h.lost)
 	if h.acked < 100**kills {
@@ -71,13 +69,39 @@ func TestPowerCuts(t *testing.T) {
 		disk = loopdisk.Mount(t, copied, loopdisk.Card)
 		b = start(t, disk.Dir)
 		h.check(b)
-		if t.Failed() {
-			t.Fatalf("the broker said:\n%s", tail(b.said.String()))
-		}
+		h.report(b)
 	}
 	b.end(syscall.SIGKILL)
 	t.Logf("%d power cuts, %d messages acknowledged, %d lost", *cuts, h.acked, h.lost)
 	if h.acked < 100**cuts {
 		t.Errorf("only %d messages were acknowledged", h.acked)
+	}
+}
+
+// TestTheProofCanFail shows that a loss is seen: the power is cut, and the disk
+// is as it was some time before.
+func TestTheProofCanFail(t *testing.T) {
+	if !loopdisk.Private(t) {
+		return
+	}
+	disk := loopdisk.New(t, 64<<20, loopdisk.Card)
+	h := newHome(t)
+	b := start(t, disk.Dir)
+	h.begin(b)
+	copied := filepath.Join(tempDir(t), "old")
+	disk.Cut(t, copied)
+	h.load(b, 200, func() {
+		for h.count() < publishers*100 {
+			time.Sleep(time.Millisecond)
+		}
+		b.end(syscall.SIGKILL)
+	})
+	disk.Unmount(t)
+	disk = loopdisk.Mount(t, copied, loopdisk.Card)
+	b = start(t, disk.Dir)
+	h.patience = time.Second
+	h.check(b)
+	if h.lost == 0 {
+		t.Errorf("of %d messages that were acknowledged none is missed", h.acked)
 	}
 }

@@ -221,10 +221,34 @@ type home struct {
 	here       *subscriber // is
 	acked      int         // at the ends
 	lost       int
+	wrong      []string // lost, there twice, or out of order
+	patience   time.Duration
+}
+
+// count is how many messages are acknowledged.
+func (h *home) count() (n int) {
+	for _, p := range h.publishers {
+		p.mu.Lock()
+		n += len(p.acked)
+		p.mu.Unlock()
+	}
+	return n
+}
+
+func (h *home) bad(format string, args ...any) {
+	h.wrong = append(h.wrong, fmt.Sprintf(format, args...))
+}
+
+// report says what is wrong.
+func (h *home) report(b *program) {
+	h.t.Helper()
+	if len(h.wrong) > 0 {
+		h.t.Fatalf("%d wrong:\n%s\nthe broker said:\n%s", len(h.wrong), strings.Join(h.wrong[:min(10, len(h.wrong))], "\n"), tail(b.said.String()))
+	}
 }
 
 func newHome(t *testing.T) *home {
-	h := &home{t: t,
+	h := &home{t: t, patience: 20 * time.Second,
 		away: &subscriber{name: "away", qos: 2, got: map[string][]int{}, pend: map[uint16]bool{}},
 		here: &subscriber{name: "here", qos: 1, got: map[string][]int{}, pend: map[uint16]bool{}},
 	}
@@ -272,23 +296,20 @@ func (h *home) load(b *program, limit int, end func()) {
 // check looks, after a restart, for everything that was acknowledged before.
 func (h *home) check(b *program) {
 	h.t.Helper()
-	acked := 0
-	for _, p := range h.publishers {
-		acked += len(p.acked)
-	}
-	h.acked = acked
+	h.acked = h.count()
 	h.checkRetained(b)
 	for _, p := range h.publishers {
 		if err := p.recover(b); err != nil {
-			h.t.Fatal(err)
+			h.bad("%v", err)
 		}
 	}
 	for _, s := range []*subscriber{h.away, h.here} {
 		w := b.connect(s.hello())
 		if !w.present {
-			h.t.Fatalf("the session of the subscriber that is %s is lost", s.name)
+			h.bad("the session of the subscriber that is %s is lost", s.name)
+			continue
 		}
-		deadline := time.Now().Add(20 * time.Second)
+		deadline := time.Now().Add(h.patience)
 		quiet := time.Time{}
 		err := s.take(w, func() bool {
 			if time.Now().After(deadline) {
@@ -330,20 +351,19 @@ func (h *home) compare(s *subscriber) {
 		for _, n := range s.got[p.name] {
 			if seen[n] {
 				if p.qos == 2 && s.qos == 2 {
-					h.t.Errorf("%s got message %d of %s, of QoS 2, twice", s.name, n, p.name)
+					h.bad("%s got message %d of %s, of QoS 2, twice", s.name, n, p.name)
 				}
 				continue
 			}
 			if n < last {
-				h.t.Errorf("%s got message %d of %s after %d", s.name, n, p.name, last)
+				h.bad("%s got message %d of %s after %d", s.name, n, p.name, last)
 			}
 			seen[n], last = true, n
 		}
 		for n := range p.next {
 			if p.acked[n] && !seen[n] {
-				if h.lost++; h.lost < 10 {
-					h.t.Errorf("message %d of %s was acknowledged, and %s did not get it", n, p.name, s.name)
-				}
+				h.lost++
+				h.bad("message %d of %s was acknowledged, and %s did not get it", n, p.name, s.name)
 			}
 		}
 	}
@@ -367,20 +387,19 @@ func (h *home) checkRetained(b *program) {
 		}
 	}
 	got := map[string]int{}
-	w.SetReadDeadline(time.Now().Add(patience))
 	for len(got) < len(want) {
+		w.SetReadDeadline(time.Now().Add(h.patience))
 		m, err := w.read()
 		if err != nil {
 			break
 		}
 		_, num, _ := strings.Cut(string(m.body), " ")
 		got[m.topic], _ = strconv.Atoi(num)
-		w.SetReadDeadline(time.Now().Add(5 * time.Second))
 	}
 	for topic, n := range want {
 		if v, ok := got[topic]; !ok || v < n {
 			h.lost++
-			h.t.Errorf("the retained message %d of %s was acknowledged, and %d is there (%v)", n, topic, v, ok)
+			h.bad("the retained message %d of %s was acknowledged, and %d is there (%v)", n, topic, v, ok)
 		}
 	}
 }

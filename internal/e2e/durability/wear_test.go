@@ -6,8 +6,10 @@ import (
 	"flag"
 	"fmt"
 	"math/rand/v2"
+	"regexp"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -45,7 +47,8 @@ func TestWear(t *testing.T) {
 		all.Go(func() {
 			if !c.fresh {
 				fill(t, b)
-				time.Sleep(45 * time.Second) // the file system has nothing left to do
+				time.Sleep(65 * time.Second) // the broker has nothing left to write
+				disk.Settle(t)
 			}
 			watcher := b.connect(hello{id: "watcher", clean: true})
 			watcher.SetDeadline(time.Time{})
@@ -65,8 +68,10 @@ func TestWear(t *testing.T) {
 				w := b.connect(hello{id: fmt.Sprint("device-", i), clean: true})
 				w.SetDeadline(time.Time{})
 				devices.Go(func() {
-					time.Sleep(time.Duration(rand.Int64N(int64(10 * time.Second))))
-					for n := 0; time.Since(begin) < *wear; n++ {
+					next := begin.Add(time.Duration(rand.Int64N(int64(10 * time.Second))))
+					for n := 0; next.Sub(begin) < *wear; n++ {
+						time.Sleep(time.Until(next))
+						next = next.Add(10 * time.Second)
 						payload := fmt.Sprintf("%-200d", n)
 						err := w.publish(fmt.Sprintf("home/device-%d/state", i), payload, c.qos, true, false, uint16(n%60000+1))
 						if err == nil && c.qos > 0 {
@@ -76,7 +81,6 @@ func TestWear(t *testing.T) {
 							t.Error(err)
 							return
 						}
-						time.Sleep(10 * time.Second)
 					}
 				})
 			}
@@ -85,7 +89,8 @@ func TestWear(t *testing.T) {
 			took := time.Since(begin)
 			n := disk.Counts(t).Since(before)
 			day := float64(n.Bytes) / took.Seconds() * 86400 / 1e6
-			results.Store(c.name, fmt.Sprintf("%.1f MB a day at the disk (%v in %v)", day, n, took.Round(time.Second)))
+			b.end(syscall.SIGTERM)
+			results.Store(c.name, fmt.Sprintf("%.1f MB a day at the disk (%v in %v; %s)", day, n, took.Round(time.Second), stopped.FindString(b.said.String())))
 			if c.most > 0 && day > c.most {
 				t.Errorf("%s: %.1f MB a day reach the disk, at most %.0f may", c.name, day, c.most)
 			}
@@ -100,6 +105,9 @@ func TestWear(t *testing.T) {
 	}
 	t.Logf("50 devices, 200 bytes retained every 10 s:\n%s", table.String())
 }
+
+// stopped is what the broker says of its journal at its end.
+var stopped = regexp.MustCompile(`journal_bytes_written=.*`)
 
 // fill makes the broker's files what they are after some hours.
 func fill(t *testing.T, b *program) {

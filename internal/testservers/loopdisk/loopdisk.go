@@ -136,6 +136,13 @@ func tool(t testing.TB, name, pkg string, args ...string) {
 	}
 }
 
+// Settle has the system write what it still has in memory, so that it does not
+// come later.
+func (d *Disk) Settle(t testing.TB) {
+	t.Helper()
+	tool(t, "sync", "coreutils", "-f", d.Dir)
+}
+
 // Counts are what a disk was asked for since it was made.
 type Counts struct {
 	Writes, Bytes, Flushes uint64
