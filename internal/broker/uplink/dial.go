@@ -38,7 +38,7 @@ func (l *link) dialRemote(ctx context.Context, address string) (*end, error) {
 		}
 		e, err := newEnd(ctx, address, conn, hello{
 			version: f.version, private: f.private, clientID: l.remoteID(), user: l.c.Username, password: l.c.Password,
-			clean: l.c.CleanSession, keepAlive: l.c.KeepAlive, receive: inFlight, will: l.will(),
+			clean: l.c.CleanSession, keepAlive: l.c.KeepAlive, receive: inFlightHere, will: l.will(),
 		})
 		if err == nil {
 			return e, nil

@@ -20,9 +20,14 @@ const (
 	// maxWaiting is how many bytes may wait for a broker to read before messages
 	// at QoS 0 are dropped. Those at QoS 1 and 2 are bounded by inFlight.
 	maxWaiting = 8 << 20
-	// inFlight is how many messages at QoS 1 and 2 are under way in each
-	// direction at most; it is Mosquitto's max_inflight_messages.
-	inFlight = 20
+	// inFlight is how many messages at QoS 1 and 2 are under way to the other
+	// broker at most; in 3.1.1, which cannot say what it takes, Mosquitto's default
+	// of max_inflight_messages.
+	inFlight    = 100
+	inFlight311 = 20
+	// inFlightHere is how many may be under way to us. Our own broker acknowledges
+	// when they are on the disk, many at a time.
+	inFlightHere = 1000
 )
 
 // end is one of the two connections of a bridge.
@@ -59,7 +64,6 @@ type hello struct {
 	keepAlive time.Duration
 	receive   int // messages that we take before we have acknowledged one
 	will      *packets.Packet
-	queueQoS0 bool
 }
 
 // refusal is a CONNACK that says no.
@@ -92,7 +96,7 @@ func newEnd(ctx context.Context, name string, conn net.Conn, h hello) (*end, err
 	stop := context.AfterFunc(ctx, func() { conn.Close() })
 	defer stop()
 	e := &end{name: name, conn: conn, r: bufio.NewReaderSize(conn, 16<<10), version: h.version, private: h.private,
-		receiveMax: 65535, maxQoS: 2, retains: true, keepAlive: h.keepAlive, wake: make(chan struct{}, 1), subID: 65535}
+		receiveMax: inFlight, maxQoS: 2, retains: true, keepAlive: h.keepAlive, wake: make(chan struct{}, 1), subID: 65535}
 	if err := e.signIn(h); err != nil {
 		conn.Close()
 		return nil, fmt.Errorf("connecting to %s: %w", name, err)
@@ -129,8 +133,12 @@ func (e *end) signIn(h hello) error {
 		return &refusal{h.version, ack.ReasonCode, ack.Properties.ReasonString}
 	}
 	e.session = ack.SessionPresent
+	if h.version == 4 {
+		e.receiveMax = inFlight311
+	}
 	if p := ack.Properties; h.version == 5 {
 		e.largest = p.MaximumPacketSize
+		e.receiveMax = 65535
 		if p.ReceiveMaximum > 0 {
 			e.receiveMax = int(p.ReceiveMaximum)
 		}
@@ -168,9 +176,6 @@ func (h hello) packet() (packets.Packet, error) {
 		pk.Properties.MaximumPacketSize = maxPacket
 		if !h.clean {
 			pk.Properties.SessionExpiryInterval, pk.Properties.SessionExpiryIntervalFlag = 0xffffffff, true
-		}
-		if h.queueQoS0 {
-			pk.Properties.User = append(pk.Properties.User, packets.UserProperty{Key: "queue_qos0_messages", Val: "true"})
 		}
 	} else if h.private {
 		pk.ProtocolVersion |= 0x80

@@ -48,6 +48,7 @@ func newHouse(t *testing.T) *house {
 	b, err := broker.New(broker.Options{
 		TCP: []string{"127.0.0.1:0"}, Unix: filepath.Join(dir, "broker", "mqtt.sock"),
 		Dir: filepath.Join(dir, "broker"), Secrets: filepath.Join(dir, "secrets"), Users: users,
+		SyncEvery: -1, // nobody waits for the next message
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -118,7 +118,7 @@ func (u *Uplink) forgetRemoved(ctx context.Context) {
 			continue
 		}
 		for n := 0; ; n++ {
-			e, err := u.dialLocal(ctx, name, true, inFlight, false)
+			e, err := u.dialLocal(ctx, name, true, 1)
 			if err == nil {
 				e.farewell()
 				e.conn.Close()
@@ -138,13 +138,13 @@ func (u *Uplink) forgetRemoved(ctx context.Context) {
 func localID(name string) string { return "bridge-" + name }
 
 // dialLocal signs a bridge in at our own broker.
-func (u *Uplink) dialLocal(ctx context.Context, name string, clean bool, receive int, queueQoS0 bool) (*end, error) {
+func (u *Uplink) dialLocal(ctx context.Context, name string, clean bool, receive int) (*end, error) {
 	conn, err := u.opt.Dial(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("connecting to our own broker: %w", err)
 	}
 	return newEnd(ctx, "our own broker", conn, hello{
 		version: 5, clientID: localID(name), user: u.opt.User, password: u.opt.Password,
-		clean: clean, keepAlive: time.Minute, receive: receive, queueQoS0: queueQoS0,
+		clean: clean, keepAlive: time.Minute, receive: receive,
 	})
 }

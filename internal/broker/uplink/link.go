@@ -126,7 +126,7 @@ func (l *link) enrol(ctx context.Context) bool {
 		if l.c.QueueQoS0 && slices.Equal(before.Out, now.Out) {
 			return nil
 		}
-		e, err := l.u.dialLocal(ctx, l.c.Name, false, 1, l.c.QueueQoS0)
+		e, err := l.u.dialLocal(ctx, l.c.Name, false, 1)
 		if err != nil {
 			return err
 		}
@@ -159,7 +159,7 @@ func (l *link) once(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	local, err := l.u.dialLocal(ctx, l.c.Name, l.c.CleanSession, min(inFlight, remote.receiveMax), l.c.QueueQoS0)
+	local, err := l.u.dialLocal(ctx, l.c.Name, l.c.CleanSession, min(inFlight, remote.receiveMax))
 	if err != nil {
 		remote.farewell()
 		remote.conn.Close()
