@@ -21,6 +21,7 @@ func bridgeAccess(bridges []appliance.Bridge) (a broker.Access) {
 	for _, b := range bridges {
 		read, write := b.Table().Access()
 		a.Read, a.Write = append(a.Read, read...), append(a.Write, write...)
+		a.QueueQoS0 = a.QueueQoS0 || b.QueueQoS0 // they are one user
 	}
 	return a
 }

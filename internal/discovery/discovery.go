@@ -50,6 +50,9 @@ type Entity struct {
 	// Template takes the entity's value from a state; the zero value takes it
 	// as it is.
 	Template *Template
+	// Divisor divides the value's number: of devices that measure in another unit
+	// than the entity's. 0: none.
+	Divisor float64
 	// On and Off are the two values of a binary_sensor or a switch.
 	On, Off string
 	// Available says where to look for the entity's availability; empty: it is
@@ -215,7 +218,11 @@ func (e *Entity) Binary() bool { return e.Component == "binary_sensor" || e.Comp
 // Errors: those of Template.Number.
 func (e *Entity) Number(s *State) (float64, error) {
 	if !e.Binary() {
-		return e.Template.Number(s)
+		v, err := e.Template.Number(s)
+		if err == nil && e.Divisor != 0 {
+			v /= e.Divisor
+		}
+		return v, err
 	}
 	text, err := e.Template.Text(s)
 	switch {

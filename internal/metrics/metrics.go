@@ -1,4 +1,5 @@
-// Package metrics learns entities from discovery documents, takes their values
+// Package metrics learns entities from discovery documents, and from what
+// devices say that have none, takes their values
 // from the states they publish, keeps each value once in the store, and sends
 // what is in the store to every destination. It knows MQTT, the store and the
 // line protocol of time-series servers. It must never know Zigbee, what kind
@@ -52,6 +53,7 @@ type Writer struct {
 	o       Options
 	log     *slog.Logger
 	senders []*sender
+	natives []native
 
 	mu       sync.Mutex
 	entities *registry
@@ -98,7 +100,7 @@ func New(o Options) (*Writer, error) {
 	if o.MQTT.ClientID == "" {
 		o.MQTT.ClientID = "hems-metrics"
 	}
-	w := &Writer{o: o, log: o.Log, reports: make(chan struct{}, 1), lookAtClock: lookAtClock}
+	w := &Writer{o: o, log: o.Log, natives: natives(), reports: make(chan struct{}, 1), lookAtClock: lookAtClock}
 	if o.Clock.Right != nil {
 		w.hold = &hold{began: o.Elapsed()}
 	}
@@ -204,6 +206,12 @@ func (w *Writer) work(ctx context.Context) error {
 	// Below the prefix there may be much that is no document.
 	for _, filter := range []string{"/+/+/config", "/+/+/+/config"} {
 		group.Go(func() { w.topics.keepSubscribed(ctx, w.o.DiscoveryPrefix+filter, w.takeDocument) })
+	}
+	for _, n := range w.natives {
+		take := w.takeNative(n.hear)
+		for _, filter := range n.filters {
+			group.Go(func() { w.topics.keepSubscribed(ctx, filter, take) })
+		}
 	}
 	<-ctx.Done()
 	group.Wait()

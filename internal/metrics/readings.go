@@ -30,10 +30,15 @@ func (w *Writer) takeDocument(m mqttclient.Message) {
 		}
 		w.badDocument("an entity of a discovery document cannot be used", "err", fault)
 	}
+	w.learn(m.Topic, c)
+}
+
+// learn takes the entities that were announced at topic. It needs mu.
+func (w *Writer) learn(topic string, c discovery.Config) {
 	before := w.entities.len()
 	learnt, err := w.entities.apply(c)
 	if err != nil {
-		w.badDocument("an entity is not taken", "topic", m.Topic, "err", err)
+		w.badDocument("an entity is not taken", "topic", topic, "err", err)
 	}
 	for _, e := range learnt {
 		device := ""
@@ -49,7 +54,7 @@ func (w *Writer) takeDocument(m mqttclient.Message) {
 		}
 	}
 	if now := w.entities.len(); now != before {
-		w.log.Info("entities changed", "by", m.Topic, "entities", now)
+		w.log.Info("entities changed", "by", topic, "entities", now)
 	}
 	w.topics.changed()
 }
@@ -80,7 +85,9 @@ func (w *Writer) wantedTopics() map[string]bool {
 	defer w.mu.Unlock()
 	wanted := make(map[string]bool, len(w.entities.byTopic))
 	for t := range w.entities.byTopic {
-		wanted[t] = true
+		if !w.heardAnyway(t) {
+			wanted[t] = true
+		}
 	}
 	return wanted
 }

@@ -41,10 +41,11 @@ func (l *link) dialRemote(ctx context.Context, address string) (*end, error) {
 			clean: l.c.CleanSession, keepAlive: l.c.KeepAlive, receive: inFlightHere, will: l.will(),
 		})
 		if err == nil {
+			l.spoken = f.version
 			return e, nil
 		}
 		no := (*refusal)(nil)
-		if !(errors.As(err, &no) && no.wrongVersion()) && !errors.Is(err, errSilent) {
+		if !(errors.As(err, &no) && no.wrongVersion()) && !(errors.Is(err, errSilent) && l.spoken != f.version) {
 			return nil, err
 		}
 		if last == nil || no != nil {
@@ -119,7 +120,7 @@ func (l *link) remoteID() string {
 	if l.c.ClientID != "" {
 		return l.c.ClientID
 	}
-	return "hems-" + l.u.kept.data.ID + "." + l.c.Name
+	return "hems-" + l.u.kept.data.ID + "-" + l.c.Name // some take no dots
 }
 
 // notification says whether the bridge is up; topic is "" for the usual one.

@@ -150,9 +150,13 @@ func TestMosquittoOverABadLine(t *testing.T) {
 						wire.cutAfter(0)
 						stopped <- n
 						return
-					case <-time.After(time.Duration(10+rand.IntN(60)) * time.Millisecond):
+					case <-time.After(10 * time.Millisecond):
+					}
+					// Mosquitto 2.0.11 sends a message of QoS 2 anew when its connection
+					// ends before it has repeated the PUBREL that was due: let it.
+					if s := u.Stats()[0]; s.Connected && time.Since(s.Since) > 60*time.Millisecond {
 						n++
-						wire.cutAfter(1 + rand.IntN(300))
+						wire.cutAfter(1 + rand.IntN(400))
 					}
 				}
 			}()
@@ -161,7 +165,7 @@ func TestMosquittoOverABadLine(t *testing.T) {
 			wg.Go(func() { publish(t, mosquitto.address(), "c/x", 2, all) })
 			for _, s := range all {
 				here.publish(t, "m/x", s, 2, false)
-				time.Sleep(2 * time.Millisecond)
+				time.Sleep(8 * time.Millisecond)
 			}
 			wg.Wait()
 			close(done)
@@ -231,10 +235,7 @@ func TestAClusterLosesANode(t *testing.T) {
 	c := anonymous(t, "fleet", addresses, `m/# out 2 "" homes/7/`, `c/# in 1 "" homes/7/`)
 	u, _ := home.bridge(t, c)
 	there := subscribe(t, nodes[2].address(), "there", "homes/7/m/#")
-	connected(t, u)
-	if got := u.Stats()[0].Address; got != nodes[0].address() {
-		t.Fatalf("connected to %s, want the first", got)
-	}
+	eventually(t, "it is connected to the first node", func() bool { return u.Stats()[0].Address == nodes[0].address() })
 	here := home.listen(t, "c/#")
 	all := numbers(300)
 	for i, s := range all {

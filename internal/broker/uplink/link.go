@@ -57,11 +57,12 @@ type link struct {
 	counts counts
 	echoes echoes
 
-	next       int        // address to try
-	before     subscribed // when this process began
-	subscribed bool       // at the other broker, since this process began
-	stuckOn    uint64     // the message that the last connections ended over
-	stuck      int        // how many
+	next       int         // address to try
+	before     subscribed  // when this process began
+	subscribed atomic.Bool // at the other broker, since this process began
+	spoken     byte        // the version of MQTT that it has accepted
+	stuckOn    uint64      // the message that the last connections ended over
+	stuck      int         // how many
 	skip       atomic.Uint64
 
 	mu      sync.Mutex
@@ -165,7 +166,7 @@ func (l *link) once(ctx context.Context) error {
 		remote.conn.Close()
 		return err
 	}
-	r := &relay{local: local, remote: remote, log: l.log}
+	r := &relay{local: local, remote: remote, log: l.log, subscribed: func() { l.subscribed.Store(true) }}
 	r.out = newHalf(local, remote, &l.counts)
 	r.out.translate, r.out.passed = l.translateOut(remote), func() { l.counts.sent.Add(1) }
 	r.in = newHalf(remote, local, &l.counts)
@@ -214,7 +215,7 @@ func (l *link) subscribe(local, remote *end) error {
 	if err := local.subscribe(l.c.Topics.Outgoing(), retain); err != nil {
 		return err
 	}
-	if remote.session && l.subscribed {
+	if remote.session && l.subscribed.Load() {
 		return nil
 	}
 	if remote.session {
@@ -222,7 +223,6 @@ func (l *link) subscribe(local, remote *end) error {
 			return err
 		}
 	}
-	l.subscribed = true
 	return remote.subscribe(l.c.Topics.Incoming(), 1)
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 
 	"github.com/mochi-mqtt/server/v2/packets"
@@ -15,6 +16,7 @@ type relay struct {
 	local, remote *end
 	out, in       *half
 	log           *slog.Logger
+	subscribed    func() // the other broker has said yes to the subscriptions
 }
 
 // half is one direction: messages go from src to dst under the id that src gave
@@ -87,6 +89,9 @@ func (r *relay) follow(e *end) error {
 		case packets.Puback, packets.Pubrec, packets.Pubcomp:
 			err = answers.answered(pk)
 		case packets.Suback:
+			if e == r.remote && !slices.ContainsFunc(pk.ReasonCodes, func(code byte) bool { return code >= 0x80 }) {
+				r.subscribed()
+			}
 			for i, code := range pk.ReasonCodes {
 				if code >= 0x80 {
 					r.log.Error("a subscription of the bridge is refused", "by", e.name, "number", i+1, "reason", fmt.Sprintf("0x%02x", code))

@@ -1,0 +1,48 @@
+package metrics
+
+import (
+	"github.com/smartcore-ireland/hems/internal/discovery"
+	"github.com/smartcore-ireland/hems/internal/mqttclient"
+	"github.com/smartcore-ireland/hems/internal/native/shelly"
+	"github.com/smartcore-ireland/hems/internal/native/tasmota"
+)
+
+// native are devices that announce themselves in a form of their own, or not at
+// all. What is heard under one of the filters is given to hear; states that the
+// entities read there need no subscription of their own.
+type native struct {
+	filters []string
+	hear    func(topic string, payload []byte) (discovery.Config, bool)
+}
+
+// natives are those that are known. Each Writer has its own.
+func natives() []native {
+	return []native{
+		{shelly.Filters(), new(shelly.Devices).Hear},
+		{tasmota.Filters(), new(tasmota.Devices).Hear},
+	}
+}
+
+// takeNative is takeDocument and takeState for the messages of such devices.
+func (w *Writer) takeNative(hear func(string, []byte) (discovery.Config, bool)) func(mqttclient.Message) {
+	return func(m mqttclient.Message) {
+		w.mu.Lock()
+		if c, news := hear(m.Topic, m.Payload); news {
+			w.learn(m.Topic, c)
+		}
+		w.mu.Unlock()
+		w.takeState(m)
+	}
+}
+
+// heardAnyway tells whether a topic is one of natives' own.
+func (w *Writer) heardAnyway(topic string) bool {
+	for _, n := range w.natives {
+		for _, f := range n.filters {
+			if mqttclient.Match(f, topic) {
+				return true
+			}
+		}
+	}
+	return false
+}
