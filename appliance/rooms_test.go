@@ -58,7 +58,6 @@ var rules = []rule{
 		reason: "it carries messages, over a socket of this machine, and does not read them"},
 	{room: "internal/mqttclient/packet", only: nothing, never: []string{"net"}, reason: "bytes, not who sends them"},
 	{room: "internal/native/...", only: []string{"internal/discovery"}, reason: "what a make of devices says, not who listens or how it came"},
-	{room: "internal/mqttclient", only: []string{"internal/nonblock"}, reason: "it carries messages and does not read them"},
 	{room: "internal/broker/...", only: []string{"internal/broker/...", "internal/atomicfile"}, reason: "it keeps messages and does not read them"},
 	{room: "internal/broker/door", only: nothing, never: []string{"github.com/mochi-mqtt/server/v2/..."}, reason: "packets, whoever sends them"},
 	{room: "internal/broker/core", only: []string{"internal/broker/door"}, never: []string{"net/http", "github.com/mochi-mqtt/server/v2/..."}, reason: "sessions and queues, not files, users or listeners"},

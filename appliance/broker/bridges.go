@@ -16,8 +16,8 @@ import (
 
 // bridgeAccess is what the bridges may do at our own broker: what their topics
 // say, and nothing else.
-func bridgeAccess(bridges []appliance.Bridge) (a broker.Access) {
-	a.Local = true
+func bridgeAccess(bridges []appliance.Bridge) broker.Access {
+	a := broker.DefaultUsers()[appliance.BridgeUser]
 	for _, b := range bridges {
 		read, write := b.Table().Access()
 		a.Read, a.Write = append(a.Read, read...), append(a.Write, write...)

@@ -9,6 +9,8 @@ type Access struct {
 	Write []string
 	Deny  []string // taken away from Write
 	Local bool     // it signs in on the unix socket alone
+	// QueueQoS0 keeps messages of QoS 0 too while its clients are away.
+	QueueQoS0 bool
 }
 
 // DefaultUsers are the appliance's own processes, each with the narrowest list
@@ -23,15 +25,16 @@ func DefaultUsers() map[string]Access {
 			Read:  []string{"zigbee2mqtt/#", "homeassistant/status", "homeassistant/+/+/+/config"},
 			Write: []string{"zigbee2mqtt/#", "homeassistant/+/+/+/config", "hems/zigbee/health", "hems/zigbee/pairing"},
 		},
-		"metrics": {Local: true, Read: anywhere, Write: []string{"hems/metrics/health"}},
+		// Readings are of QoS 0, and a writer that is away for a moment is to have them.
+		"metrics": {Local: true, Read: anywhere, Write: []string{"hems/metrics/health"}, QueueQoS0: true},
 		"gateway": {Local: true, Read: anywhere, Write: []string{"zigbee2mqtt/bridge/request/#"}},
 		"manager": {
 			Local: true,
 			Read:  []string{"hems/+/health", "hems/manager/probe", "zigbee2mqtt/#"},
 			Write: []string{"hems/manager/health", "hems/manager/probe"},
 		},
-		"bridge":  {}, // what hems.yaml says of the bridges
-		"home":    {Read: []string{"#", "$SYS/#"}, Write: []string{"#"}, Deny: []string{"hems/#"}},
+		"bridge": {Local: true}, // what hems.yaml says of the bridges
+		"home":   {Read: []string{"#", "$SYS/#"}, Write: []string{"#"}, Deny: []string{"hems/#"}},
 	}
 }
 

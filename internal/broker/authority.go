@@ -60,10 +60,7 @@ func (i identity) User() string                    { return i.user }
 func (i identity) MayWrite(topic string) bool      { return i.access.mayWrite(topic) }
 func (i identity) MaySubscribe(filter string) bool { return i.access.mayRead(filter) }
 func (i identity) MayRead(topic string) bool       { return i.access.mayRead(topic) }
-
-// QueueQoS0: readings are of QoS 0, and a metrics writer that is away for a moment
-// is to have them.
-func (i identity) QueueQoS0() bool { return i.user == "metrics" }
+func (i identity) QueueQoS0() bool                 { return i.access.QueueQoS0 }
 
 // peer is what a listener knows of a connection.
 type peer struct {
