@@ -79,7 +79,6 @@ func (s *Server) Serve(nc net.Conn, l Listener) {
 			s.log.Error("a connection was ended by a fault in the broker", "fault", p, "remote", c.remote, "stack", string(debug.Stack()))
 		}
 		c.end()
-		<-c.out.ended // the last words go first; the write deadline bounds it
 	}()
 	c.door = door.New(nc, s.lim.Door)
 	c.out.init(nc, &s.out, s.lim.Door.WriteTimeout)
@@ -238,18 +237,30 @@ func (c *conn) explain(err error) {
 	}
 	if reason != 0 && c.sess != nil && c.version == 5 {
 		c.out.add([]byte{pktDisconnect, 1, reason}, nil, false)
+		c.out.linger.Store(true)
 	}
 }
 
 // end takes the connection from its session.
 func (c *conn) end() {
 	s := c.s
+	if c.door == nil {
+		return
+	}
 	s.mu.Lock()
 	if c.sess != nil {
 		s.detach(c)
 	}
 	s.unlock()
+	s.knows(c)
 	c.out.finish()
+	<-c.out.ended
+	var rest [512]byte
+	for { // until the client has read why
+		if _, err := c.door.Conn.Read(rest[:]); err != nil {
+			return
+		}
+	}
 }
 
 // detach ends a connection under the lock: its session waits, or ends, or already
@@ -284,6 +295,7 @@ func (s *Server) kick(c *conn, reason byte) {
 	}
 	if c.version == 5 {
 		c.send([]byte{pktDisconnect, 1, reason})
+		c.out.linger.Store(true)
 	}
 	c.ended = true
 	s.kicked = append(s.kicked, c)

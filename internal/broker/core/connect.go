@@ -90,6 +90,7 @@ func (c *conn) refuseConnect(h *hello, reason byte) error {
 		packet = []byte{pktConnack, 2, 0, code}
 	}
 	c.out.add(packet, nil, false)
+	c.out.linger.Store(true)
 	return errEnded
 }
 

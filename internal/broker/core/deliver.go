@@ -212,4 +212,7 @@ func (s *Server) done(sess *session, e *entry) {
 		s.recordDone(sess, e.pid)
 	}
 	sess.q.finish(e)
+	if sess.conn != nil {
+		sess.conn.out.queued(sess.q.n)
+	}
 }

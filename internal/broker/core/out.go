@@ -18,24 +18,26 @@ type out struct {
 	put  int    // and how much of it went
 	err  error
 
-	ended   chan struct{} // closed when the connection is
 	all     *outTotal
-	drain   func()      // called without locks when everything has gone and more is to come
-	starved atomic.Bool // more is to come
-	bytes   atomic.Int64
+	drain   func()       // called without locks when everything has gone and more is to come
+	starved atomic.Bool  // more is to come
+	bytes   atomic.Int64 // that were not written yet
+	queue   atomic.Int64 // messages in the session's queue
+	linger  atomic.Bool  // the client was told why it is disconnected
+	asked   atomic.Bool  // somebody waits for room, or the client is slow
 
-	mu      sync.Mutex
-	segs    []segment
-	writing bool
-	touched bool          // somebody will call flush
-	slow    bool          // it has held up publishers once and does not do so again before it is empty
-	held    bool          // nothing is written yet
-	closing bool          // close when everything has gone
-	closed  bool          // nothing is taken any more
-	room    chan struct{} // closed when less than half the mark waits; nil: nobody asks
-	timeout time.Duration // for a client that is being closed
-
-	closeOnce sync.Once
+	mu       sync.Mutex
+	segs     []segment
+	writing  bool
+	touched  bool          // somebody will call flush
+	slow     bool          // it has held up publishers once and does not do so again before it is empty
+	held     bool          // nothing is written yet
+	closing  bool          // close when everything has gone
+	closed   bool          // nothing is taken any more
+	room     chan struct{} // closed when less than half the mark waits; nil: nobody asks
+	patience time.Duration // of publishers, for this client
+	timeout  time.Duration // for a client that is being closed
+	ended    chan struct{} // closed when nothing more is written
 }
 
 // segment is a piece of what goes out. A pooled one may be appended to.
@@ -49,6 +51,7 @@ const (
 	segmentLarge = 16 << 10
 	byReference  = 8 << 10   // payloads of this size are not copied
 	outMark      = 256 << 10 // more than this holds up publishers for a moment
+	queueMark    = 4096      // and so do more messages
 )
 
 var (
@@ -80,7 +83,7 @@ func (g segment) free() {
 }
 
 func (o *out) init(c net.Conn, all *outTotal, timeout time.Duration) {
-	o.c, o.all, o.timeout, o.ended = c, all, timeout, make(chan struct{})
+	o.c, o.all, o.timeout, o.patience, o.ended = c, all, timeout, patience, make(chan struct{})
 	if s, ok := c.(syscall.Conn); ok {
 		if raw, err := s.SyscallConn(); err == nil {
 			o.raw, o.try = raw, o.trySocket
@@ -145,7 +148,7 @@ func (o *out) flush() {
 			closing := o.closing
 			o.mu.Unlock()
 			if closing {
-				o.close()
+				o.shut()
 			} else if o.starved.Load() {
 				go o.drain()
 			}
@@ -219,7 +222,7 @@ func (o *out) writeAll() {
 			closing := o.closing || o.closed
 			o.mu.Unlock()
 			if closing {
-				o.close()
+				o.shut()
 			} else if o.starved.Load() {
 				o.drain()
 			}
@@ -250,12 +253,32 @@ func (o *out) wrote(n int) {
 	left := o.bytes.Add(int64(-n))
 	o.all.bytes.Add(int64(-n))
 	o.all.sent.Add(uint64(n))
-	if o.room != nil && left < outMark/2 {
+	if left < outMark/2 && o.asked.Load() {
+		o.relieve()
+	}
+}
+
+// relieve lets publishers go on where there is room again. It needs the lock.
+func (o *out) relieve() {
+	bytes, queue := o.bytes.Load(), o.queue.Load()
+	if o.room != nil && bytes < outMark/2 && queue < queueMark/2 {
 		close(o.room)
 		o.room = nil
+		o.patience = min(patience, 2*o.patience)
 	}
-	if left == 0 {
+	if bytes == 0 && queue == 0 {
 		o.slow = false
+	}
+	o.asked.Store(o.room != nil || o.slow)
+}
+
+// queued says how many messages are in the session's queue.
+func (o *out) queued(n int) {
+	o.queue.Store(int64(n))
+	if n < queueMark/2 && o.asked.Load() {
+		o.mu.Lock()
+		o.relieve()
+		o.mu.Unlock()
 	}
 }
 
@@ -286,46 +309,73 @@ func (o *out) finish() {
 	o.flush()
 }
 
-// close ends the connection now.
-func (o *out) close() {
-	o.mu.Lock()
-	if !o.closed {
-		o.closed = true
-		o.all.bytes.Add(-o.bytes.Swap(0))
-		o.segs = nil
-		if o.room != nil {
-			close(o.room)
-			o.room = nil
-		}
+// farewell is how long a client that was told why it is disconnected may take to
+// end the connection: what it still sends must not make the operating system
+// throw away what it was told.
+const farewell = 2 * time.Second
+
+// shut ends this direction of the connection.
+func (o *out) shut() {
+	half, ok := o.c.(interface{ CloseWrite() error })
+	if !ok || !o.linger.Load() || half.CloseWrite() != nil {
+		o.close()
+		return
 	}
-	o.mu.Unlock()
-	o.c.Close()
-	o.closeOnce.Do(func() { close(o.ended) })
+	_ = o.c.SetReadDeadline(time.Now().Add(farewell))
+	o.end()
 }
 
-// patience is how long a publisher waits for a client that does not keep up.
-const patience = 50 * time.Millisecond
+// close ends the connection now.
+func (o *out) close() {
+	o.end()
+	o.c.Close()
+}
+
+func (o *out) end() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.closed {
+		return
+	}
+	o.closed = true
+	o.all.bytes.Add(-o.bytes.Swap(0))
+	o.segs = nil
+	if o.room != nil {
+		close(o.room)
+		o.room = nil
+	}
+	close(o.ended)
+}
+
+// patience is how long a publisher waits at most for a client that does not keep
+// up. One that has used it up is waited for half as long the next time.
+const patience = 250 * time.Millisecond
 
 // await waits until less is on the way, but not for one that is slow.
 func (o *out) await(stop <-chan struct{}) {
 	o.mu.Lock()
-	if o.slow || o.closed || o.bytes.Load() < outMark {
+	if o.slow || o.closed || o.bytes.Load() < outMark && o.queue.Load() < queueMark {
 		o.mu.Unlock()
 		return
 	}
 	if o.room == nil {
 		o.room = make(chan struct{})
+		o.asked.Store(true)
 	}
 	room := o.room
+	t := time.NewTimer(o.patience)
 	o.mu.Unlock()
-	t := time.NewTimer(patience)
 	defer t.Stop()
 	select {
 	case <-room:
 	case <-stop:
 	case <-t.C:
 		o.mu.Lock()
-		o.slow = o.bytes.Load() >= outMark/2
+		if !o.slow && (o.bytes.Load() >= outMark/2 || o.queue.Load() >= queueMark/2) {
+			o.slow = true
+			o.patience = max(o.patience/2, time.Millisecond)
+			o.asked.Store(true)
+		}
 		o.mu.Unlock()
 	}
 }

@@ -187,13 +187,20 @@ func (s *Server) deliver(p *publication, t *target) {
 	}
 	if c != nil {
 		sess.pump()
+		if n := sess.q.len(); n >= queueMark {
+			c.touch(false, outMark+1)
+		}
 	}
 }
 
 // mayWait tells whether one more message may wait for a session.
 func (s *Server) mayWait(sess *session, p *publication) bool {
 	size := int64(len(p.topic)+len(p.payload)+len(p.props)) + 96
-	return sess.q.len() < s.lim.MaxQueuedMessages && !sess.q.full() &&
+	most := s.lim.MaxQueuedMessages
+	if sess.conn != nil { // it holds its publishers up, if it reads at all
+		most = maxSlots
+	}
+	return sess.q.len() < most &&
 		sess.q.bytes+size <= max(s.lim.MaxQueuedBytes, size) &&
 		(sess.q.bytes+size <= fairQueue || s.queued+size <= s.lim.MaxQueuedBytesAll)
 }
@@ -206,6 +213,9 @@ func (s *Server) enqueue(sess *session, e *entry) {
 	s.queued += n
 	if e.qos == 0 {
 		sess.q.waitingQoS0++
+	}
+	if sess.conn != nil {
+		sess.conn.out.queued(sess.q.n)
 	}
 }
 
