@@ -335,6 +335,14 @@ type socket struct {
 
 func (s socket) SyscallConn() (syscall.RawConn, error) { return s.raw.SyscallConn() }
 
+// CloseWrite ends the connection in one direction, where it can.
+func (c *Conn) CloseWrite() error {
+	if half, ok := c.Conn.(interface{ CloseWrite() error }); ok {
+		return half.CloseWrite()
+	}
+	return errors.ErrUnsupported
+}
+
 // Close ends the connection, and makes room for another.
 func (c *Conn) Close() error {
 	err := c.Conn.Close()
