@@ -12,7 +12,7 @@ import (
 // with the right reason and the broker lives.
 func TestBadPacketsEndOneConnection(t *testing.T) {
 	h := startHouse(t)
-	deep := strings.Repeat("a/", 200) + "a"
+	deep := strings.Repeat("a/", 201) + "a"
 	for name, tc := range map[string]struct {
 		packet []byte
 		reason byte
@@ -35,7 +35,7 @@ func TestBadPacketsEndOneConnection(t *testing.T) {
 		"PublishTooDeep":        {frame(0x30, text(deep), []byte{0}), 0x90},
 		"PublishWildcard":       {frame(0x30, text("a/#"), []byte{0}), 0x90},
 		"PublishWithoutTopic":   {frame(0x30, text(""), []byte{0}), 0x82},
-		"PublishUnknownAlias":   {frame(0x30, text(""), []byte{3, 0x23, 0, 1}), 0x94},
+		"PublishUnknownAlias":   {frame(0x30, text(""), []byte{3, 0x23, 0, 1}), 0x82},
 		"PublishAliasZero":      {frame(0x30, text("a"), []byte{3, 0x23, 0, 0}), 0x94},
 		"PublishAliasTwice":     {frame(0x30, text("a"), []byte{6, 0x23, 0, 1, 0x23, 0, 1}), 0x82},
 		"PublishQoS3":           {frame(0x36, text("a"), []byte{0, 1, 0}), 0x81},

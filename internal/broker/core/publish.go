@@ -31,7 +31,7 @@ func (c *conn) publish(pk *door.Packet) error {
 			} else if name, ok := c.aliasIn[alias]; ok {
 				r = s.newRoute(name)
 			} else {
-				return refuse(rcTopicAlias, "an unknown topic alias")
+				return refuse(rcProtocolError, "an unknown topic alias and no topic") // MQTT 5, 3.3.2.3.4
 			}
 		}
 	}

@@ -25,7 +25,8 @@ type Limits struct {
 	ConnectSize int
 	// PacketSize is the largest packet in bytes, fixed header included. Default 1 MiB.
 	PacketSize int
-	// TopicLevels is how many levels a topic or filter has at most. Default 200.
+	// TopicLevels is how many levels a topic or filter has at most. Default 201,
+	// which is 200 separators, as in Mosquitto.
 	TopicLevels int
 	// Filters is how many topic filters one SUBSCRIBE or UNSUBSCRIBE holds at
 	// most. Default 1000.
@@ -50,7 +51,7 @@ func (l Limits) WithDefaults() Limits {
 	}
 	set(&l.ConnectSize, 32<<10)
 	set(&l.PacketSize, 1<<20)
-	set(&l.TopicLevels, 200)
+	set(&l.TopicLevels, 201)
 	set(&l.Filters, 1000)
 	return l
 }

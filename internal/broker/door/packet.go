@@ -51,6 +51,10 @@ func (s *state) checkType(b byte) error {
 	default: // reserved, sent by servers only, or AUTH, which nobody agreed on
 		return refuse(ProtocolError, "a client does not send packet type %d", kind)
 	}
+	// MQTT 3.1 marks what is sent again (its 2.1).
+	if s.version == 3 && want == 2 {
+		flags &^= 8
+	}
 	if flags != want {
 		return refuse(Malformed, "packet type %d with flags %x", kind, flags)
 	}
