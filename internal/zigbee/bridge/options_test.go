@@ -78,9 +78,7 @@ func TestOptionsOutliveTheProcess(t *testing.T) {
 			t.Errorf("options (-want +got):\n%s", diff)
 		}
 	})
-	if !strings.Contains(f.holds("zigbee2mqtt/bridge/devices"), `"description":"d","disabled":false`) {
-		t.Errorf("bridge/devices holds %s", f.holds("zigbee2mqtt/bridge/devices"))
-	}
+	f.awaitHolds("zigbee2mqtt/bridge/devices", func(s string) bool { return strings.Contains(s, `"description":"d","disabled":false`) })
 	f.ask("options", `{"options":{"advanced":{"log_level":null,"last_seen":null}}}`)
 	f.inside(func(b *Bridge) {
 		if b.logLevel != slog.LevelInfo || b.opts.LastSeen != LastSeenDisable {

@@ -32,6 +32,7 @@ type binding struct {
 	targetEnd    network.Endpoint // of targetDevice
 	targetName   string
 	clusters     []string
+	keepReports  bool // of the target, when it is unbound
 }
 
 func (b *Bridge) requestBind(ctx context.Context, r request)   { b.bindOrUnbind(ctx, r, "bind") }
@@ -60,7 +61,9 @@ func (b *Bridge) bindOrUnbind(ctx context.Context, r request, verb string) {
 	}
 	e, endpoint, sourceName := x.source.EUI64, x.endpoint.ID, b.names.name(x.source.EUI64)
 	good, bad := []string{}, []string{}
+	var bound []uint16
 	var last error
+	follow := b.followers()
 	err = b.long(ctx, func(ctx context.Context) error {
 		for i, id := range ids {
 			do := b.net.Bind
@@ -71,10 +74,17 @@ func (b *Bridge) bindOrUnbind(ctx context.Context, r request, verb string) {
 				bad, last = append(bad, names[i]), err
 				continue
 			}
-			good = append(good, names[i])
+			good, bound = append(good, names[i]), append(bound, id)
+		}
+		switch {
+		case verb == "bind":
+			follow.begin(ctx, x.target, bound)
+		case len(bound) > 0 && !x.keepReports:
+			follow.end(ctx, x.target)
 		}
 		return nil
 	}, func(error) {
+		follow.tell(b)
 		for _, name := range good {
 			b.logging(slog.LevelInfo, fmt.Sprintf("%s of cluster '%s' from '%s' to '%s' succeeded", verb, name, sourceName, x.targetName))
 		}
@@ -122,7 +132,7 @@ func (b *Bridge) parseBinding(r request) (x binding, err error) {
 	if from == "" || to == "" {
 		return x, invalid("'from' and 'to' are needed")
 	}
-	if _, err := r.flag("skip_disable_reporting"); err != nil {
+	if x.keepReports, err = r.flag("skip_disable_reporting"); err != nil {
 		return x, err
 	}
 	var ok bool

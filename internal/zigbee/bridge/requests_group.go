@@ -206,6 +206,9 @@ type membership struct {
 	group    *group // nil for all groups
 	device   *device
 	endpoint uint8
+	// keepReports: a member that is removed reports what it did for those who are
+	// bound to the group.
+	keepReports bool
 }
 
 // membership reads a request; it answers it itself when it makes no sense.
@@ -218,7 +221,8 @@ func (b *Bridge) membership(r request, all bool) (m membership, ok bool) {
 			return m, false
 		}
 	}
-	if _, err := r.flag("skip_disable_reporting"); err != nil {
+	var err error
+	if m.keepReports, err = r.flag("skip_disable_reporting"); err != nil {
 		b.fail(r, err)
 		return m, false
 	}
@@ -285,9 +289,18 @@ func (b *Bridge) requestMemberAdd(ctx context.Context, r request) {
 		return
 	}
 	e, endpoint, g := m.device.EUI64, m.endpoint, m.group
+	follow := b.followers()
+	follow.members[g.id] = append(follow.members[g.id], member{e, endpoint})
 	b.members(ctx, r, m, "add", "to",
-		func(ctx context.Context) error { return b.net.GroupAdd(ctx, e, endpoint, g.id) },
+		func(ctx context.Context) error {
+			err := b.net.GroupAdd(ctx, e, endpoint, g.id)
+			if err == nil {
+				follow.joined(ctx, g.id)
+			}
+			return err
+		},
 		func() error {
+			follow.tell(b)
 			if g.has(e, endpoint) {
 				return nil
 			}
@@ -301,9 +314,18 @@ func (b *Bridge) requestMemberRemove(ctx context.Context, r request) {
 		return
 	}
 	e, endpoint, g := m.device.EUI64, m.endpoint, m.group
+	follow := b.followers()
+	follow.leave(g.id, member{e, endpoint})
 	b.members(ctx, r, m, "remove", "from",
-		func(ctx context.Context) error { return b.net.GroupRemove(ctx, e, endpoint, g.id) },
+		func(ctx context.Context) error {
+			err := b.net.GroupRemove(ctx, e, endpoint, g.id)
+			if err == nil && !m.keepReports {
+				follow.end(ctx, network.Target{EUI64: e, Endpoint: endpoint})
+			}
+			return err
+		},
 		func() error {
+			follow.tell(b)
 			return b.groups.change(g, func(g *group) {
 				g.Members = slices.DeleteFunc(g.Members, func(x member) bool { return x == member{e, endpoint} })
 			})
@@ -316,9 +338,20 @@ func (b *Bridge) requestMemberRemoveAll(ctx context.Context, r request) {
 		return
 	}
 	e, endpoint := m.device.EUI64, m.endpoint
+	follow := b.followers()
+	for id := range follow.members {
+		follow.leave(id, member{e, endpoint})
+	}
 	b.members(ctx, r, m, "remove_all", "from",
-		func(ctx context.Context) error { return b.net.GroupRemoveAll(ctx, e, endpoint) },
+		func(ctx context.Context) error {
+			err := b.net.GroupRemoveAll(ctx, e, endpoint)
+			if err == nil && !m.keepReports {
+				follow.end(ctx, network.Target{EUI64: e, Endpoint: endpoint})
+			}
+			return err
+		},
 		func() error {
+			follow.tell(b)
 			var errs []error
 			for _, g := range b.groups.memberships(e, endpoint) {
 				errs = append(errs, b.groups.change(g, func(g *group) {
@@ -336,7 +369,7 @@ func (b *Bridge) rejoin(ctx context.Context, d *device) {
 	for _, g := range b.groups.sorted() {
 		for _, m := range g.Members {
 			if m.EUI64 == d.EUI64 {
-				list = append(list, membership{g, d, m.Endpoint})
+				list = append(list, membership{group: g, device: d, endpoint: m.Endpoint})
 			}
 		}
 	}
