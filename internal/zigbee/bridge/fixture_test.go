@@ -286,11 +286,7 @@ func start(t testing.TB, prepare ...func(*fixture)) *fixture {
 	}
 	t.Cleanup(func() {
 		// This server locks itself up when it is closed while a client goes.
-		for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(time.Millisecond) {
-			if _, ok := f.server.Clients.Get("zigbee2mqtt"); !ok {
-				break
-			}
-		}
+		f.awaitGone()
 		f.server.Close()
 	})
 	for _, p := range prepare {
@@ -301,9 +297,20 @@ func start(t testing.TB, prepare ...func(*fixture)) *fixture {
 	return f
 }
 
+// awaitGone waits until the broker has forgotten the bridge that ran before: it
+// would take the subscriptions of the next one for its.
+func (f *fixture) awaitGone() {
+	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(time.Millisecond) {
+		if _, ok := f.server.Clients.Get("zigbee2mqtt"); !ok {
+			return
+		}
+	}
+}
+
 // again runs the bridge, once more after stop.
 func (f *fixture) again() {
 	f.t.Helper()
+	f.awaitGone()
 	o := f.options
 	o.Network, o.Dir, o.Version, o.RenamePause = f.net, f.dir, "1.2.3", f.renamePause
 	if f.real != nil {
