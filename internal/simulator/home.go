@@ -238,6 +238,12 @@ func (s *Simulator) Silence(eui radio.EUI64, silent bool) error {
 	})
 }
 
+// LimitReports lets a device refuse longer times between reports than so many
+// seconds; 0 lets it take any.
+func (s *Simulator) LimitReports(eui radio.EUI64, longest uint16) error {
+	return s.with(eui, func(d *device) error { d.node.LimitReports(longest); return nil })
+}
+
 // Restart is a short power cut at a device, with what that does to its
 // counters.
 func (s *Simulator) Restart(eui radio.EUI64) error {

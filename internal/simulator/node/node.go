@@ -209,6 +209,7 @@ type Node struct {
 	born     []Reporting // see own
 	joining  bool
 	silent   bool
+	longest  uint16    // time between reports that it takes, in s; 0: any
 	permits  time.Time // newcomers may associate until then
 	awake    time.Time // a sleeping device asks its parent often until then
 	looking  bool

@@ -71,6 +71,9 @@ func (n *Node) configure(c *Cluster, r request) ([]byte, bool) {
 			rec.entry.Change, p = v.Number, rest
 		}
 		rec.status = checkReporting(c.attribute(r.manufacturer, rec.id), t, rec.entry)
+		if longest := n.longest; rec.status == statusSuccess && longest > 0 && rec.entry.Max > longest && rec.entry.Max != neverReport {
+			rec.status = statusInvalidValue
+		}
 		records = append(records, rec)
 	}
 	if len(records) == 0 {
@@ -95,6 +98,10 @@ func (n *Node) configure(c *Cluster, r request) ([]byte, bool) {
 	}
 	return failed, true
 }
+
+// LimitReports lets the device refuse longer times between reports than so many
+// seconds; 0 lets it take any.
+func (n *Node) LimitReports(longest uint16) { n.longest = longest }
 
 func checkReporting(a *Attribute, t uint8, e Reporting) uint8 {
 	switch {

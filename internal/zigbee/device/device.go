@@ -84,6 +84,9 @@ type Info struct {
 	// ForgetsSetup: bindings and reporting are gone when the device has lost
 	// its power. It is set up again whenever it announces itself.
 	ForgetsSetup bool
+	// CountsFrom2000: a Tuya device takes the time as seconds since 2000 UTC, and
+	// not since 1970.
+	CountsFrom2000 bool
 }
 
 // Setup is what to do on one cluster of a device, in the order of the fields.

@@ -1,6 +1,10 @@
 package device
 
-import "github.com/smartcore-ireland/hems/internal/zigbee/zcl"
+import (
+	"time"
+
+	"github.com/smartcore-ireland/hems/internal/zigbee/zcl"
+)
 
 // frient's devices, once Develco's. Their application is on endpoint 2 and up;
 // endpoint 1 has the manufacturer's own profile. Attributes of the manufacturer
@@ -51,10 +55,25 @@ var frientMeters = []Definition{
 			measures(power, voltage, current, energy, produced, tier1, tier2, producedTier1, producedTier2,
 				powerB, powerC, voltageB, voltageC, currentB, currentC),
 			totalPower(),
+			watched(p1Gas, zcl.ClusterMetering, attrMeterType),
+		},
+		Learn: func(learnt map[address]float64) []Part {
+			const gas = 1 // ZCL8 §10.4.2.2.4.7
+			if learnt[address{p1Gas, zcl.ClusterMetering, 0, attrMeterType}] != gas {
+				return nil
+			}
+			p := measures(metering("gas", zcl.AttrSummationDelivered, zcl.Uint48, 0.01).fixed(1, 1000).unreported()).at(p1Gas).withoutSuffix()
+			p.polls = []poll{polled(5*time.Minute, zcl.ClusterMetering, zcl.AttrSummationDelivered)}
+			p.form = ours
+			return []Part{p}
 		},
 	},
 	zhemi101,
 }
+
+// p1Gas is the endpoint of an EMIZB-151 for the gas meter on the same port, which
+// tells a new value every hour or every five minutes.
+const p1Gas = 64
 
 // byHANMode is the scale of a current of an EMIZB-132.
 func byHANMode(m measure) measure {

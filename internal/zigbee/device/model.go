@@ -87,7 +87,7 @@ func For(s Subject) *Model {
 // modelOf is For with what the device has shown itself to be.
 func modelOf(s Subject, learnt map[address]float64) *Model {
 	if d, ok := definitionOf(s); ok {
-		return compile(s, d, Info{Supported: true, Source: "native", SupportsOTA: d.OTA, ForgetsSetup: d.ForgetsSetup,
+		return compile(s, d, Info{Supported: true, Source: "native", SupportsOTA: d.OTA, ForgetsSetup: d.ForgetsSetup, CountsFrom2000: d.CountsFrom2000,
 			Version: cmp.Or(d.Version, firstVersion), PowerSource: d.PowerSource}, learnt)
 	}
 	return generated(s, learnt)

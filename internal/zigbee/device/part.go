@@ -199,8 +199,8 @@ type Definition struct {
 	// Names are the endpoints' names, which end the keys of what is on them.
 	Names map[uint8]string
 	Parts []Part
-	// ForgetsSetup as in Info.
-	ForgetsSetup bool
+	// ForgetsSetup and CountsFrom2000 as in Info.
+	ForgetsSetup, CountsFrom2000 bool
 	// Learn gives more parts by what the attributes that a part watches have
 	// said.
 	Learn func(learnt map[address]float64) []Part

@@ -184,9 +184,53 @@ func (n *Network) setReporting(ctx context.Context, s *session, d *member, endpo
 		if err != nil {
 			return err
 		}
-		refused = append(refused, no...)
+		for _, a := range no {
+			i := slices.IndexFunc(part, func(rc zcl.ReportConfig) bool { return rc.Attribute == a.ID })
+			took := false
+			if a.Status == zcl.StatusInvalidValue && i >= 0 {
+				if took, err = n.setReportingShorter(ctx, s, d, endpoint, cluster, manufacturer, part[i]); err != nil {
+					return err
+				}
+			}
+			if !took {
+				refused = append(refused, a)
+			}
+		}
 	}
 	return refusal(refused)
+}
+
+// longestReports are the longest times between reports, in seconds, that are
+// tried after one that a device does not take: some know no more than an hour,
+// few less than five minutes.
+var longestReports = []uint16{3600, 600, 290}
+
+// setReportingShorter tells a device that has refused a value to report more
+// often than it was to, and reports whether it takes that.
+func (n *Network) setReportingShorter(ctx context.Context, s *session, d *member, endpoint uint8, cluster, manufacturer uint16, rc zcl.ReportConfig) (took bool, err error) {
+	wanted := rc.Max
+	if wanted == 0 || wanted == 0xFFFF { // it is to report on change only, or no more
+		return false, nil
+	}
+	for _, longest := range longestReports {
+		if longest >= wanted || longest < rc.Min {
+			continue
+		}
+		rc.Max = longest
+		refused, err := n.setReportingOf(ctx, s, d, endpoint, cluster, manufacturer, []zcl.ReportConfig{rc})
+		if err != nil {
+			return false, err
+		}
+		if len(refused) == 0 {
+			n.log.Info("a device reports more often than it was to: it does not take the longer interval", "device", d.EUI64,
+				"cluster", hex16(cluster), "attribute", hex16(rc.Attribute), "wanted_s", wanted, "takes_s", longest)
+			return true, nil
+		}
+		if refused[0].Status != zcl.StatusInvalidValue {
+			break
+		}
+	}
+	return false, nil
 }
 
 // maxTogether is how many attributes go into one request.

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/smartcore-ireland/hems/internal/zigbee/ezsp"
+	"github.com/smartcore-ireland/hems/internal/zigbee/statefile"
 	"github.com/smartcore-ireland/hems/internal/zigbee/zcl"
 )
 
@@ -29,8 +30,8 @@ type installKey struct {
 
 // AddInstallCode lets one device join with the key that its install code makes:
 // 6, 8, 12 or 16 bytes and a CRC of two more. It is needed once, before the
-// network is opened for the device; it is kept in memory for a day, or until
-// the device has joined.
+// network is opened for the device; it is kept, over restarts too, for a day or
+// until the device has joined.
 func (n *Network) AddInstallCode(ctx context.Context, e zcl.EUI64, code []byte) error {
 	if e == zcl.EUI64None || e == zcl.EUI64Any {
 		return &Error{Message: fmt.Sprintf("no device has the address %v", e), Advice: "copy the address from the device's label"}
@@ -67,8 +68,59 @@ func (n *Network) AddInstallCode(ctx context.Context, e zcl.EUI64, code []byte) 
 		n.mu.Unlock()
 		return fmt.Errorf("giving the dongle the key of the install code: %w", err)
 	}
+	n.mu.Lock()
+	err = n.state.Put(statefile.InstallCodes, n.savedInstalls())
+	n.mu.Unlock()
+	if err != nil { // it is good until the process ends
+		n.log.Error("an install code cannot be saved", "device", e, "err", err)
+	}
 	n.log.Info("an install code was added", "device", e)
 	return nil
+}
+
+// savedInstall is one of the section "install_codes".
+type savedInstall struct {
+	Key   secret    `json:"key"`
+	Until time.Time `json:"until"`
+}
+
+// savedInstalls is what there is to save, nil for nothing. n.mu is held.
+func (n *Network) savedInstalls() any {
+	if len(n.installs) == 0 {
+		return nil
+	}
+	saved := make(map[zcl.EUI64]savedInstall)
+	for e, k := range n.installs {
+		saved[e] = savedInstall{secret(k.key), k.until.UTC()}
+	}
+	return saved
+}
+
+// loadInstalls reads the codes that still wait for their devices.
+func (n *Network) loadInstalls() error {
+	var saved map[zcl.EUI64]savedInstall
+	if _, err := n.state.Get(statefile.InstallCodes, &saved); err != nil {
+		return err
+	}
+	for e, k := range saved {
+		if time.Now().After(k.Until) || len(n.installs) >= maxInstallCodes {
+			continue
+		}
+		if n.installs == nil {
+			n.installs = make(map[zcl.EUI64]installKey)
+		}
+		n.installs[e] = installKey{ezsp.Key(k.Key), k.Until}
+	}
+	return nil
+}
+
+// installed forgets the code of a device that has come. n.mu is held.
+func (n *Network) installed(e zcl.EUI64) {
+	if _, there := n.installs[e]; !there {
+		return
+	}
+	delete(n.installs, e)
+	n.state.PutLater(statefile.InstallCodes, n.savedInstalls()) // it ends by itself after a day
 }
 
 // importInstallKeys gives the dongle the keys of install codes that wait: it

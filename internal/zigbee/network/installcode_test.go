@@ -6,8 +6,10 @@ import (
 	"strings"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/smartcore-ireland/hems/internal/simulator"
+	"github.com/smartcore-ireland/hems/internal/zigbee/statefile"
 	"github.com/smartcore-ireland/hems/internal/zigbee/zcl"
 )
 
@@ -76,6 +78,54 @@ func TestADeviceWithAnInstallCode(t *testing.T) {
 		defer w.net.mu.Unlock()
 		if _, waits := w.net.installs[meterEUI64]; waits || len(w.net.installs) != maxInstallCodes-1 {
 			t.Errorf("%d codes wait, that of the device among them: %v", len(w.net.installs), waits)
+		}
+	})
+}
+
+// TestInstallCodesOutliveTheProcess: a device joins by a code that was given
+// before the coordinator was started again, and with it the dongle.
+func TestInstallCodesOutliveTheProcess(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, simulator.Options{})
+		w.start()
+		w.awaitUp()
+		code, err := hex.DecodeString("83FED3407A939723A5C639B26916D505C3B5")
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, e := range []zcl.EUI64{meterEUI64, meterEUI64 - 1} {
+			if err := w.net.AddInstallCode(t.Context(), e, code); err != nil {
+				t.Fatal(err)
+			}
+		}
+		waiting := func() (n int) {
+			w.net.mu.Lock()
+			defer w.net.mu.Unlock()
+			return len(w.net.installs)
+		}
+		w.stop()
+		w.start()
+		w.awaitUp()
+		if got := waiting(); got != 2 {
+			t.Fatalf("%d codes wait after a restart, want 2", got)
+		}
+		w.pair()
+		w.stop()
+		w.start()
+		w.awaitUp()
+		if got := waiting(); got != 1 {
+			t.Errorf("%d codes wait after one device has joined, want 1", got)
+		}
+		w.stop()
+		time.Sleep(installCodeFor)
+		w.start()
+		w.awaitUp()
+		if got := waiting(); got != 0 {
+			t.Errorf("%d codes wait after a day, want none", got)
+		}
+		var saved map[zcl.EUI64]savedInstall
+		if _, err := w.net.state.Get(statefile.InstallCodes, &saved); err != nil || len(saved) > 1 {
+			t.Errorf("saved are %v, %v", saved, err)
 		}
 	})
 }

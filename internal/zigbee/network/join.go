@@ -244,7 +244,7 @@ func (n *Network) trustCenterJoin(s *session, j ezsp.TrustCenterJoin) {
 	}
 	n.alive(d)
 	d.wake()
-	delete(n.installs, j.EUI64)
+	n.installed(j.EUI64)
 	if j.Status == ezsp.UnsecuredJoin {
 		told := d.joinTold
 		d.joinTold = time.Now()

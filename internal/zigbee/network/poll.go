@@ -66,7 +66,7 @@ func (n *Network) pollDue(s *session, turns chan struct{}) time.Duration {
 	wait := pollLongest
 	for _, d := range n.devices {
 		m := d.model
-		if m == nil || len(m.polls) == 0 || d.sleepy || d.NodeID == unknownNode {
+		if m == nil || len(m.polls) == 0 || d.sleepy && d.onBattery() || d.NodeID == unknownNode {
 			continue
 		}
 		for i, p := range m.polls {
@@ -99,6 +99,15 @@ func (n *Network) pollDue(s *session, turns chan struct{}) time.Duration {
 		}
 	}
 	return max(wait, pollShortest/10)
+}
+
+// onBattery reports whether a device lives on its battery, or does not say what
+// it lives on: then it is not kept awake by being asked. One with a supply that
+// sleeps nevertheless hears us at its next look, seconds later.
+func (d *member) onBattery() bool {
+	const battery, backup = 3, 0x80 // ZCL 3.2.2.2.8
+	source := d.PowerSource &^ backup
+	return source == battery || source == 0
 }
 
 // pollDevice asks a device what its model says. The answers are events.

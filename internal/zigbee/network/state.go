@@ -58,6 +58,9 @@ func (n *Network) load() error {
 	if _, err := n.state.Get(statefile.LinkKeys, &n.linkKeys); err != nil {
 		return err
 	}
+	if err := n.loadInstalls(); err != nil {
+		return err
+	}
 	return n.loadDevices()
 }
 

@@ -50,10 +50,14 @@ func answerTuya(q zcl.Frame, now time.Time, epoch int64, mayAsk bool) (r zcl.Fra
 // answerTuya is our answer to a device.
 func (n *Network) answerTuya(d *member, q zcl.Frame) (zcl.Frame, bool) {
 	n.mu.Lock()
+	epoch := int64(0)
+	if n.modelOf(d).Info().CountsFrom2000 {
+		epoch = secondsToZCLEpoch
+	}
 	mayAsk := time.Since(d.tuyaAsked) >= tuyaAsk
 	if mayAsk && q.Command == tuyaVersion {
 		d.tuyaAsked = time.Now()
 	}
 	n.mu.Unlock()
-	return answerTuya(q, time.Now(), 0, mayAsk)
+	return answerTuya(q, time.Now(), epoch, mayAsk)
 }

@@ -37,12 +37,15 @@ const (
 	// LinkKeys are keys of single devices that came with a network from elsewhere:
 	// internal/zigbee/network.
 	LinkKeys = "link_keys"
+	// InstallCodes are the keys of install codes whose device has not come yet:
+	// internal/zigbee/network.
+	InstallCodes = "install_codes"
 	// Replaced is the network that an import took the place of, whose dongle may be
 	// taken for the new one: internal/zigbee/network.
 	Replaced = "replaced_network"
 )
 
-var order = []string{Network, LinkKeys, Devices, Names, Groups, Options}
+var order = []string{Network, LinkKeys, InstallCodes, Devices, Names, Groups, Options}
 
 // Form is the form of the file that this release writes. A release that changes
 // what a section means raises it, and raises oldestReader only when an earlier
