@@ -63,6 +63,8 @@ var rules = []rule{
 	{room: "internal/broker/core", only: []string{"internal/broker/door"}, never: []string{"net/http", "github.com/mochi-mqtt/server/v2/..."}, reason: "sessions and queues, not files, users or listeners"},
 	{room: "internal/broker/passwd", only: []string{"internal/atomicfile"}, never: []string{"net/http"}, reason: "names and hashes of passwords, not what a user may do"},
 	{room: "internal/broker/acl", only: nothing, never: []string{"net/http"}, reason: "who may do what with which topic, not who a client is"},
+	{room: "internal/broker/roster", only: []string{"internal/broker/acl", "internal/broker/passwd"}, never: []string{"net/http"}, reason: "users in files, not the broker that reads them"},
+	{room: "internal/broker/mosquitto", only: []string{"internal/broker/acl", "internal/broker/passwd"}, never: []string{"net/http"}, reason: "Mosquitto's files, not what is done with them"},
 	{room: "internal/broker/listen", only: nothing, reason: "streams, whatever is said on them"},
 	{room: "internal/broker/journal", only: nothing, never: []string{"net", "github.com/mochi-mqtt/server/v2/..."}, reason: "records and files, not what a record says"},
 	{room: "internal/broker/uplink", only: []string{"internal/broker/uplink/mapping", "internal/atomicfile"},

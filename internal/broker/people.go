@@ -8,6 +8,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/smartcore-ireland/hems/internal/broker/acl"
@@ -66,7 +67,10 @@ func (s fileState) same(o fileState) bool {
 	if s.info == nil || o.info == nil {
 		return s.info == nil && o.info == nil
 	}
-	return os.SameFile(s.info, o.info) && s.info.Size() == o.info.Size() && s.info.ModTime().Equal(o.info.ModTime())
+	a, aok := s.info.Sys().(*syscall.Stat_t)
+	z, zok := o.info.Sys().(*syscall.Stat_t)
+	// The change of an owner counts too: what could not be read may be read then.
+	return aok && zok && a.Ino == z.Ino && a.Dev == z.Dev && a.Size == z.Size && a.Ctim == z.Ctim
 }
 
 // loadPeople reads the files of users. Those that are wrong are told, and leave

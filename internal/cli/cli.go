@@ -28,7 +28,8 @@ const usage = `usage: hems run [-dongle DEVICE] [-data DIR]
                   [-tailnet-key FILE] [-claim | -claim-code FILE] DISK
        hems vm [-image FILE] [-data DIR] [-words WORDS]
        hems keys new|certify, hems release
-       hems import zigbee2mqtt DIR, hems import zha FILE
+       hems import zigbee2mqtt DIR, hems import zha FILE, hems import mosquitto DIR
+       hems mqtt user list|add|remove
        hems status, update, rollback, logs, backup, restore, diagnostics, config
        hems version
 
@@ -65,7 +66,11 @@ until Ctrl-C. The next start goes on with the same copy.
   -words    further words for the kernel's command line
 
 hems import takes the Zigbee network of another program over, with its devices,
-names and groups: see "hems import -h".
+names and groups: see "hems import -h"; or what Mosquitto has of users, access and
+listeners: see "hems import mosquitto -h".
+
+hems mqtt user tells which devices and programs may use MQTT, and for what: see
+"hems mqtt -h".
 
 hems keys and hems release make signed releases for cards in use: see "hems
 release -h". hems status and those after it ask an appliance over the network: see
@@ -127,7 +132,12 @@ func (c *command) dispatch(ctx context.Context, args []string) error {
 		return c.flash(ctx, args[1:])
 	case "vm":
 		return c.vm(ctx, args[1:])
+	case "mqtt":
+		return c.mqtt(ctx, args[1:])
 	case "import":
+		if len(args) > 1 && args[1] == "mosquitto" {
+			return c.importMosquitto(ctx, args[2:])
+		}
 		return c.importNetwork(ctx, args[1:])
 	case "keys":
 		return c.keys(args[1:])

@@ -236,23 +236,29 @@ func (i *importing) set(ctx context.Context, settings map[string]any) error {
 	if len(changes) == 0 {
 		return nil
 	}
-	f := hemsyaml.Open(hemsyaml.Options{
-		Path: filepath.Join(i.data, appliance.ConfigFile), History: filepath.Join(i.data, "manager", "config"), Perm: 0o600,
-		Check: func(text []byte) (out []hemsyaml.Problem) {
-			_, problems, err := appliance.ParseConfig(text)
-			if err != nil {
-				return []hemsyaml.Problem{{Text: err.Error()}}
-			}
-			for _, p := range problems {
-				out = append(out, hemsyaml.Problem{Line: p.Line, Text: p.Text})
-			}
-			return out
-		},
-	})
-	if err := f.Set("hems import", changes...); err != nil {
+	if err := hemsFile(i.data).Set("hems import", changes...); err != nil {
 		return fmt.Errorf("the network was taken over, but hems.yaml was not changed: %w", err)
 	}
 	return nil
+}
+
+// hemsFile is hems.yaml in a data directory.
+func hemsFile(data string) *hemsyaml.File {
+	return hemsyaml.Open(hemsyaml.Options{
+		Path: filepath.Join(data, appliance.ConfigFile), History: filepath.Join(data, "manager", "config"), Perm: 0o600,
+		Check: checkHems,
+	})
+}
+
+func checkHems(text []byte) (out []hemsyaml.Problem) {
+	_, problems, err := appliance.ParseConfig(text)
+	if err != nil {
+		return []hemsyaml.Problem{{Text: err.Error()}}
+	}
+	for _, p := range problems {
+		out = append(out, hemsyaml.Problem{Line: p.Line, Text: p.Text})
+	}
+	return out
 }
 
 // show tells what was read.

@@ -125,6 +125,10 @@ func (g *Gateway) routes() []route {
 		{"POST /api/v1/system/restart", forPrograms, g.passOn, small},
 		{"GET /api/v1/system/import", forPrograms, g.passOn, document},
 		{"POST /api/v1/system/import", forPrograms, g.passOn, foreign},
+		{"GET /api/v1/system/mqtt/users", forPrograms, g.passOn, small},
+		{"POST /api/v1/system/mqtt/users", forPrograms, g.passOn, document},
+		{"POST /api/v1/system/mqtt/users/remove", forPrograms, g.passOn, small},
+		{"POST /api/v1/system/mqtt/import", forPrograms, g.passOn, foreign},
 		{"POST /api/v1/system/reboot", forPrograms, g.passOn, small},
 	}
 }

@@ -40,6 +40,12 @@ const (
 
 var words = map[string]Access{"read": Read, "write": Write, "readwrite": ReadWrite, "deny": Deny}
 
+// ParseAccess is the access of a word, such as "read".
+func ParseAccess(word string) (Access, bool) {
+	a, ok := words[word]
+	return a, ok
+}
+
 func (a Access) String() string {
 	for word, b := range words {
 		if a == b {

@@ -231,7 +231,26 @@ func (f *File) Remove(user string) bool {
 	return true
 }
 
+// SetHash gives the user a password by its hash, as Entry has it.
+func (f *File) SetHash(user, entry string) error {
+	if err := CheckName(user); err != nil {
+		return err
+	}
+	h, err := parseHash(entry)
+	if err != nil {
+		return fmt.Errorf("of the user %.40q: %w", user, err)
+	}
+	if !f.Has(user) && len(f.users) == MaxUsers {
+		return fmt.Errorf("there are %d users already", MaxUsers)
+	}
+	f.set(user, h)
+	return nil
+}
+
 func (f *File) set(user string, h hash) {
+	if f.users == nil {
+		f.users = map[string]int{}
+	}
 	l := line{user: user, hash: h, text: user + ":" + h.String()}
 	if i, ok := f.users[user]; ok {
 		f.lines[i] = l

@@ -39,6 +39,7 @@ type Manager struct {
 	// Imported is how the coordinator answers to an import; its ID is that of the
 	// import.
 	Imported client.ImportAnswer
+	MQTT     client.MQTTUsers
 
 	t      *testing.T
 	server *http.Server
@@ -236,6 +237,10 @@ func (m *Manager) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		m.json(w, http.StatusAccepted, struct{}{})
 	case "GET /v1/import":
 		m.json(w, 200, client.Imported{Answer: &m.Imported})
+	case "GET /v1/mqtt/users":
+		m.json(w, 200, m.MQTT)
+	case "POST /v1/mqtt/users", "POST /v1/mqtt/users/remove", "POST /v1/mqtt/import":
+		m.json(w, 200, struct{}{})
 	case "GET /v1/ca":
 		w.Header().Set("Content-Type", "application/x-pem-file")
 		_, _ = io.WriteString(w, "-----BEGIN CERTIFICATE-----\n")
