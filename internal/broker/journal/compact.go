@@ -23,7 +23,7 @@ func (l *Log) WantsCompaction() bool {
 	if time.Now().Before(l.again) {
 		return false
 	}
-	return l.hole || l.distrust || l.logBytes >= max(l.opt.Segment-2*grow, 2*l.stats.StateBytes)
+	return l.hole || l.distrust || l.logBytes >= max(l.opt.Segment-2*grow, l.opt.Segment/2, 2*l.stats.StateBytes)
 }
 
 // Compact writes a state in the place of all records so far. state is called
@@ -56,7 +56,7 @@ func (l *Log) Compact(state func(emit func(kind byte, body []byte))) error {
 	defer l.mu.Unlock()
 	l.stats.Written += uint64(s.written)
 	if err != nil {
-		l.again = time.Now().Add(min(lastRetry, max(firstRetry, 10*time.Second)))
+		l.again = time.Now().Add(lastRetry)
 		if !errors.Is(err, ErrAppended) {
 			l.stats.Failures++
 			l.failedState(err)
