@@ -7,6 +7,8 @@ import (
 	"time"
 )
 
+const stateName = "state"
+
 // stateBatch is about the bytes of a batch in a state.
 const stateBatch = 128 << 10
 
@@ -129,30 +131,24 @@ func (s *stateFile) emit(kind byte, body []byte) {
 	s.count++
 }
 
-// write puts the state in the place of the one before.
+// write puts the state in the place of the one before. Its name is always the
+// same, so that whoever copies the directory while the broker runs, segments
+// first, gets a state that fits them.
 func (s *stateFile) write() error {
 	l := s.log
-	gen := l.gen + 1
-	name := fmt.Sprintf("state-%08d", gen)
-	tmp, path := filepath.Join(l.dir, name+".tmp"), filepath.Join(l.dir, name)
-	if err := s.writeTo(tmp, gen); err != nil {
+	tmp, path := filepath.Join(l.dir, stateName+".tmp"), filepath.Join(l.dir, stateName)
+	l.gen++
+	err := s.writeTo(tmp, l.gen)
+	if err == nil {
+		err = l.fs.Rename(tmp, path)
+	}
+	if err != nil {
 		_ = l.fs.Remove(tmp)
 		return err
 	}
-	l.gen = gen // whatever follows, this name is used
-	if err := l.fs.Rename(tmp, path); err != nil {
-		_ = l.fs.Remove(tmp)
-		return err
-	}
-	old := l.states
-	l.states = append(l.states, name)
 	if err := l.fs.SyncDir(l.dir); err != nil {
 		return fmt.Errorf("syncing %s: %w", l.dir, err)
 	}
-	for _, o := range old {
-		_ = l.fs.Remove(filepath.Join(l.dir, o))
-	}
-	l.states = []string{name}
 	return nil
 }
 

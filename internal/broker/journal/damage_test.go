@@ -113,19 +113,19 @@ func TestDamage(t *testing.T) {
 			clear(b[find(t, b, "record10")+3:])
 		}, "record10 record11", Report{Repaired: true}, "rec"},
 		{"a record of the state", func(t *testing.T, d *disk) {
-			b := d.inodes[d.names["state-00000001"]]
+			b := d.inodes[d.names[stateName]]
 			b[find(t, b, "state1")] ^= 1
 		}, "state1", Report{Repaired: true, LostRecords: 1}, "rtate1"},
 		{"the state's head", func(t *testing.T, d *disk) {
-			d.inodes[d.names["state-00000001"]][9] ^= 1
+			d.inodes[d.names[stateName]][9] ^= 1
 		}, "state0 state1 state2", Report{Repaired: true, LostRecords: 3}, "state1"}, // of the log: the three that it stood for
 		{"a state of a later version of this program", func(t *testing.T, d *disk) {
-			b := d.inodes[d.names["state-00000001"]]
+			b := d.inodes[d.names[stateName]]
 			b[8] = version + 1
 			binary.LittleEndian.PutUint32(b[headerSize-4:], crc32.Checksum(b[:headerSize-4], castagnoli))
 		}, "state0 state1 state2", Report{Repaired: true, LostRecords: 3}, ""},
 		{"half a state that is not in use", func(t *testing.T, d *disk) {
-			d.names["state-00000002.tmp"], d.inodes[99] = 99, []byte("half")
+			d.names[stateName+".tmp"], d.inodes[99] = 99, []byte("half")
 		}, "", Report{}, ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
