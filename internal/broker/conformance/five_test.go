@@ -96,12 +96,12 @@ var fiveTales = []tale{
 		b drop
 		b connect
 		b > 30 [ "" (23 0001) '5' ]
-		b closed 82 94
+		b closed 82
 		a quiet`},
 	{name: "TopicAliasUnknown", versions: "5", shows: "5: 3.3.2-7 4.13.1-1", script: `
 		a connect
 		a > 30 [ "" (23 0003) 'm' ]
-		a closed 82 94`},
+		a closed 82`},
 	{name: "TopicAliasZero", versions: "5", shows: "5: 3.3.2-8", script: `
 		a connect
 		a > 30 [ "x" (23 0000) 'm' ]

@@ -19,10 +19,13 @@ var told = map[string][]tale{
 	"TestWill":      willTales,
 	"TestFive":      fiveTales,
 	"TestShared":    sharedTales,
+	"TestLimits":    limitTales,
 }
 
 // showing are tests that are not tales.
-var showing = map[string]string{}
+var showing = map[string]string{
+	"TestReceiveMaximum": "5: 3.3.4-7",
+}
 
 // numbers splits "4: a b 5: c" into the statements of each version.
 func numbers(t *testing.T, shows string) map[byte][]string {

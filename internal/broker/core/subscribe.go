@@ -42,7 +42,8 @@ func (c *conn) subscribe(pk *door.Packet) error {
 		switch {
 		case inner == "" || !sess.identity.MaySubscribe(inner):
 			s.refusedAccess("an MQTT subscription is against the access list", "user", sess.user, "filter", clip(filter))
-			reasons = append(reasons, failure(c.version, rcNotAuthorized))
+			// Not 87: a client of Paho's interoperability suite knows 80 alone.
+			reasons = append(reasons, rcUnspecified)
 			continue
 		case !known && len(sess.subs) >= s.lim.MaxSubscriptions:
 			s.refusedAccess("an MQTT client has too many subscriptions", "client", clip(sess.id), "limit", s.lim.MaxSubscriptions)
