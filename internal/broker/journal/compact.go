@@ -7,6 +7,8 @@ import (
 	"time"
 )
 
+const stateName = "state"
+
 // stateBatch is about the bytes of a batch in a state.
 const stateBatch = 128 << 10
 
@@ -23,7 +25,7 @@ func (l *Log) WantsCompaction() bool {
 	if time.Now().Before(l.again) {
 		return false
 	}
-	return l.hole || l.distrust || l.logBytes >= max(l.opt.Segment-2*grow, 2*l.stats.StateBytes)
+	return l.hole || l.distrust || l.logBytes >= max(l.opt.Segment-2*grow, l.opt.Segment/2, 2*l.stats.StateBytes)
 }
 
 // Compact writes a state in the place of all records so far. state is called
@@ -56,7 +58,7 @@ func (l *Log) Compact(state func(emit func(kind byte, body []byte))) error {
 	defer l.mu.Unlock()
 	l.stats.Written += uint64(s.written)
 	if err != nil {
-		l.again = time.Now().Add(min(lastRetry, max(firstRetry, 10*time.Second)))
+		l.again = time.Now().Add(lastRetry)
 		if !errors.Is(err, ErrAppended) {
 			l.stats.Failures++
 			l.failedState(err)
@@ -129,30 +131,24 @@ func (s *stateFile) emit(kind byte, body []byte) {
 	s.count++
 }
 
-// write puts the state in the place of the one before.
+// write puts the state in the place of the one before. Its name is always the
+// same, so that whoever copies the directory while the broker runs, segments
+// first, gets a state that fits them.
 func (s *stateFile) write() error {
 	l := s.log
-	gen := l.gen + 1
-	name := fmt.Sprintf("state-%08d", gen)
-	tmp, path := filepath.Join(l.dir, name+".tmp"), filepath.Join(l.dir, name)
-	if err := s.writeTo(tmp, gen); err != nil {
+	tmp, path := filepath.Join(l.dir, stateName+".tmp"), filepath.Join(l.dir, stateName)
+	l.gen++
+	err := s.writeTo(tmp, l.gen)
+	if err == nil {
+		err = l.fs.Rename(tmp, path)
+	}
+	if err != nil {
 		_ = l.fs.Remove(tmp)
 		return err
 	}
-	l.gen = gen // whatever follows, this name is used
-	if err := l.fs.Rename(tmp, path); err != nil {
-		_ = l.fs.Remove(tmp)
-		return err
-	}
-	old := l.states
-	l.states = append(l.states, name)
 	if err := l.fs.SyncDir(l.dir); err != nil {
 		return fmt.Errorf("syncing %s: %w", l.dir, err)
 	}
-	for _, o := range old {
-		_ = l.fs.Remove(filepath.Join(l.dir, o))
-	}
-	l.states = []string{name}
 	return nil
 }
 

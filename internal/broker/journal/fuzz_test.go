@@ -78,7 +78,7 @@ func sums(b []byte) {
 func FuzzOpen(f *testing.F) {
 	var segment, state []byte
 	for n, b := range files(f) {
-		if n[:5] == "state" {
+		if n == stateName {
 			state = b
 		} else if len(b) > len(segment) {
 			segment = b
@@ -95,7 +95,7 @@ func FuzzOpen(f *testing.F) {
 		}
 		d := newDisk()
 		for i, b := range [][]byte{segment, state, segment} {
-			name := []string{"segment-1", "state-00000001", "segment-2"}[i]
+			name := []string{"segment-1", stateName, "segment-2"}[i]
 			d.names[name], d.inodes[i+1] = i+1, slices.Clone(b)
 		}
 		if len(segment) > pageSize {

@@ -8,7 +8,7 @@
 // and costs nothing but these blocks; and one state, all that was worth keeping
 // at one point of the log, which stands for every record before it:
 //
-//	state-00000007   the caller's whole state after record C, whole or not there
+//	state            the caller's whole state after record C, replaced as a whole
 //	segment-1, -2…   records, of which those up to C do not count any more
 //
 // Records are flushed in groups (see pace): a record after a quiet second at
@@ -102,8 +102,7 @@ type Log struct {
 
 	w         writer // of the writer's goroutine alone
 	compactMu sync.Mutex
-	gen       uint64
-	states    []string
+	gen       uint64 // of the state; under compactMu
 }
 
 // Open reads the log in dir, which is made if it is not there, and hands every

@@ -18,8 +18,7 @@ type found struct {
 	broken bool // its header cannot be read
 }
 
-// open reads what is there: the newest state that is whole, and what the
-// segments have after it.
+// open reads what is there: the state, and what the segments have after it.
 func (l *Log) open(load func(kind byte, body []byte) error) (r Report, err error) {
 	if err := l.fs.MkdirAll(l.dir); err != nil {
 		return r, err
@@ -27,13 +26,13 @@ func (l *Log) open(load func(kind byte, body []byte) error) (r Report, err error
 	if l.lock, err = l.fs.Lock(l.dir); err != nil {
 		return r, err
 	}
-	states, segs, err := l.list(&r)
+	state, segs, err := l.list(&r)
 	if err != nil {
 		return r, err
 	}
 	a := &aside{fs: l.fs, dir: l.dir}
 	defer a.close()
-	if err = l.loadState(states, load, &r, a); err == nil {
+	if err = l.loadState(state, load, &r, a); err == nil {
 		err = l.loadSegments(segs, load, &r, a)
 	}
 	if err != nil {
@@ -50,7 +49,7 @@ func (l *Log) open(load func(kind byte, body []byte) error) (r Report, err error
 			"directory", l.dir, "records_lost", r.LostRecords, "bytes", r.LostBytes, "aside", r.Aside, "places", r.Places)
 	}
 	// What was read may be in the operating system's memory only, after a kill.
-	if len(states)+len(segs) > 0 {
+	if state != nil || len(segs) > 0 {
 		err = l.fs.SyncDir(l.dir)
 	}
 	if c := l.w.segs.cur; err == nil && c != nil {
@@ -68,20 +67,21 @@ func (l *Log) open(load func(kind byte, body []byte) error) (r Report, err error
 }
 
 // list finds the files and removes what a cut has left of writing a state.
-func (l *Log) list(r *Report) (states, segs []found, err error) {
+func (l *Log) list(r *Report) (state *found, segs []found, err error) {
 	names, err := l.fs.Names(l.dir)
 	if err != nil {
 		return nil, nil, err
 	}
 	slices.Sort(names)
 	for _, name := range names {
-		kind, rest, _ := strings.Cut(name, "-")
-		number, err := strconv.ParseUint(rest, 10, 64)
+		number, isSegment := strings.CutPrefix(name, "segment-")
+		n, err := strconv.ParseUint(number, 10, 64)
+		isSegment = isSegment && err == nil
 		switch {
-		case kind == "state" && strings.HasSuffix(name, ".tmp"):
+		case name == stateName+".tmp":
 			_ = l.fs.Remove(filepath.Join(l.dir, name))
 			continue
-		case err != nil || kind != "state" && kind != "segment":
+		case name != stateName && !isSegment:
 			continue
 		}
 		x := found{name: name}
@@ -105,58 +105,33 @@ func (l *Log) list(r *Report) (states, segs []found, err error) {
 			continue
 		}
 		x.broken = !ok
-		if kind == "state" {
-			l.gen = max(l.gen, number)
-			l.states = append(l.states, name)
-			states = append(states, x)
+		if !isSegment {
+			state = &x
 			continue
 		}
-		l.w.segs.names = max(l.w.segs.names, number)
+		l.w.segs.names = max(l.w.segs.names, n)
 		segs = append(segs, x)
 	}
-	return states, segs, nil
+	return state, segs, nil
 }
 
-// loadState loads the newest state that is whole. If none is, it loads what can
-// be read of the newest.
-func (l *Log) loadState(states []found, load func(kind byte, body []byte) error, r *Report, a *aside) error {
-	defer func() {
-		for _, s := range states {
-			s.f.Close()
-		}
-	}()
-	slices.SortFunc(states, func(a, b found) int { return cmp.Compare(b.h.number, a.h.number) })
-	nothing := func(byte, []byte) error { return nil }
-	best := -1
-	for i, s := range states {
-		if s.broken {
-			continue
-		}
-		if best < 0 {
-			best = i
-		}
-		if sc := s.scan(1, 0, s.h.count+1, nothing); sc.run() == nil && len(sc.places) == 0 {
-			best = i
-			break
-		}
-		if i+1 < len(states) {
-			r.Places = append(r.Places, s.name+" is damaged: an older state is taken")
-		}
-	}
-	if best < 0 {
-		for _, s := range states {
-			r.Places = append(r.Places, s.name+" cannot be read")
-			r.LostBytes += s.size
-			a.keep(s.f, s.name, 0, s.size)
-		}
+// loadState loads the state, or what can be read of it.
+func (l *Log) loadState(s *found, load func(kind byte, body []byte) error, r *Report, a *aside) error {
+	if s == nil {
 		return nil
 	}
-	s := states[best]
+	defer s.f.Close()
+	if s.broken {
+		r.Places = append(r.Places, s.name+" has no head")
+		r.LostBytes += s.size
+		a.keep(s.f, s.name, 0, s.size)
+		return nil
+	}
 	sc := s.scan(1, 0, s.h.count+1, load)
 	sc.rest = func(from, to int64) { a.keep(s.f, s.name, from, to) }
 	err := sc.run()
 	r.add(sc)
-	l.cut, l.stats.StateBytes = s.h.first, s.size
+	l.gen, l.cut, l.stats.StateBytes = s.h.number, s.h.first, s.size
 	return err
 }
 

@@ -6,7 +6,7 @@ import (
 
 const (
 	firstRetry = 100 * time.Millisecond
-	lastRetry  = 30 * time.Second
+	lastRetry  = 10 * time.Second
 )
 
 // writer is what belongs to the goroutine that flushes.

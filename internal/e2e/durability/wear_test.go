@@ -46,7 +46,7 @@ func TestWear(t *testing.T) {
 		b := start(t, disk.Dir)
 		all.Go(func() {
 			if !c.fresh {
-				fill(t, b)
+				warm(t, b)
 				time.Sleep(65 * time.Second) // the broker has nothing left to write
 				disk.Settle(t)
 			}
@@ -109,9 +109,9 @@ func TestWear(t *testing.T) {
 // stopped is what the broker says of its journal at its end.
 var stopped = regexp.MustCompile(`journal_bytes_written=.*`)
 
-// fill makes the broker's files what they are after some hours.
-func fill(t *testing.T, b *program) {
-	w := b.connect(hello{id: "fill", clean: true})
+// warm makes the broker's files what they are after some hours.
+func warm(t *testing.T, b *program) {
+	w := b.connect(hello{id: "warm", clean: true})
 	done := make(chan struct{})
 	const messages, window = 30000, 100
 	room := make(chan struct{}, window)

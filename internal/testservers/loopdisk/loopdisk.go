@@ -39,10 +39,18 @@ func Private(t *testing.T) bool {
 		t.Fatal("this test mounts a disk of its own: run it as root")
 	}
 	args := []string{"-test.run", "^" + strings.ReplaceAll(t.Name(), "/", "$/^") + "$"}
+	value := false // of a flag that is left out
 	for _, a := range os.Args[1:] {
-		if !strings.HasPrefix(a, "-test.run") && !strings.HasPrefix(a, "-test.testlogfile") && !strings.HasPrefix(a, "-test.coverprofile") {
+		name, _, joined := strings.Cut(a, "=")
+		switch name {
+		case "-test.run", "-test.testlogfile", "-test.coverprofile":
+			value = !joined
+			continue
+		}
+		if !value {
 			args = append(args, a)
 		}
+		value = false
 	}
 	cmd := exec.Command(os.Args[0], args...)
 	cmd.Env = append(os.Environ(), insideEnv+"="+t.Name())
