@@ -2,6 +2,7 @@ package core
 
 import (
 	"context"
+	"sync/atomic"
 	"time"
 )
 
@@ -10,6 +11,7 @@ func (s *Server) tick() {
 	t := time.NewTicker(time.Second)
 	defer t.Stop()
 	seconds := 0
+	var compacting atomic.Bool
 	for {
 		select {
 		case <-s.stop:
@@ -30,10 +32,11 @@ func (s *Server) tick() {
 		}
 		j := s.journal
 		s.unlock()
-		if j != nil && j.WantsCompaction() {
-			if err := s.compact(j); err != nil {
-				s.log.Error("the broker's journal could not be made smaller", "error", err)
-			}
+		if j != nil && j.WantsCompaction() && compacting.CompareAndSwap(false, true) {
+			s.stopped.Go(func() { // for as long as the disk takes
+				defer compacting.Store(false)
+				_ = s.compact(j) // the journal logs it and wants another
+			})
 		}
 	}
 }

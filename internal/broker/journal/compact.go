@@ -84,7 +84,9 @@ func (l *Log) failedState(err error) {
 	if l.hole {
 		l.failing = err
 	}
-	l.opt.Log.Error("the state cannot be written: the journal grows until the disk takes it", "directory", l.dir, "error", err)
+	if n := l.stats.Failures; n&(n-1) == 0 {
+		l.opt.Log.Error("the state cannot be written: the journal grows until the disk takes it", "directory", l.dir, "error", err, "times", n)
+	}
 }
 
 // stateFile is a state on its way to the disk.
