@@ -32,6 +32,7 @@ type MQTT struct {
 	// What Mosquitto has no option for.
 	MaxConnectionsPerAddress int `yaml:"max_connections_per_address"`
 	MaxFailedSignIns         int `yaml:"max_failed_sign_ins"` // of one address in a minute
+	MaxFlushWait             int `yaml:"max_flush_wait"`      // milliseconds that what is to be acknowledged waits to share a flush; 0: none
 }
 
 // MQTTListener is one place where clients connect.
@@ -135,7 +136,7 @@ func defaultMQTT() MQTT {
 	return MQTT{
 		MaxPacketSize: 1 << 20, MaxInflightMessages: 100, MaxQueuedMessages: 20480, MaxQueuedBytes: 16 << 20,
 		MaxKeepAlive: 60, PersistentClientExpiration: Expiration(7 * day),
-		MaxConnectionsPerAddress: 256, MaxFailedSignIns: 60,
+		MaxConnectionsPerAddress: 256, MaxFailedSignIns: 60, MaxFlushWait: 2000,
 	}
 }
 
@@ -160,6 +161,7 @@ func (m MQTT) Check() error {
 		{"max_keepalive", m.MaxKeepAlive, 10, 65535},
 		{"max_connections_per_address", m.MaxConnectionsPerAddress, 1, 100_000},
 		{"max_failed_sign_ins", m.MaxFailedSignIns, 1, 100_000},
+		{"max_flush_wait", m.MaxFlushWait, 0, 10_000},
 	} {
 		if n.is < n.least || n.is > n.most {
 			return at(n.name, "is %d: give %d to %d", n.is, n.least, n.most)

@@ -14,6 +14,7 @@ func TestTheBrokersSection(t *testing.T) {
 	c, problems := parse(t, `
 mqtt:
   max_packet_size: 65536
+  max_flush_wait: 0
   persistent_client_expiration: 2w
   listeners:
     - {port: 1883, bind_address: 127.0.0.1, allow_anonymous: true, max_connections: 5}
@@ -28,6 +29,7 @@ mqtt:
 	}
 	want := defaultMQTT()
 	want.MaxPacketSize, want.PersistentClientExpiration = 65536, Expiration(14*24*time.Hour)
+	want.MaxFlushWait = 0
 	want.Listeners = []MQTTListener{
 		{Port: 1883, BindAddress: "127.0.0.1", AllowAnonymous: true, MaxConnections: 5},
 		{Port: 8883, TLS: true, IdentityIsUser: true, RequireCert: true},
@@ -65,6 +67,7 @@ func TestTheBrokersSectionSaysWhatIsWrongAndWhere(t *testing.T) {
 		"Both":           {"listeners: [{port: 1883}]\nlisten: ':1883'", 3, "mqtt.listen and listeners"},
 		"Number":         {"max_keepalive: 60\nmax_packet_size: 10", 3, "mqtt.max_packet_size is 10: give 1024 to 16777216"},
 		"NoNumber":       {"max_packet_size: big", 2, `mqtt.max_packet_size: "big" is not a whole number`},
+		"FlushWait":      {"max_flush_wait: -1", 2, "mqtt.max_flush_wait is -1: give 0 to 10000"},
 		"Expiration":     {"persistent_client_expiration: 7", 2, `mqtt.persistent_client_expiration: "7" is not a time: write it as 12h, 7d`},
 		"LongExpiration": {"persistent_client_expiration: 200y", 2, `mqtt.persistent_client_expiration: "200y" is not a time`},
 		"Option":         {"max_inflight_mesages: 4", 2, `mqtt: unknown key "max_inflight_mesages": did you mean "max_inflight_messages"?`},

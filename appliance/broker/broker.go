@@ -33,6 +33,7 @@ func Run(ctx context.Context, env appliance.Env, cfg appliance.Config) error {
 		ACLFile:      env.MQTTAccess(),
 		Limits:       door,
 		Core:         server,
+		SyncEvery:    flushWait(cfg.MQTT),
 		Log:          env.Log,
 	})
 	if err != nil {

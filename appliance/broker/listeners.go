@@ -87,3 +87,11 @@ func limits(cfg appliance.MQTT) (core.Limits, door.Limits) {
 		MaxSessionExpiry:      time.Duration(cfg.PersistentClientExpiration),
 	}, door.Limits{PacketSize: cfg.MaxPacketSize}
 }
+
+// flushWait is negative where nothing is to wait.
+func flushWait(cfg appliance.MQTT) time.Duration {
+	if cfg.MaxFlushWait == 0 {
+		return -1
+	}
+	return time.Duration(cfg.MaxFlushWait) * time.Millisecond
+}
