@@ -79,13 +79,14 @@ const (
 	awayLately = 30 * time.Second
 )
 
-// report tells the house of bridges that are away, until ctx ends.
+// report tells the house of bridges that are away and of a disk that does not take
+// what has to be kept, until ctx ends.
 func report(ctx context.Context, b *broker.Broker, u *uplink.Uplink) {
 	tick := time.NewTicker(lookAtBridges)
 	defer tick.Stop()
 	var last *health.Report
 	for {
-		if r := healthOf(u.Stats(), time.Now()); last == nil || r != *last {
+		if r := healthOf(u.Stats(), b.Stats().Journal.LastError, time.Now()); last == nil || r != *last {
 			b.Tell(health.Topic("broker"), r.Payload())
 			last = &r
 		}
@@ -97,9 +98,13 @@ func report(ctx context.Context, b *broker.Broker, u *uplink.Uplink) {
 	}
 }
 
-// healthOf is what is to be said of the bridges. One that is away is no failure
-// of ours: what it carries waits.
-func healthOf(bridges []uplink.Stats, now time.Time) health.Report {
+// healthOf is what is to be said of the bridges and the disk. A bridge that is away
+// is no failure of ours: what it carries waits.
+func healthOf(bridges []uplink.Stats, disk string, now time.Time) health.Report {
+	if disk != "" {
+		return health.Report{State: health.Failing, Message: "what has to be kept cannot be written to the disk: messages arrive, and are not acknowledged",
+			Hint: "make room on it; where there is some, make a backup and take a new memory card", Detail: disk}
+	}
 	r := health.Report{State: health.OK}
 	var away, why []string
 	for _, s := range bridges {

@@ -61,15 +61,18 @@ func TestABridgeThatIsAwayIsANote(t *testing.T) {
 	away := uplink.Stats{Name: "c", Since: now.Add(-time.Minute), Trouble: "connection refused"}
 	for name, tt := range map[string]struct {
 		bridges []uplink.Stats
+		disk    string
 		want    health.Report
 	}{
-		"None": {nil, health.Report{State: health.OK}},
-		"Up":   {[]uplink.Stats{up, lately}, health.Report{State: health.OK}},
-		"Away": {[]uplink.Stats{up, away}, health.Report{State: health.OK, Message: "messages wait for the other side: c cannot be reached",
+		"None": {nil, "", health.Report{State: health.OK}},
+		"Up":   {[]uplink.Stats{up, lately}, "", health.Report{State: health.OK}},
+		"Away": {[]uplink.Stats{up, away}, "", health.Report{State: health.OK, Message: "messages wait for the other side: c cannot be reached",
 			Hint: "look at the network, and at its address and password in hems.yaml", Detail: "c: connection refused"}},
+		"Disk": {[]uplink.Stats{up, away}, "no space left on device", health.Report{State: health.Failing, Message: "what has to be kept cannot be written to the disk: messages arrive, and are not acknowledged",
+			Hint: "make room on it; where there is some, make a backup and take a new memory card", Detail: "no space left on device"}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if d := cmp.Diff(tt.want, healthOf(tt.bridges, now)); d != "" {
+			if d := cmp.Diff(tt.want, healthOf(tt.bridges, tt.disk, now)); d != "" {
 				t.Error(d)
 			}
 		})

@@ -69,7 +69,7 @@ func (l *Log) Compact(state func(emit func(kind byte, body []byte))) error {
 	l.stats.StateBytes = s.size
 	l.cut = s.cut
 	l.logBytes -= s.logBytes
-	l.distrust = false
+	l.distrust, l.stateErr = false, nil
 	if l.hole && s.cut >= l.holeEnd {
 		l.hole = false
 		l.failing = nil
@@ -81,6 +81,7 @@ func (l *Log) Compact(state func(emit func(kind byte, body []byte))) error {
 }
 
 func (l *Log) failedState(err error) {
+	l.stateErr = err
 	if l.hole {
 		l.failing = err
 	}

@@ -17,7 +17,7 @@ func written(t *testing.T) *disk {
 	d := newDisk()
 	l, _ := kept(t, "", Options{FS: d, Segment: 3 * pageSize})
 	for i := range 3 {
-		l.Append(1, fmt.Append(nil, "old", i), false)
+		l.Append(1, fmt.Append(nil, "old", i), true)
 	}
 	if err := l.Flush(); err != nil {
 		t.Fatal(err)
@@ -30,7 +30,8 @@ func written(t *testing.T) *disk {
 		t.Fatal(err)
 	}
 	for i := range 12 {
-		l.Append(1, fmt.Append(nil, "record", i), false)
+		l.Append(1, fmt.Append(nil, "record", i), true) // so that Flush alone flushes
+
 		if i%3 == 2 {
 			if err := l.Flush(); err != nil {
 				t.Fatal(err)

@@ -101,10 +101,11 @@ func (a *batch) end() uint64 { return a.first + uint64(a.count) - 1 }
 // bytes of the records.
 func (a *batch) bytes() int64 { return int64(max(len(a.b), batchHeader)) - batchHeader }
 
-// reset keeps a buffer of usual size for the next use.
+// reset keeps the buffer for the next use, unless it is much larger than what it
+// was needed for.
 func (a *batch) reset() {
 	a.count = 0
-	if cap(a.b) > 2*bulk {
+	if cap(a.b) > 1<<20 || cap(a.b) > max(2*bulk, 4*len(a.b)) {
 		a.b = nil
 	} else if a.b != nil {
 		a.b = a.b[:batchHeader]

@@ -87,6 +87,7 @@ type Log struct {
 	roll     bool   // the next flush begins a segment
 	cut      uint64
 	failing  error
+	stateErr error // of the last state
 	notify   func(Seq)
 	moved    chan struct{} // closed and made anew when durable moves or a flush fails
 	stats    Stats

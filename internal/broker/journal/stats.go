@@ -1,5 +1,7 @@
 package journal
 
+import "cmp"
+
 // Stats are counts since Open, and sizes now, in bytes.
 type Stats struct {
 	Records      uint64 // appended
@@ -14,7 +16,7 @@ type Stats struct {
 	Size         int64  // of all files
 	Appended     Seq    // the last record
 	Durable      Seq    // the last one on the disk
-	LastError    string // of the disk; "" when it took the last flush
+	LastError    string // of the disk; "" when it took the last flush and the last state
 	NeedsCompact bool   // only a new state makes the log whole again
 }
 
@@ -26,8 +28,8 @@ func (l *Log) Stats() Stats {
 	s.Pending = l.pending.bytes() + l.taken
 	s.LogBytes = l.logBytes
 	s.Appended, s.Durable = l.seq(l.last), l.seq(l.durable)
-	if l.failing != nil {
-		s.LastError = l.failing.Error()
+	if err := cmp.Or(l.failing, l.stateErr); err != nil {
+		s.LastError = err.Error()
 	}
 	s.NeedsCompact = l.hole || l.distrust
 	return s
