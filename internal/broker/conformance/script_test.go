@@ -122,7 +122,7 @@ type house struct {
 	stop func()
 }
 
-func startHouse(t *testing.T, o broker.Options) *house {
+func startHouse(t testing.TB, o broker.Options) *house {
 	t.Helper()
 	b, err := broker.New(o)
 	if err != nil {
