@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"net"
@@ -51,6 +52,15 @@ type tale struct {
 
 // patience is how long a packet may take.
 const patience = 10 * time.Second
+
+// TestMain lets many tales wait at once: that is what most of their time is.
+func TestMain(m *testing.M) {
+	flag.Parse()
+	if err := flag.Set("test.parallel", "16"); err != nil {
+		panic(err)
+	}
+	os.Exit(m.Run())
+}
 
 // tell runs tales, each for each of its versions with a broker of its own.
 func tell(t *testing.T, tales []tale) {
