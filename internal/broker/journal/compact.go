@@ -141,6 +141,7 @@ func (s *stateFile) write() error {
 	l := s.log
 	tmp, path := filepath.Join(l.dir, stateName+".tmp"), filepath.Join(l.dir, stateName)
 	l.gen++
+	_ = l.fs.Remove(tmp) // one that the disk once refused is not written on
 	err := s.writeTo(tmp, l.gen)
 	if err == nil {
 		err = l.fs.Rename(tmp, path)

@@ -11,6 +11,7 @@ import (
 // FS is the file system below a log: the operating system's, or a test's that
 // refuses, or cuts the power. Names are paths.
 type FS interface {
+	// MkdirAll makes a directory that stays.
 	MkdirAll(dir string) error
 	// Lock takes dir for this process until the closer is closed; ErrInUse when
 	// another one has it.
@@ -35,7 +36,15 @@ type File interface {
 
 type osFS struct{}
 
-func (osFS) MkdirAll(dir string) error { return os.MkdirAll(dir, 0o700) }
+func (f osFS) MkdirAll(dir string) error {
+	if _, err := os.Stat(dir); err == nil {
+		return nil
+	}
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return err
+	}
+	return f.SyncDir(filepath.Dir(dir))
+}
 
 func (osFS) Lock(dir string) (io.Closer, error) {
 	f, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_RDWR|os.O_CREATE, 0o600)

@@ -232,3 +232,58 @@ func TestADiskThatIsFullForLong(t *testing.T) {
 		}
 	})
 }
+
+// slow is a disk that takes five seconds for each sync.
+type slow struct{ *disk }
+
+type slowFile struct{ File }
+
+func (d slow) Open(name string, create bool) (File, error) {
+	f, err := d.disk.Open(name, create)
+	return slowFile{f}, err
+}
+
+func (f slowFile) Sync() error {
+	time.Sleep(5 * time.Second)
+	return f.File.Sync()
+}
+
+// TestNobodyWaitsForTheDisk: while it is slow, appending goes on, also while a
+// state is written, and what came meanwhile shares the next flush.
+func TestNobodyWaitsForTheDisk(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := &house{model: newModel()}
+		var err error
+		if h.log, _, err = Open("", Options{FS: slow{newDisk()}}, h.load); err != nil {
+			t.Fatal(err)
+		}
+		compacted := make(chan error, 1)
+		start := time.Now()
+		for i := range 5000 {
+			before := time.Now()
+			h.change()
+			h.log.Stats()
+			h.log.Err()
+			h.log.Durable()
+			if time.Now() != before {
+				t.Fatalf("record %d: appending took %v", i, time.Since(before))
+			}
+			if i == 2000 {
+				go func() { compacted <- h.compact() }()
+			}
+			time.Sleep(2 * time.Millisecond)
+		}
+		if err := h.log.Flush(); err != nil {
+			t.Fatal(err)
+		}
+		if err := <-compacted; err != nil {
+			t.Error(err)
+		}
+		if n := h.log.Stats().Flushes; n > 5 {
+			t.Errorf("%d flushes in %v", n, time.Since(start))
+		}
+		if err := h.log.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+}

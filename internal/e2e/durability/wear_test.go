@@ -30,15 +30,16 @@ func TestWear(t *testing.T) {
 		name, options string
 		qos           byte
 		devices       int
-		fresh         bool
+		fresh, reader bool    // reader: a subscriber of QoS 1 with a session that stays
 		most          float64 // MB a day; 0: is only told
 	}{
-		{"QoS 0, card", loopdisk.Card, 0, 50, false, 100},
-		{"QoS 1, card", loopdisk.Card, 1, 50, false, 500},
-		{"QoS 0, plain mount", loopdisk.Plain, 0, 50, false, 100},
-		{"QoS 1, plain mount", loopdisk.Plain, 1, 50, false, 500},
-		{"QoS 1, card, first minutes of a new disk", loopdisk.Card, 1, 50, true, 0},
-		{"idle, card", loopdisk.Card, 1, 0, false, 0.001},
+		{"QoS 0, card", loopdisk.Card, 0, 50, false, false, 100},
+		{"QoS 1, card", loopdisk.Card, 1, 50, false, false, 500},
+		{"QoS 0, plain mount", loopdisk.Plain, 0, 50, false, false, 100},
+		{"QoS 1, plain mount", loopdisk.Plain, 1, 50, false, false, 500},
+		{"QoS 1, card, first minutes of a new disk", loopdisk.Card, 1, 50, true, false, 0},
+		{"QoS 1 with a subscriber, card", loopdisk.Card, 1, 50, false, true, 500},
+		{"idle, card", loopdisk.Card, 1, 0, false, false, 0.001},
 	}
 	var all sync.WaitGroup
 	for _, c := range cases {
@@ -62,6 +63,22 @@ func TestWear(t *testing.T) {
 					}
 				}
 			}()
+			if c.reader {
+				w := b.connect(hello{id: "reader"})
+				w.SetDeadline(time.Time{})
+				if err := w.subscribe("home/#", 1); err != nil {
+					t.Error(err)
+				}
+				go func() {
+					for {
+						m, err := w.read()
+						if err != nil || m.qos() == 1 && w.answer(tPuback, m.id) != nil {
+							return
+						}
+					}
+				}()
+				time.Sleep(5 * time.Second)
+			}
 			before, begin := disk.Counts(t), time.Now()
 			var devices sync.WaitGroup
 			for i := range c.devices {
