@@ -53,7 +53,6 @@ type answer struct {
 
 // bounds of what one turn under the lock does.
 const (
-	turnPackets = 64
 	maxPending  = 65535
 	pauseAtMost = 5 * time.Second
 )
@@ -87,8 +86,8 @@ func (s *Server) Serve(nc net.Conn, l Listener) {
 	if err == nil {
 		err = c.connect(pk)
 	}
-	for err == nil {
-		err = c.turn()
+	if err == nil {
+		err = c.door.Each(c.turn)
 	}
 	c.explain(err)
 }
@@ -108,12 +107,8 @@ func (r *refusal) Error() string { return r.why }
 
 func refuse(reason byte, why string) error { return &refusal{reason, why} }
 
-// turn takes the packets that are there, or waits for one.
-func (c *conn) turn() error {
-	all, err := c.door.Next(turnPackets)
-	if err != nil {
-		return err
-	}
+// turn takes the packets that have come.
+func (c *conn) turn(all []door.Packet) error {
 	pressed, err := c.process(all)
 	for _, slow := range pressed {
 		if slow != c {

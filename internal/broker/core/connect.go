@@ -263,6 +263,7 @@ func (s *Server) attach(c *conn, h *hello, who Identity) {
 		packet = append(appendVarint(packet, len(p)), p...)
 	}
 	if seq > s.durable {
+		s.hurry(seq)
 		c.out.hold()
 		c.pending = append(c.pending, answer{seq: seq})
 		s.waiting[c] = struct{}{}

@@ -58,20 +58,21 @@ type Server struct {
 	sysHeap  uint64
 	load1    loads
 
-	kicked     []*conn // to be closed when the lock is let go
-	pressed    []*conn // whose publishers are to wait a moment
-	headBuf    []byte
-	propsBuf   []byte
-	recordBuf  []byte
-	note       string
-	dirtySince int64    // ms: the oldest retained message of QoS 0 that is not in the journal
-	urgent     Seq      // the last record that was not lazy
-	out        outTotal // of all connections
-	addr       addresses
-	counts     counts
-	logs       struct{ signIn, access, packets, drops, conns limiter }
-	stop       chan struct{}
-	stopped    sync.WaitGroup
+	kicked               []*conn // to be closed when the lock is let go
+	pressed              []*conn // whose publishers are to wait a moment
+	headBuf              []byte
+	propsBuf             []byte
+	recordBuf            []byte
+	note                 string
+	dirtySince           int64    // ms: the oldest retained message of QoS 0 that is not in the journal
+	hurrying, hurryAgain bool     // see hurry
+	urgent               Seq      // the last record that was not lazy
+	out                  outTotal // of all connections
+	addr                 addresses
+	counts               counts
+	logs                 struct{ signIn, access, packets, drops, conns limiter }
+	stop                 chan struct{}
+	stopped              sync.WaitGroup
 }
 
 // Seq numbers the journal's records from 1.
@@ -86,6 +87,8 @@ type Journal interface {
 	// durable: everything up to mark.
 	Notify(f func(mark Seq))
 	Durable() Seq
+	// Flush puts all that was appended on the disk now, and waits for it.
+	Flush() error
 	WantsCompaction() bool
 	Compact(state func(emit func(kind byte, body []byte))) error
 }

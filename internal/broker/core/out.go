@@ -328,7 +328,7 @@ func (o *out) shut() {
 // close ends the connection now.
 func (o *out) close() {
 	o.end()
-	o.c.Close()
+	go o.c.Close() // which waits for whoever reads, and that may be who calls this
 }
 
 func (o *out) end() {

@@ -37,6 +37,36 @@ func (s *Server) record(kind byte, body []byte, lazy bool) Seq {
 	return seq
 }
 
+// hurry has the journal flushed now: what clients wait for before they can do
+// anything, and what is rare, does not wait for others to share the flush.
+func (s *Server) hurry(seq Seq) {
+	if s.journal == nil || seq <= s.durable {
+		return
+	}
+	if s.hurrying {
+		s.hurryAgain = true
+		return
+	}
+	s.hurrying = true
+	j := s.journal
+	go func() {
+		for {
+			_ = j.Flush() // its own tries go on, and Notify tells
+			time.Sleep(hurryPause)
+			s.mu.Lock()
+			again := s.hurryAgain
+			s.hurryAgain, s.hurrying = false, again
+			s.mu.Unlock()
+			if !again {
+				return
+			}
+		}
+	}()
+}
+
+// hurryPause is the least time between two such flushes.
+const hurryPause = 50 * time.Millisecond
+
 // lastUrgent is what an answer must wait for that stands for an earlier one.
 func (s *Server) lastUrgent(sess *session) Seq {
 	if sess.number == 0 {

@@ -54,6 +54,7 @@ func (m *memory) Durable() Seq {
 	return Seq(len(m.records))
 }
 
+func (m *memory) Flush() error          { return nil }
 func (m *memory) WantsCompaction() bool { return false }
 
 func (m *memory) Compact(state func(emit func(byte, []byte))) error {

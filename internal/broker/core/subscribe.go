@@ -64,6 +64,7 @@ func (c *conn) subscribe(pk *door.Packet) error {
 			replays = append(replays, replay{sub, !known})
 		}
 	}
+	s.hurry(seq)
 	c.answerAfter(seq, appendSuback(nil, c.version, pktSuback, pid, reasons), false)
 	for _, r := range replays {
 		s.replay(c, r.sub)
@@ -104,6 +105,7 @@ func (c *conn) unsubscribe(pk *door.Packet) error {
 	if c.version < 5 {
 		reasons = nil
 	}
+	s.hurry(seq)
 	c.answerAfter(seq, appendSuback(nil, c.version, pktUnsuback, pid, reasons), false)
 	return nil
 }

@@ -11,6 +11,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"runtime"
 	"sync"
 	"syscall"
 	"time"
@@ -109,7 +110,8 @@ type Conn struct {
 	buf    *buffer            // nil while nothing is there
 	r, w   int                // what of it was read from the network and not given
 	large  []byte             // a packet that does not fit buf, as far as it has come
-	over   error              // why nothing comes any more
+	each   func([]Packet) error
+	over   error // why nothing comes any more
 }
 
 // The buffer of a connection is small until its CONNECT was accepted, and is
@@ -175,12 +177,102 @@ func (c *Conn) Next(limit int) ([]Packet, error) {
 			}
 		}
 		if err := c.fill(); err != nil {
-			if err == io.EOF && (c.r < c.w || c.large != nil) {
-				err = io.ErrUnexpectedEOF
-			}
-			c.over = err
+			c.over = c.ending(err)
 		}
 	}
+}
+
+// Each hands the packets that come to f, as Next would, until the connection or f
+// ends it; the error says which.
+func (c *Conn) Each(f func([]Packet) error) error {
+	for c.raw == nil {
+		all, err := c.Next(batch)
+		if err == nil {
+			err = f(all)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	if c.each = f; !c.hand() {
+		return c.over
+	}
+	// All is done while the socket is held for reading: what comes meanwhile wakes
+	// it, so that nobody has to ask in vain whether there is more.
+	if err := c.raw.Read(c.eachSocket); err != nil {
+		c.release()
+		return err
+	}
+	c.release()
+	return c.over
+}
+
+// hand gives the whole packets that are there to whoever wants each; false when
+// nothing comes any more.
+func (c *Conn) hand() bool {
+	for c.buf != nil {
+		n := c.parse(batch)
+		if n == 0 {
+			break
+		}
+		if err := c.each(c.buf.packets[:n]); err != nil {
+			c.over = err
+			return false
+		}
+		if n == batch {
+			runtime.Gosched() // one who floods leaves others their turn
+		}
+	}
+	return c.over == nil
+}
+
+// eachSocket reads and hands on what there is; false to be called again when
+// there is more.
+func (c *Conn) eachSocket(fd uintptr) bool {
+	for c.hand() {
+		c.arrange()
+		c.take()
+		into := c.space()
+		n, err := syscall.Read(int(fd), into)
+		switch {
+		case err == syscall.EINTR:
+			continue
+		case err == syscall.EAGAIN:
+			c.rest()
+			return false
+		case err != nil:
+			c.over = os.NewSyscallError("read", err)
+		case n == 0:
+			c.over = c.ending(io.EOF)
+		}
+		if c.over != nil {
+			return true
+		}
+		c.came(n)
+		if n < len(into) { // there was no more
+			if !c.hand() {
+				return true
+			}
+			c.rest()
+			return false
+		}
+	}
+	return true
+}
+
+// rest gives the buffer back where nothing is in it.
+func (c *Conn) rest() {
+	if c.r == c.w && c.large == nil {
+		c.release()
+	}
+}
+
+// ending is err, or what it means in the middle of a packet.
+func (c *Conn) ending(err error) error {
+	if err == io.EOF && (c.r < c.w || c.large != nil) {
+		return io.ErrUnexpectedEOF
+	}
+	return err
 }
 
 // Version is the protocol's, once CONNECT was seen.
@@ -262,8 +354,8 @@ func (c *Conn) header() (head, size int, err error) {
 	return head, size, nil
 }
 
-// fill reads once.
-func (c *Conn) fill() error {
+// arrange makes room for what comes.
+func (c *Conn) arrange() {
 	if c.buf != nil && c.r > 0 {
 		c.w = copy(c.buf.b, c.buf.b[c.r:c.w])
 		c.r = 0
@@ -271,6 +363,11 @@ func (c *Conn) fill() error {
 	if c.w == 0 && c.large == nil && c.state.connected && c.buf != nil && len(c.buf.b) == smallBuffer && c.raw != nil {
 		c.release() // and take a large one
 	}
+}
+
+// fill reads once.
+func (c *Conn) fill() error {
+	c.arrange()
 	if c.raw == nil {
 		c.take()
 		into := c.space()
@@ -302,9 +399,7 @@ func (c *Conn) readSocket(fd uintptr) bool {
 		case err == syscall.EINTR:
 			continue
 		case err == syscall.EAGAIN:
-			if c.w == 0 && c.large == nil {
-				c.release()
-			}
+			c.rest()
 			return false
 		case err != nil:
 			c.err = os.NewSyscallError("read", err)
