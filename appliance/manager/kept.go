@@ -151,7 +151,7 @@ func (k *kept) handlers() map[string]http.Handler {
 		}),
 	}
 	maps.Copy(h, k.backups.Handlers())
-	maps.Copy(h, newMQTTUsers(k.env).handlers())
+	maps.Copy(h, newMQTTUsers(k.env, k.authority).handlers())
 	maps.Copy(h, api.Handlers(k.config, k.env.Log, func() {
 		k.hems.config() // owners, and what depends on it here, at once
 		if k.authority != nil {

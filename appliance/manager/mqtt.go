@@ -6,9 +6,11 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 
 	"github.com/smartcore-ireland/hems/appliance"
 	"github.com/smartcore-ireland/hems/internal/broker/roster"
+	"github.com/smartcore-ireland/hems/internal/pki"
 	"github.com/smartcore-ireland/hems/internal/reply"
 )
 
@@ -18,14 +20,15 @@ const maxRoster = 4 << 20
 // mqttUsers answers for the users of MQTT. The broker, which reads the same files,
 // notices each change within a second.
 type mqttUsers struct {
-	env    appliance.Env
-	roster *roster.Roster
+	env       appliance.Env
+	roster    *roster.Roster
+	authority *pki.Authority // nil: it could not be had
 }
 
-func newMQTTUsers(env appliance.Env) *mqttUsers {
+func newMQTTUsers(env appliance.Env, authority *pki.Authority) *mqttUsers {
 	return &mqttUsers{env, &roster.Roster{
 		Passwords: env.MQTTPasswords(), List: env.MQTTAccess(), Own: appliance.Users(), Write: env.WriteMQTT,
-	}}
+	}, authority}
 }
 
 func (m *mqttUsers) handlers() map[string]http.Handler {
@@ -34,6 +37,8 @@ func (m *mqttUsers) handlers() map[string]http.Handler {
 		"POST /v1/mqtt/users":        http.HandlerFunc(m.set),
 		"POST /v1/mqtt/users/remove": http.HandlerFunc(m.remove),
 		"POST /v1/mqtt/import":       http.HandlerFunc(m.importUsers),
+
+		"POST /v1/mqtt/users/certificate": http.HandlerFunc(m.certify),
 	}
 }
 
@@ -61,7 +66,47 @@ func (m *mqttUsers) remove(w http.ResponseWriter, r *http.Request) {
 	if !m.read(w, r, &c) {
 		return
 	}
-	m.end(w, r, "an MQTT user was removed", c.Name, m.roster.Remove(c.Name))
+	err := m.roster.Remove(c.Name)
+	if err == nil && m.authority != nil { // what it can do with a certificate ends too
+		_, err = m.authority.RevokeClients(c.Name)
+	}
+	m.end(w, r, "an MQTT user was removed", c.Name, err)
+}
+
+// certify makes a client certificate for a user, with the key of a request.
+func (m *mqttUsers) certify(w http.ResponseWriter, r *http.Request) {
+	var c struct {
+		Name    string `json:"name"`
+		Request string `json:"request"` // PKCS #10 in PEM
+	}
+	if !m.read(w, r, &c) {
+		return
+	}
+	users, err := m.roster.Users()
+	if err != nil {
+		m.refuse(w, err)
+		return
+	}
+	switch {
+	case m.authority == nil:
+		reply.Refuse(w, http.StatusServiceUnavailable, reply.Refusal{Code: "no_authority",
+			Error: "the appliance has no certificate authority", Hint: "look at the last lines of hems-manager in the logs"})
+		return
+	case !slices.ContainsFunc(users.Users, func(u roster.User) bool { return u.Name == c.Name }):
+		m.refuse(w, &roster.Refusal{Code: "unknown", Text: fmt.Sprintf("there is no user %.40q", c.Name), Hint: "add it first: hems mqtt user add"})
+		return
+	}
+	cert, err := m.authority.IssueClient(c.Name, []byte(c.Request))
+	if errors.Is(err, pki.ErrRequest) {
+		m.refuse(w, &roster.Refusal{Code: "bad_request", Text: err.Error()})
+		return
+	}
+	if err != nil {
+		m.refuse(w, err)
+		return
+	}
+	m.env.Log.Info("a client certificate was made", "user", c.Name, "by", r.Header.Get("Hems-By"))
+	reply.JSON(w, http.StatusOK, map[string]string{"certificate": string(cert), "authority": string(m.authority.CA())})
 }
 
 func (m *mqttUsers) importUsers(w http.ResponseWriter, r *http.Request) {

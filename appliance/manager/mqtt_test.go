@@ -1,7 +1,12 @@
 package manager
 
 import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
 	"encoding/json"
+	"encoding/pem"
 	"os"
 	"strings"
 	"syscall"
@@ -9,7 +14,22 @@ import (
 
 	"github.com/smartcore-ireland/hems/appliance"
 	"github.com/smartcore-ireland/hems/internal/broker/roster"
+	"github.com/smartcore-ireland/hems/internal/pki"
 )
+
+// request asks for a certificate.
+func request(t *testing.T) []byte {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	der, err := x509.CreateCertificateRequest(rand.Reader, &x509.CertificateRequest{}, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE REQUEST", Bytes: der})
+}
 
 func TestTheUsersOfMQTT(t *testing.T) {
 	env := house(t, nil)
@@ -46,6 +66,12 @@ func TestTheUsersOfMQTT(t *testing.T) {
 			t.Errorf("%s: mode %v, owner %d:%d", path, info.Mode(), st.Uid, st.Gid)
 		}
 	}
+	request := strings.ReplaceAll(string(request(t)), "\n", "\\n")
+	say(404, "POST", "/v1/mqtt/users/certificate", `{"name":"nobody","request":"`+request+`"}`)
+	say(422, "POST", "/v1/mqtt/users/certificate", `{"name":"plug","request":"x"}`)
+	if got := say(200, "POST", "/v1/mqtt/users/certificate", `{"name":"plug","request":"`+request+`"}`); strings.Count(got, "BEGIN CERTIFICATE") != 2 {
+		t.Errorf("a certificate: %s", got)
+	}
 	var users roster.Users
 	if err := json.Unmarshal([]byte(say(200, "GET", "/v1/mqtt/users", "")), &users); err != nil || len(users.Users) != 1 || users.Users[0].Name != "plug" {
 		t.Errorf("%+v, %v", users, err)
@@ -53,6 +79,9 @@ func TestTheUsersOfMQTT(t *testing.T) {
 	say(422, "POST", "/v1/mqtt/import", `{"passwords":"plug:`+hash+`\n","list":""}`)
 	say(200, "POST", "/v1/mqtt/import", `{"passwords":"lamp:`+hash+`\n","list":"user lamp\ntopic lamp/#\n"}`)
 	say(200, "POST", "/v1/mqtt/users/remove", `{"name":"plug"}`)
+	if info, err := os.Stat(env.Path("pki", pki.RevokedFile)); err != nil || info.Mode().Perm() != 0o644 {
+		t.Errorf("the list of revoked certificates: %v, %v", info, err)
+	}
 	if got := say(200, "GET", "/v1/mqtt/users", ""); strings.Contains(got, "plug") || !strings.Contains(got, "lamp") || strings.Contains(got, "$7$") {
 		t.Errorf("at the end: %s", got)
 	}

@@ -86,7 +86,7 @@ func (h *house) start(t *testing.T) *house {
 	})
 	t.Cleanup(h.stop)
 	<-b.Ready()
-	eventually(t, "listening", func() bool { return len(b.Addresses()) == len(h.opt.TCP)+1 })
+	eventually(t, "listening", func() bool { return len(b.Addresses()) == len(h.opt.TCP)+len(h.opt.Listeners)+1 })
 	return h
 }
 

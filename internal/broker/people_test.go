@@ -209,18 +209,7 @@ func TestAnonymousClientsWhereTheyAreLetIn(t *testing.T) {
 	h.list(t, "topic read public/#\ntopic write drop\nuser alice\ntopic #\n")
 	h.opt.TCP = nil
 	h.opt.Listeners = []broker.Listener{{Options: listen.Options{Network: "tcp", Address: "127.0.0.1:0"}, AllowAnonymous: true}}
-	b, err := broker.New(h.opt)
-	if err != nil {
-		t.Fatal(err)
-	}
-	h.Broker = b
-	h.opt.TCP = []string{""} // what start waits for
-	ctx, cancel := context.WithCancel(t.Context())
-	done := make(chan error, 1)
-	go func() { done <- b.Run(ctx) }()
-	defer func() { cancel(); <-done }()
-	<-b.Ready()
-	eventually(t, "listening", func() bool { return len(b.Addresses()) == 2 })
+	h.start(t)
 	c, err := h.person(t, "", "")
 	if err != nil {
 		t.Fatal(err)

@@ -22,11 +22,17 @@ const mqttUsage = `usage: hems mqtt user list
        hems mqtt user add NAME [-role ROLE] [-read TOPIC]... [-write TOPIC]... [-deny TOPIC]...
                                [-generate | -mqtt-password-file FILE]
        hems mqtt user remove NAME
+       hems mqtt user certificate NAME [-o DIR]
 
 Users of MQTT are devices and programs beside the appliance's own. What is
 changed is true within a second, and nobody is disconnected for it but who may
 not sign in any more. add also changes a user: without a password to it, the old
 one stays, without topics, the old ones.
+
+certificate makes a key here, and has the appliance make a client certificate for
+it, with which the user signs in at the port with TLS and needs no password. The
+files NAME.key, NAME.crt and hems-ca.crt are in DIR then (default: here). remove
+revokes it.
 
   -role                device: its own topics alone (NAME/#, tele/NAME/#, …)
                        reader: everything, to read
@@ -74,6 +80,7 @@ func (c *command) mqtt(ctx context.Context, args []string) error {
 		})
 	}
 	flags.BoolVar(&m.generate, "generate", false, "")
+	flags.StringVar(&m.output, "o", "", "")
 	flags.StringVar(&m.secretFile, "mqtt-password-file", "", "")
 	words, err := allWords(flags, args)
 	switch {
@@ -85,7 +92,7 @@ func (c *command) mqtt(ctx context.Context, args []string) error {
 		fmt.Fprint(c.stderr, mqttUsage)
 		return errUsage
 	}
-	do, n := map[string]func(context.Context, string) error{"list": m.list, "add": m.add, "remove": m.removeUser}[words[1]], 3
+	do, n := map[string]func(context.Context, string) error{"list": m.list, "add": m.add, "remove": m.removeUser, "certificate": m.certificate}[words[1]], 3
 	if words[1] == "list" {
 		n = 2
 	}

@@ -80,6 +80,14 @@ func TestMQTTUsersOfAnAppliance(t *testing.T) {
 	if strings.Contains(string(body), "the password") {
 		t.Error("the password travels")
 	}
+	s.run("mqtt", "user", "certificate", "plug", "-host", "HOST", "-o", "DIR").check(t, 0, "let plug in at the port with TLS", "")
+	if body := string(s.manager.Body("POST /v1/mqtt/users/certificate")); !strings.Contains(body, "BEGIN CERTIFICATE REQUEST") || strings.Contains(body, "PRIVATE") {
+		t.Errorf("what was sent for a certificate: %s", body)
+	}
+	if info, err := os.Stat(filepath.Join(s.dir, "plug.key")); err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("the key: %v, %v", info, err)
+	}
+	s.run("mqtt", "user", "certificate", "plug", "-data", "DIR").check(t, 1, "", "error: a certificate is made by an appliance that runs\nhint: ")
 	s.run("mqtt", "user", "remove", "plug", "-host", "HOST").check(t, 0, "plug may not sign in", "")
 	s.manager.Refuses("POST /v1/mqtt/users/remove", 404, "unknown", "there is no user \"x\"", "hems mqtt user list")
 	s.run("mqtt", "user", "remove", "x", "-host", "HOST").check(t, 1, "", "error: there is no user \"x\"\nhint: hems mqtt user list")

@@ -47,6 +47,19 @@ func (c *Client) RemoveMQTTUser(ctx context.Context, name string) error {
 	return c.ask(ctx, question{method: http.MethodPost, path: "/mqtt/users/remove", json: map[string]string{"name": name}}, nil)
 }
 
+// MQTTCertificate is a client certificate, and that of the authority that made it,
+// in PEM.
+type MQTTCertificate struct {
+	Certificate string `json:"certificate"`
+	Authority   string `json:"authority"`
+}
+
+// CertifyMQTTUser asks for a certificate for a user, with the key of a request in
+// PEM (PKCS #10).
+func (c *Client) CertifyMQTTUser(ctx context.Context, name, request string) (v MQTTCertificate, err error) {
+	return v, c.ask(ctx, question{method: http.MethodPost, path: "/mqtt/users/certificate", json: map[string]string{"name": name, "request": request}}, &v)
+}
+
 // ImportMQTTUsers takes over the texts of a password file and an access list of
 // Mosquitto's, all or nothing.
 func (c *Client) ImportMQTTUsers(ctx context.Context, passwords, list string, replace bool) error {

@@ -128,6 +128,7 @@ func (g *Gateway) routes() []route {
 		{"GET /api/v1/system/mqtt/users", forPrograms, g.passOn, small},
 		{"POST /api/v1/system/mqtt/users", forPrograms, g.passOn, document},
 		{"POST /api/v1/system/mqtt/users/remove", forPrograms, g.passOn, small},
+		{"POST /api/v1/system/mqtt/users/certificate", forPrograms, g.passOn, document},
 		{"POST /api/v1/system/mqtt/import", forPrograms, g.passOn, foreign},
 		{"POST /api/v1/system/reboot", forPrograms, g.passOn, small},
 	}

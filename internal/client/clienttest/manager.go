@@ -239,6 +239,8 @@ func (m *Manager) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		m.json(w, 200, client.Imported{Answer: &m.Imported})
 	case "GET /v1/mqtt/users":
 		m.json(w, 200, m.MQTT)
+	case "POST /v1/mqtt/users/certificate":
+		m.json(w, 200, client.MQTTCertificate{Certificate: "-----BEGIN CERTIFICATE-----\n", Authority: "-----BEGIN CERTIFICATE-----\n"})
 	case "POST /v1/mqtt/users", "POST /v1/mqtt/users/remove", "POST /v1/mqtt/import":
 		m.json(w, 200, struct{}{})
 	case "GET /v1/ca":
