@@ -104,10 +104,10 @@ vmtools: build | $(IMAGE)
 vmtest: vmtools ## the card in QEMU: boot, pair, power cut, updates good and broken, gok
 	$(VMTEST) -timeout 50m ./internal/update/bootpart ./internal/update/release ./image ./internal/e2e
 
-interop: build ## the real Zigbee2MQTT and bellows on our simulated dongle, other people's MQTT clients on our broker, and its bridges to Mosquitto and a cluster (installs them from npm, PyPI, Debian and as Go modules)
+interop: build ## the real Zigbee2MQTT and bellows on our simulated dongle, other people's MQTT clients on our broker, its bridges to Mosquitto and a cluster, and Mosquitto beside it on the same access list and passwords (installs them from npm, PyPI, Debian and as Go modules)
 	@PATH="$$PATH:/usr/sbin:/sbin" .ci/need node=nodejs npm python3 mosquitto mosquitto_rr=mosquitto-clients stdbuf=coreutils
 	@python3 -c 'import ensurepip, venv' 2>/dev/null || .ci/need python3-venv
-	HEMS_BIN=$(abspath $(BIN)) $(GO) test -tags interop -count=1 -v -timeout 20m -skip '^(TestDifferential|TestSideBySide)$$' ./internal/interop/... ./internal/broker/uplink
+	HEMS_BIN=$(abspath $(BIN)) $(GO) test -tags interop -count=1 -v -timeout 20m -skip '^(TestDifferential|TestSideBySide)$$' ./internal/interop/... ./internal/broker/uplink ./internal/broker/acl ./internal/broker/passwd
 
 differential: build ## the real Zigbee2MQTT and ours through one script with one house: fails where they differ and testdata/differences.json does not say so (today it does)
 	@.ci/need node=nodejs npm

@@ -136,6 +136,8 @@ func (d *run) writeEnvFor(mqtt string) error {
 		{"HEMS_PASSWORD", d.person.Password},
 		{"MQTT_HOST", "localhost"},
 		{"MQTT_PORT", strconv.Itoa(d.Env.Number(appliance.PortMQTT))},
+		{"MQTT_TLS_PORT", strconv.Itoa(d.Env.Number(appliance.PortMQTTTLS))},
+		{"MQTT_WEBSOCKET_PORT", strconv.Itoa(d.Env.Number(appliance.PortMQTTWebSocket))},
 		{"MQTT_USER", appliance.PersonUser},
 		{"MQTT_PASSWORD", mqtt},
 	} {

@@ -130,16 +130,26 @@ func VM(ctx context.Context, o VMOptions) error {
 	defer happened.Close()
 	console := o.Env.Path("console.log")
 	fmt.Fprintf(o.Stdout, "booting, which takes from ten seconds to a minute; console: %s, programs: %s\n", relative(console), relative(journal.Name()))
+	forward := []image.Forward{
+		{Host: d.address(appliance.PortDashboard), Guest: guest.Number(appliance.PortDashboard)},
+		{Host: d.address(appliance.PortMQTT), Guest: guest.Number(appliance.PortMQTT)},
+		{Host: d.address(appliance.PortUpdate), Guest: guest.Number(appliance.PortUpdate)},
+	}
+	for _, p := range []appliance.Port{appliance.PortMQTTTLS, appliance.PortMQTTWebSocket} {
+		l, err := net.Listen("tcp", d.address(p))
+		if err != nil { // no reason not to boot
+			fmt.Fprintf(o.Stdout, "note: %s is in use here: without it\n", d.address(p))
+			continue
+		}
+		l.Close()
+		forward = append(forward, image.Forward{Host: d.address(p), Guest: guest.Number(p)})
+	}
 	return (&image.VM{
 		Disk:    disk,
 		Console: console,
 		Dongle:  s.Addr().String(),
-		Forward: []image.Forward{
-			{Host: d.address(appliance.PortDashboard), Guest: guest.Number(appliance.PortDashboard)},
-			{Host: d.address(appliance.PortMQTT), Guest: guest.Number(appliance.PortMQTT)},
-			{Host: d.address(appliance.PortUpdate), Guest: guest.Number(appliance.PortUpdate)},
-		},
-		Words: o.Words,
+		Forward: forward,
+		Words:   o.Words,
 		Events: func(e image.Event) {
 			fmt.Fprintf(happened, "%s %s\n", e.At.UTC().Format(time.RFC3339Nano), e)
 			fmt.Fprintf(o.Stdout, "the board %s\n", e)
