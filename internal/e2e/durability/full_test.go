@@ -18,6 +18,7 @@ import (
 // acknowledged, messages still go to those who are there, and when there is room
 // again the broker goes on by itself.
 func TestAFullDisk(t *testing.T) {
+	t.Parallel()
 	if !loopdisk.Private(t) {
 		return
 	}

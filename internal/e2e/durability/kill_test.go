@@ -27,6 +27,7 @@ func moment() { time.Sleep(time.Duration(20+rand.IntN(700)) * time.Millisecond) 
 
 // TestKills kills the broker at random moments while ten publishers send.
 func TestKills(t *testing.T) {
+	t.Parallel()
 	dir := tempDir(t)
 	h := newHome(t)
 	b := start(t, dir)
@@ -50,6 +51,7 @@ func TestKills(t *testing.T) {
 // disk is copied as it is then, without what the system has only in memory, and
 // the broker goes on with the copy.
 func TestPowerCuts(t *testing.T) {
+	t.Parallel()
 	if !loopdisk.Private(t) {
 		return
 	}
@@ -81,6 +83,7 @@ func TestPowerCuts(t *testing.T) {
 // TestTheProofCanFail shows that a loss is seen: the power is cut, and the disk
 // is as it was some time before.
 func TestTheProofCanFail(t *testing.T) {
+	t.Parallel()
 	if !loopdisk.Private(t) {
 		return
 	}

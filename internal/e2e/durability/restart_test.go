@@ -5,12 +5,15 @@ package durability
 import (
 	"fmt"
 	"math/rand/v2"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/smartcore-ireland/hems/internal/testservers/loopdisk"
 )
 
 // TestCleanRestarts stops the broker while ten publishers send: what it has
@@ -33,29 +36,64 @@ func TestCleanRestarts(t *testing.T) {
 			b.end(syscall.SIGTERM)
 		})
 		b = start(t, b.dir)
-		got, want := map[string]string{}, map[string]string{}
-		for i := range 50 {
-			want[fmt.Sprint("readings/", i)] = fmt.Sprint(round)
-		}
-		w = b.connect(hello{id: "look-readings", clean: true})
-		if err := w.subscribe("readings/#", 0); err != nil {
-			t.Fatal(err)
-		}
-		for len(got) < len(want) {
-			w.SetReadDeadline(time.Now().Add(5 * time.Second))
-			m, err := w.read()
-			if err != nil {
-				break
-			}
-			got[m.topic] = string(m.body)
-		}
-		if diff := cmp.Diff(want, got); diff != "" {
-			t.Errorf("retained messages of QoS 0 (-want +got):\n%s", diff)
-		}
+		readings(t, b, fmt.Sprint(round))
 		h.check(b)
 		h.report(b)
 	}
 	t.Logf("%d messages acknowledged, %d lost", h.acked, h.lost)
+}
+
+// readings looks for the retained messages of fifty topics.
+func readings(t *testing.T, b *program, value string) {
+	t.Helper()
+	got, want := map[string]string{}, map[string]string{}
+	for i := range 50 {
+		want[fmt.Sprint("readings/", i)] = value
+	}
+	w := b.connect(hello{id: "look-readings", clean: true})
+	if err := w.subscribe("readings/#", 0); err != nil {
+		t.Fatal(err)
+	}
+	for len(got) < len(want) {
+		w.SetReadDeadline(time.Now().Add(5 * time.Second))
+		m, err := w.read()
+		if err != nil {
+			break
+		}
+		got[m.topic] = string(m.body)
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("retained messages of QoS 0 (-want +got):\n%s", diff)
+	}
+}
+
+// TestReadingsWithinAMinute: retained messages of QoS 0 are not acknowledged, and
+// yet a power cut loses those of the last minute alone.
+func TestReadingsWithinAMinute(t *testing.T) {
+	t.Parallel()
+	if !loopdisk.Private(t) {
+		return
+	}
+	disk := loopdisk.New(t, 64<<20, loopdisk.Card)
+	b := start(t, disk.Dir)
+	w := b.connect(hello{id: "readings", clean: true})
+	for n := range 5 {
+		for i := range 50 {
+			if err := w.publish(fmt.Sprint("readings/", i), fmt.Sprint(n), 0, true, false, 0); err != nil {
+				t.Fatal(err)
+			}
+		}
+		time.Sleep(100 * time.Millisecond)
+	}
+	time.Sleep(time.Minute)
+	b.end(syscall.SIGKILL)
+	copied := filepath.Join(tempDir(t), "copy")
+	disk.Cut(t, copied)
+	disk.Unmount(t)
+	disk = loopdisk.Mount(t, copied, loopdisk.Card)
+	b = start(t, disk.Dir)
+	readings(t, b, "4")
+	b.end(syscall.SIGKILL)
 }
 
 // TestExpiryOverARestart: sessions and messages expire when they would have
