@@ -72,8 +72,13 @@ type boundPoll struct {
 }
 
 // For is the model of a device, never nil: its definition, or what its
-// clusters say, or nothing for a device that has told nothing yet.
+// clusters say, or nothing for a device that has told nothing yet. Equal subjects
+// have one model.
 func For(s Subject) *Model {
+	return shared(s.key(), func() *Model { return s.compile() })
+}
+
+func (s Subject) compile() *Model {
 	var learnt map[address]float64
 	for _, t := range s.Told {
 		if learnt == nil {
