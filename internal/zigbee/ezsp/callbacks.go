@@ -282,10 +282,11 @@ type callbackQueue struct {
 
 	mu    sync.Mutex
 	queue []Callback
+	room  [4]Callback   // of the queue while it is short
 	wake  chan struct{} // has room for one
 }
 
-func (q *callbackQueue) init() { q.wake = make(chan struct{}, 1) }
+func (q *callbackQueue) init() { q.wake, q.queue = make(chan struct{}, 1), q.room[:0] }
 
 func (q *callbackQueue) put(cb Callback) {
 	q.mu.Lock()
@@ -310,7 +311,7 @@ func (q *callbackQueue) take() (Callback, bool) {
 	cb := q.queue[0]
 	q.queue[0] = nil
 	if q.queue = q.queue[1:]; len(q.queue) == 0 {
-		q.queue = nil
+		q.queue = q.room[:0] // gives back what a burst has taken
 	}
 	return cb, true
 }

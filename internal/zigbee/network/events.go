@@ -24,6 +24,7 @@ type eventQueue struct {
 	queue    []Event
 	base     []Event // the room of queue from its beginning
 	messages int
+	moving   bool // the pump has an event in its hand
 	wake     chan struct{}
 }
 
@@ -36,6 +37,14 @@ func (q *eventQueue) put(e Event) {
 		e.Time = time.Now()
 	}
 	q.mu.Lock()
+	if len(q.queue) == 0 && !q.moving { // the reader keeps up, as ever: nobody needs to wake for this
+		select {
+		case q.ch <- e:
+			q.mu.Unlock()
+			return
+		default:
+		}
+	}
 	switch {
 	case e.Kind == MessageReceived && q.messages >= maxMessages:
 		q.mu.Unlock()
@@ -64,7 +73,7 @@ func (q *eventQueue) put(e Event) {
 func (q *eventQueue) take() (Event, bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if len(q.queue) == 0 {
+	if q.moving = len(q.queue) > 0; !q.moving {
 		return Event{}, false
 	}
 	e := q.queue[0]

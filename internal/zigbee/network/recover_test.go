@@ -402,6 +402,7 @@ func TestSilence(t *testing.T) {
 
 func TestASlowReaderLosesOnlyMessages(t *testing.T) {
 	q := newEventQueue()
+	q.moving = true // the reader does not take what the pump has for it
 	q.put(Event{Kind: Joined})
 	for i := range 3 * maxMessages {
 		q.put(Event{Kind: MessageReceived, Step: fmt.Sprint(i)})
@@ -421,12 +422,36 @@ func TestASlowReaderLosesOnlyMessages(t *testing.T) {
 	if kinds[Joined] != 1 || kinds[Left] != 1 || kinds[MessageReceived] != maxMessages {
 		t.Errorf("got %v", kinds)
 	}
+	q.moving = true
 	for range 2 * maxEvents { // nobody reads at all
 		q.put(Event{Kind: StateChanged})
 	}
 	if got := len(q.queue); got != maxEvents {
 		t.Errorf("%d events wait, want %d", got, maxEvents)
 	}
+}
+
+// Events come in their order, whether they go straight to the reader or wait.
+func TestEventsKeepTheirOrder(t *testing.T) {
+	q := newEventQueue()
+	stop, stopped := make(chan struct{}), make(chan struct{})
+	go func() { q.pump(stop); close(stopped) }()
+	const all = 20_000
+	go func() {
+		for i := range all {
+			q.put(Event{Kind: Configured, Step: fmt.Sprint(i)})
+			if i%1000 == 0 {
+				time.Sleep(time.Millisecond) // the reader catches up
+			}
+		}
+	}()
+	for i := range all {
+		if e := <-q.ch; e.Step != fmt.Sprint(i) {
+			t.Fatalf("event %d is %s", i, e.Step)
+		}
+	}
+	close(stop)
+	<-stopped
 }
 
 func TestAnswersToDevices(t *testing.T) {

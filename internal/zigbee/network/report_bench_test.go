@@ -44,7 +44,7 @@ func BenchmarkReportToEvent(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		n.incoming(s, m)
-		if e, ok := n.events.take(); !ok || e.Message == nil {
+		if e := <-n.Events(); e.Message == nil {
 			b.Fatal("no event")
 		}
 	}
@@ -54,15 +54,16 @@ func BenchmarkReportToEvent(b *testing.B) {
 func TestAReportCopiesNothingOfItsDevice(t *testing.T) {
 	n, s, m := reporting(t)
 	n.incoming(s, m)
-	n.events.take()
-	n.events.take() // that it is available
-	if got := testing.AllocsPerRun(100, func() { n.incoming(s, m); n.events.take() }); got > 6 {
+	for len(n.Events()) > 0 { // with what else there was to say
+		<-n.Events()
+	}
+	if got := testing.AllocsPerRun(100, func() { n.incoming(s, m); <-n.Events() }); got > 6 {
 		t.Errorf("%v allocations for a report", got)
 	}
 	n.incoming(s, m)
-	a, _ := n.events.take()
+	a := <-n.Events()
 	n.incoming(s, m)
-	b, _ := n.events.take()
+	b := <-n.Events()
 	if &a.Device.Endpoints[0] != &b.Device.Endpoints[0] {
 		t.Error("the endpoints were copied")
 	}
