@@ -1,6 +1,7 @@
 package device
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
@@ -49,7 +50,7 @@ func TestTheClockOfTuyaDevices(t *testing.T) {
 	for _, since2000 := range []bool{false, true} {
 		d := &Definition{Model: "X", Vendor: "Y", Match: models("clockwork"), CountsFrom2000: since2000}
 		byModel["clockwork"] = []candidate{{d, d.Match[0]}}
-		if got := For(subject("Z", "clockwork")).Info().CountsFrom2000; got != since2000 {
+		if got := For(subject(fmt.Sprint(since2000), "clockwork")).Info().CountsFrom2000; got != since2000 {
 			t.Errorf("got %v, want %v", got, since2000)
 		}
 	}
