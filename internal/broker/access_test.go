@@ -2,8 +2,13 @@ package broker_test
 
 import (
 	"errors"
+	"maps"
+	"os"
+	"slices"
+	"strings"
 	"testing"
 
+	"github.com/smartcore-ireland/hems/internal/broker"
 	"github.com/smartcore-ireland/hems/internal/mqttclient"
 )
 
@@ -85,6 +90,40 @@ func TestAccessLists(t *testing.T) {
 	}
 	if h.Stats().RefusedAccess == 0 {
 		t.Error("refusals are not counted")
+	}
+}
+
+// TestTheDocumentHasTheAccessOfOurOwnUsers compares ARCHITECTURE.md with the lists.
+func TestTheDocumentHasTheAccessOfOurOwnUsers(t *testing.T) {
+	list := func(filters []string) string {
+		if len(filters) == 0 {
+			return "–"
+		}
+		return "`" + strings.Join(filters, "`, `") + "`"
+	}
+	var b strings.Builder
+	b.WriteString("| user | from | may read | may write |\n|---|---|---|---|\n")
+	all := broker.DefaultUsers()
+	for _, name := range slices.Sorted(maps.Keys(all)) {
+		a, from, write := all[name], "anywhere", list(all[name].Write)
+		if a.Local {
+			from = "`mqtt.sock`"
+		}
+		if len(a.Deny) > 0 {
+			write += ", but not " + list(a.Deny)
+		}
+		if name == "bridge" {
+			write = "what `mqtt.bridges` says"
+			a.Read = nil
+		}
+		b.WriteString("| `" + name + "` | " + from + " | " + list(a.Read) + " | " + write + " |\n")
+	}
+	doc, err := os.ReadFile("../../ARCHITECTURE.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(string(doc), b.String()) {
+		t.Errorf("ARCHITECTURE.md does not have the table as it is; put this in its place:\n%s", b.String())
 	}
 }
 
