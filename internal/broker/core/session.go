@@ -105,7 +105,7 @@ func (s *Server) wind(sess *session) {
 		return
 	}
 	wait := time.Duration(max(0, due-s.now())) * time.Millisecond
-	sess.timer = time.AfterFunc(min(wait, 24*time.Hour), func() { s.due(sess) })
+	sess.timer = time.AfterFunc(min(wait, 24*time.Hour), func() { s.guard(func() { s.due(sess) }) })
 }
 
 // due does what a session's timer is for.

@@ -2,6 +2,7 @@ package core
 
 import (
 	"context"
+	"runtime/debug"
 	"sync/atomic"
 	"time"
 )
@@ -19,19 +20,8 @@ func (s *Server) tick() {
 		case <-t.C:
 		}
 		seconds++
-		s.mu.Lock()
-		s.expireKeepAlives()
-		if len(s.retained.dirty) > 0 && s.now()-s.dirtySince >= s.lim.RetainedEvery.Milliseconds() {
-			s.writeDirty()
-		}
-		if seconds%60 == 0 {
-			s.expireRetained()
-		}
-		if every := s.opt.SysInterval; every > 0 && seconds%max(1, int(every/time.Second)) == 0 {
-			s.sysUpdate()
-		}
-		j := s.journal
-		s.unlock()
+		s.guard(func() { s.second(seconds) })
+		j := s.journal // it does not change any more
 		if j != nil && j.WantsCompaction() && compacting.CompareAndSwap(false, true) {
 			s.stopped.Go(func() { // for as long as the disk takes
 				defer compacting.Store(false)
@@ -39,6 +29,34 @@ func (s *Server) tick() {
 			})
 		}
 	}
+}
+
+// second is what one tick does.
+func (s *Server) second(n int) {
+	s.mu.Lock()
+	defer s.unlock()
+	s.expireKeepAlives()
+	if len(s.retained.dirty) > 0 && s.now()-s.dirtySince >= s.lim.RetainedEvery.Milliseconds() {
+		s.writeDirty()
+	}
+	if n%60 == 0 {
+		s.expireRetained()
+	}
+	if every := s.opt.SysInterval; every > 0 && n%max(1, int(every/time.Second)) == 0 {
+		s.sysUpdate()
+	}
+}
+
+// guard does what no connection waits for: a fault in it is counted and logged,
+// and is the end of nothing else.
+func (s *Server) guard(do func()) {
+	defer func() {
+		if p := recover(); p != nil {
+			s.counts.panics.Add(1)
+			s.log.Error("a fault in the broker's own time", "fault", p, "stack", string(debug.Stack()))
+		}
+	}()
+	do()
 }
 
 // expireKeepAlives ends the connections of which nothing was heard for one and a

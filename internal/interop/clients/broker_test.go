@@ -22,6 +22,8 @@ type theBroker struct {
 	port           int
 	user, password string
 	ways           []way
+	tls            int // the port with TLS, and
+	ca             string
 }
 
 // way is a transport.
@@ -71,6 +73,7 @@ func startBroker(t *testing.T) *theBroker {
 		t.Fatal(err)
 	}
 	b.password = strings.TrimSpace(string(p))
+	b.tls, b.ca = secure, ca
 	b.ways = []way{
 		{name: "TCP", url: fmt.Sprintf("mqtt://127.0.0.1:%d", b.port)},
 		{name: "TLS", url: fmt.Sprintf("mqtts://127.0.0.1:%d", secure), ca: ca},

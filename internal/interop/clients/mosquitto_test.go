@@ -6,6 +6,7 @@ import (
 	"bufio"
 	"fmt"
 	"os/exec"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -23,8 +24,13 @@ func TestMosquittoClients(t *testing.T) {
 	b := startBroker(t)
 	for _, version := range []string{"31", "311", "5"} {
 		t.Run("MQTT"+version, func(t *testing.T) {
-			m := mosquitto{t, b, version}
+			m := mosquitto{t: t, b: b, version: version}
 			t.Run("EveryQoS", func(t *testing.T) { m.with(t).everyQoS() })
+			t.Run("EveryQoSOverTLS", func(t *testing.T) {
+				over := m.with(t)
+				over.secure = true
+				over.everyQoS()
+			})
 			t.Run("Retained", func(t *testing.T) { m.with(t).retained() })
 			t.Run("Will", func(t *testing.T) { m.with(t).will() })
 			t.Run("KeptSession", func(t *testing.T) { m.with(t).keptSession() })
@@ -41,6 +47,7 @@ type mosquitto struct {
 	t       *testing.T
 	b       *theBroker
 	version string
+	secure  bool
 }
 
 func (m mosquitto) with(t *testing.T) mosquitto { m.t = t; return m }
@@ -50,8 +57,12 @@ func (m mosquitto) topic(name string) string {
 }
 
 func (m mosquitto) command(program string, args ...string) *exec.Cmd {
-	return exec.CommandContext(m.t.Context(), program, append([]string{"-h", "127.0.0.1", "-p", strconv.Itoa(m.b.port),
-		"-V", "mqttv" + m.version, "-u", m.b.user, "-P", m.b.password}, args...)...)
+	where := []string{"-p", strconv.Itoa(m.b.port)}
+	if m.secure {
+		where = []string{"-p", strconv.Itoa(m.b.tls), "--cafile", m.b.ca}
+	}
+	who := []string{"-h", "127.0.0.1", "-V", "mqttv" + m.version, "-u", m.b.user, "-P", m.b.password}
+	return exec.CommandContext(m.t.Context(), program, slices.Concat(who, where, args)...)
 }
 
 // pub runs mosquitto_pub to its end.
