@@ -83,6 +83,7 @@ type play struct {
 type guest struct {
 	conn    net.Conn
 	version byte
+	cut     bool // the broker may be waiting for the rest of a packet
 	done    sync.WaitGroup
 
 	mu     sync.Mutex
@@ -241,7 +242,6 @@ func (g *guest) fit(p []byte, first bool) error {
 	case kind == 3 && p[0]&6 == 6 || kind == 3 && p[0]&0xe == 8:
 		return errors.New("its flags are wrong")
 	case kind == 3:
-		shape = fmt.Sprintf(`%02x [ ... ]`, p[0])
 		return g.fitPublish(p)
 	case shape == "":
 		return errors.New("a server does not send this")
@@ -299,6 +299,7 @@ func (p *play) changed(seat int) {
 	b[int(p.next())%len(b)] = p.next()
 	p.said = append(p.said, fmt.Sprintf("%d > % x", seat, b))
 	g.conn.Write(b)
+	g.cut = true
 	if p.next()%2 == 0 {
 		p.leave(seat, "")
 	}
@@ -323,7 +324,7 @@ func (p *play) leave(seat int, text string) {
 // be answered.
 func (p *play) mustEnd(seat int, text string) {
 	g := p.seats[seat]
-	if !p.alive(g) {
+	if g.cut || !p.alive(g) {
 		p.leave(seat, "")
 		return
 	}
@@ -372,7 +373,11 @@ func (p *play) alive(g *guest) bool {
 	}
 }
 
-func (p *play) mustLive(seat int) { p.alive(p.seats[seat]) }
+func (p *play) mustLive(seat int) {
+	if g := p.seats[seat]; !g.cut {
+		p.alive(g)
+	}
+}
 
 // end looks at what is left.
 func (p *play) end() {
