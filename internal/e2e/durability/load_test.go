@@ -219,6 +219,7 @@ type home struct {
 	publishers []*publisher
 	away       *subscriber // is not connected while messages come in
 	here       *subscriber // is
+	visitors   []string    // sessions that were made while messages came in, and whose SUBACK came
 	acked      int         // at the ends
 	lost       int
 	wrong      []string // lost, there twice, or out of order
@@ -288,6 +289,21 @@ func (h *home) load(b *program, limit int, end func()) {
 		w := b.connect(p.hello())
 		all.Go(func() { p.load(w, limit) })
 	}
+	user, password := "home", b.password("home")
+	all.Go(func() {
+		for i := range 20 {
+			id := fmt.Sprint("visitor-", i)
+			w, err := connect(b.socket(), hello{id: id, user: user, password: password})
+			if err == nil {
+				err = w.subscribe("visitors/"+id, 1)
+				w.Close()
+			}
+			if err != nil {
+				return // the broker has ended
+			}
+			h.visitors = append(h.visitors, id)
+		}
+	})
 	end()
 	here.Close()
 	all.Wait()
@@ -298,6 +314,7 @@ func (h *home) check(b *program) {
 	h.t.Helper()
 	h.acked = h.count()
 	h.checkRetained(b)
+	h.checkVisitors(b)
 	for _, p := range h.publishers {
 		if err := p.recover(b); err != nil {
 			h.bad("%v", err)
@@ -329,6 +346,37 @@ func (h *home) check(b *program) {
 		w.Close()
 		h.compare(s)
 	}
+}
+
+// checkVisitors looks for the sessions and their subscriptions, and ends them.
+func (h *home) checkVisitors(b *program) {
+	h.t.Helper()
+	p := b.connect(hello{id: "to-visitors", clean: true})
+	defer p.Close()
+	for i, id := range h.visitors {
+		if err := p.publish("visitors/"+id, "hello", 1, false, false, uint16(i+1)); err != nil {
+			h.t.Fatal(err)
+		}
+	}
+	for range h.visitors {
+		if _, err := p.read(); err != nil {
+			h.t.Fatal(err)
+		}
+	}
+	for _, id := range h.visitors {
+		w := b.connect(hello{id: id})
+		if !w.present {
+			h.bad("the session of %s, whose subscription was acknowledged, is lost", id)
+		} else {
+			w.SetReadDeadline(time.Now().Add(h.patience))
+			if m, err := w.read(); err != nil || string(m.body) != "hello" {
+				h.bad("the subscription of %s was acknowledged and is lost: %v", id, err)
+			}
+		}
+		w.Close()
+		b.connect(hello{id: id, clean: true}).Close()
+	}
+	h.visitors = nil
 }
 
 // complete says whether the subscriber has as many messages as there are.
