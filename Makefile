@@ -92,7 +92,7 @@ unit: ui ## unit tests with the race detector
 	CGO_ENABLED=1 $(GO) test -race -timeout 8m ./...
 
 e2e: build ## the real programs end to end, with a real browser and a real time-series server
-	@.ci/need chromium
+	@.ci/need chromium mosquitto_pub=mosquitto-clients
 	HEMS_BIN=$(abspath $(BIN)) $(GO) test -tags e2e -count=1 -timeout 15m ./internal/e2e/... ./internal/gateway/... ./internal/metrics/...
 
 VMTEST = HEMS_BIN=$(abspath $(BIN)) HEMS_IMAGE=$(abspath $(IMAGE)) HEMS_KEYS=$(abspath $(KEYS)) HEMS_BUNDLE=$(abspath build/vmtest.hems) $(GO) test -tags vm -count=1 -v -p 1
