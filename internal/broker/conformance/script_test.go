@@ -56,8 +56,10 @@ const patience = 10 * time.Second
 // TestMain lets many tales wait at once: that is what most of their time is.
 func TestMain(m *testing.M) {
 	flag.Parse()
-	if err := flag.Set("test.parallel", "16"); err != nil {
-		panic(err)
+	if flag.Lookup("test.fuzz").Value.String() == "" { // of which it is the number of processes
+		if err := flag.Set("test.parallel", "16"); err != nil {
+			panic(err)
+		}
 	}
 	os.Exit(m.Run())
 }
