@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"io"
 	"net"
+	"sync"
 	"time"
 
 	"github.com/gorilla/websocket"
@@ -13,7 +14,8 @@ import (
 // webConn is a stream in the binary messages of a WebSocket.
 type webConn struct {
 	*websocket.Conn
-	rest io.Reader
+	rest    io.Reader
+	writing sync.Mutex // of its callers several write at once
 }
 
 func webSocket(ctx context.Context, config *tls.Config, url string) (net.Conn, error) {
@@ -46,6 +48,8 @@ func (c *webConn) Read(p []byte) (int, error) {
 }
 
 func (c *webConn) Write(p []byte) (int, error) {
+	c.writing.Lock()
+	defer c.writing.Unlock()
 	return len(p), c.WriteMessage(websocket.BinaryMessage, p)
 }
 
