@@ -117,10 +117,7 @@ func (c *conn) refusePublish(pk *door.Packet, qos byte) {
 		c.acknowledge(pktPuback, pk.ID, reason, 0)
 	case 2:
 		if reason == 0 {
-			if c.sess.inbound == nil {
-				c.sess.inbound = map[uint16]struct{}{}
-			}
-			c.sess.inbound[pk.ID] = struct{}{}
+			c.incoming-- // nothing is remembered: its PUBREL is one of an unknown id
 		}
 		c.acknowledge(pktPubrec, pk.ID, reason, 0)
 	}

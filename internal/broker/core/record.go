@@ -167,7 +167,12 @@ func (s *Server) storeMessage(m *message) {
 	s.record(recMessage, append(s.appendMessage(s.recordBuf[:0], m, true), 0, 0, 0), false)
 }
 
+// recordQueued writes down that a retained message waits for one more session. Of
+// QoS 0 the journal may not have it yet.
 func (s *Server) recordQueued(r receipt) Seq {
+	if m := r.e.msg; m.number == 0 || m.qos == 0 {
+		return s.recordPublication(&publication{topic: m.topic, qos: m.qos, msg: m, receipts: []receipt{r}})
+	}
 	return s.record(recQueued, appendReceipt(appendUint(s.recordBuf[:0], r.e.msg.number), r), r.e.qos == 0)
 }
 

@@ -132,7 +132,7 @@ func (s *Server) load(kind byte, body []byte) error {
 			}
 			l.sessions[number], s.sessions[id] = sess, sess
 		}
-		sess.user, sess.expiry, sess.online = user, uint32(expiry), true
+		sess.user, sess.expiry, sess.online, sess.will = user, uint32(expiry), true, nil
 		s.number = max(s.number, number)
 	case recCame, recLeft, recSessionEnd, recSubscribe, recUnsubscribe, recWill, recDone, recReceived, recReleasedIn, recInbound:
 		number := r.uint()

@@ -206,9 +206,8 @@ func (s *Server) expireRetained() {
 		}
 	})
 	for _, topic := range over {
-		if m := s.retained.remove(topic); m != nil && m.number != 0 {
-			s.record(recUnretain, appendString(nil, topic), true)
-		}
+		s.retained.remove(topic)
+		s.record(recUnretain, appendString(nil, topic), true) // also of what came before it
 		delete(s.retained.dirty, topic)
 	}
 }

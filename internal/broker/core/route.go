@@ -182,14 +182,15 @@ func (s *Server) deliver(p *publication, t *target) {
 	}
 	e.msg = p.message()
 	s.enqueue(sess, &e)
-	if sess.number != 0 {
-		p.receipts = append(p.receipts, receipt{sess, e})
-	}
 	if c != nil {
 		sess.pump()
 		if n := sess.q.len(); n >= queueMark {
 			c.touch(false, outMark+1)
 		}
+	}
+	// Unless it is done with already, as one that is too large for its client.
+	if sess.number != 0 && sess.q.find(e.pid) >= 0 {
+		p.receipts = append(p.receipts, receipt{sess, e})
 	}
 }
 

@@ -49,8 +49,8 @@ func (s *Server) handOn(sess *session) {
 		t := sub.target()
 		s.scratch.reset()
 		s.deliver(&p, &t)
-		for _, r := range p.receipts {
-			s.recordQueued(r)
+		if len(p.receipts) > 0 {
+			s.recordPublication(&p) // all of it: the journal may not have it any more
 		}
 	}
 }
