@@ -154,7 +154,7 @@ func (n *NCP) command(b []byte) {
 		return
 	}
 	n.sequence = h.sequence
-	if reason := n.refuse(h); reason != ezspSuccess {
+	if reason := n.refuse(h, len(b)); reason != ezspSuccess {
 		n.invalid(h, reason)
 		return
 	}
@@ -182,9 +182,14 @@ func (n *NCP) command(b []byte) {
 	n.respond(h, h.id, out.b)
 }
 
+// maxFrame is the longest EZSP frame in bytes, either way.
+const maxFrame = 220
+
 // refuse says why a command is not even looked at.
-func (n *NCP) refuse(h header) uint8 {
+func (n *NCP) refuse(h header, length int) uint8 {
 	switch {
+	case length > maxFrame:
+		return errorOverflow
 	case h.control&responseBit != 0:
 		return errorWrongDirection
 	case h.extended && h.format&^0x03 != 0:

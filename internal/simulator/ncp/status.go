@@ -8,6 +8,7 @@ const (
 	errorInvalidFrameID     = 0x31
 	errorWrongDirection     = 0x32
 	errorTruncated          = 0x33
+	errorOverflow           = 0x34
 	errorOutOfMemory        = 0x35
 	errorInvalidValue       = 0x36
 	errorInvalidID          = 0x37
