@@ -88,3 +88,30 @@ func BenchmarkSave500(b *testing.B) {
 		}
 	}
 }
+
+// TestLoads500DevicesInTime: the best of a few, since others may be at work on
+// the machine.
+func TestLoads500DevicesInTime(t *testing.T) {
+	dir := t.TempDir()
+	crowd(t, dir, 500)
+	const most = slower * 100 * time.Millisecond
+	best := time.Hour
+	for range 20 {
+		start := time.Now()
+		n, err := New(Options{Dial: unusedDial, Dir: dir})
+		if err != nil {
+			t.Fatal(err)
+		}
+		best = min(best, time.Since(start))
+		if got := len(n.devices); got != 500 {
+			t.Fatalf("%d devices", got)
+		}
+		if best < most {
+			break
+		}
+	}
+	t.Logf("500 devices in %v", best)
+	if best > most {
+		t.Errorf("500 devices are loaded in %v, want at most %v", best, most)
+	}
+}
