@@ -77,7 +77,12 @@ func ownTrust(env appliance.Env) *listen.Trust {
 
 // limits are those of hems.yaml.
 func limits(cfg appliance.MQTT) (core.Limits, door.Limits) {
+	all := 0 // that the listeners take together, where they say so
+	for _, l := range cfg.Listeners {
+		all += l.MaxConnections
+	}
 	return core.Limits{
+		MaxConnections:        max(all, listen.DefaultMaxConnections),
 		MaxConnectionsPerAddr: cfg.MaxConnectionsPerAddress,
 		MaxFailedSignIns:      cfg.MaxFailedSignIns,
 		MaxInflightMessages:   cfg.MaxInflightMessages,

@@ -15,8 +15,12 @@ import (
 	"github.com/smartcore-ireland/hems/internal/broker/passwd"
 )
 
-// lookEvery is how often the files of users are looked at.
-const lookEvery = time.Second
+// lookEvery is how often the files of users are looked at, and settle how long one
+// that changes must stay as it is to be read.
+const (
+	lookEvery = time.Second
+	settle    = 100 * time.Millisecond
+)
 
 // people are the users of the house, as the password file and the access list
 // have them at one moment.
@@ -120,6 +124,12 @@ func (b *Broker) watchPeople(ctx context.Context) {
 		}
 		now := look()
 		if slices.EqualFunc(seen, now, fileState.same) {
+			continue
+		}
+		// Mosquitto's own program writes over the file: half of it is not what it
+		// says.
+		time.Sleep(settle)
+		if !slices.EqualFunc(now, look(), fileState.same) {
 			continue
 		}
 		seen = now

@@ -21,7 +21,7 @@ import (
 // Defaults of Options.
 const (
 	DefaultHandshake      = 10 * time.Second
-	DefaultMaxConnections = 1000
+	DefaultMaxConnections = 2000
 	DefaultMaxPerAddress  = 100
 	maxHandshakes         = 64 // at a time
 )
