@@ -83,8 +83,10 @@ var zoneNames = map[uint16]string{
 	0x002d: "vibration",
 }
 
-// zoneCommand takes a status change. frient leaves trailing fields out. Source:
-// ZCL8 §8.2.2.4.1.
+// zoneCommand takes a status change. Its form is a status of 2 bytes, an extended
+// status, a zone and a delay (ZCL8 §8.2.2.4.1), but devices of earlier editions
+// and frient's leave trailing fields out: the status alone is enough, as nothing
+// else is used.
 func (d *Decoder) zoneCommand(in Input) {
 	if in.Frame.Command != zoneStatusChanged || !in.Frame.FromServer || in.Frame.Manufacturer != 0 || len(in.Frame.Payload) < 2 {
 		return
