@@ -86,7 +86,12 @@ func report(ctx context.Context, b *broker.Broker, u *uplink.Uplink) {
 	defer tick.Stop()
 	var last *health.Report
 	for {
-		if r := healthOf(u.Stats(), b.Stats().Journal.LastError, time.Now()); last == nil || r != *last {
+		s := b.Stats()
+		r := healthOf(u.Stats(), s.Journal.LastError, time.Now())
+		if r.Message == "" && s.Users != "" {
+			r = usersUnread(s.Users)
+		}
+		if last == nil || r != *last {
 			b.Tell(health.Topic("broker"), r.Payload())
 			last = &r
 		}
@@ -96,6 +101,13 @@ func report(ctx context.Context, b *broker.Broker, u *uplink.Uplink) {
 		case <-tick.C:
 		}
 	}
+}
+
+// usersUnread is what is to be said when somebody has edited the users of MQTT and
+// made a mistake.
+func usersUnread(why string) health.Report {
+	return health.Report{State: health.OK, Message: "the users of MQTT were changed and cannot be read: those before count",
+		Hint: "correct the line that the details name, in mqtt/passwd or mqtt/acl", Detail: why}
 }
 
 // healthOf is what is to be said of the bridges and the disk. A bridge that is away

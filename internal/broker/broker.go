@@ -64,6 +64,7 @@ type Broker struct {
 	listeners []*listener
 	lock      *os.File
 	people    atomic.Pointer[people]
+	trouble   atomic.Pointer[string] // why the files of users could not be read the last time
 	refused   atomic.Uint64 // connections that ended in their handshakes, or came too often
 	ready     chan struct{}
 }
@@ -72,6 +73,7 @@ type Broker struct {
 type Stats struct {
 	core.Stats
 	Handshakes uint64 // connections that were ended in them, or because of too many
+	Users      string // why the files of users could not be read; "" when they could
 	Journal    journal.Stats
 }
 
@@ -261,5 +263,9 @@ func (b *Broker) Stats() Stats {
 	if server == nil {
 		return Stats{}
 	}
-	return Stats{Stats: server.Stats(), Handshakes: b.refused.Load(), Journal: b.journal.Stats()}
+	s := Stats{Stats: server.Stats(), Handshakes: b.refused.Load(), Journal: b.journal.Stats()}
+	if why := b.trouble.Load(); why != nil {
+		s.Users = *why
+	}
+	return s
 }

@@ -82,10 +82,13 @@ func (s fileState) same(o fileState) bool {
 func (b *Broker) loadPeople() {
 	p, err := readPeople(b.opt.PasswordFile, b.opt.ACLFile)
 	if err == nil {
+		b.trouble.Store(nil)
 		b.people.Store(p)
 		b.log.Info("MQTT users and their access lists were read", "users", len(p.passwords.Users()), "lists", len(p.list.Users()))
 		return
 	}
+	why := err.Error()
+	b.trouble.Store(&why)
 	going := "those before stay as they were"
 	if b.people.Load() == nil {
 		going = "nobody but the appliance's own users can sign in"

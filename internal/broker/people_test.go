@@ -159,6 +159,9 @@ func TestChangesBindWithoutDroppingAnyone(t *testing.T) {
 	eventually(t, "the mistake in the log", func() bool {
 		return strings.Contains(h.log.String(), "line 2:") && strings.Contains(h.log.String(), "those before stay")
 	})
+	if !strings.Contains(h.Stats().Users, "line 2:") {
+		t.Errorf("the mistake is not told: %q", h.Stats().Users)
+	}
 	publish(t, home, msg("bob/x", "2", 1, false))
 	s.want(msg("bob/x", "2", 1, false))
 
