@@ -100,6 +100,46 @@ func TestSetAPlug(t *testing.T) {
 	}
 }
 
+// TestEndpointsByTheirNumber: a topic may name one of several endpoints by its
+// number as well as by its name.
+func TestEndpointsByTheirNumber(t *testing.T) {
+	dual := network.Device{
+		EUI64: 0x54abcd00000000d2, NodeID: 0x2222, Type: network.TypeRouter, ManufacturerName: "NodOn", ModelID: "SIN-4-2-20", PowerSource: 1,
+		Interview: network.InterviewSuccessful, Configured: true, Joined: time.Unix(2, 0), Available: true,
+	}
+	for _, id := range []uint8{1, 2} {
+		dual.Endpoints = append(dual.Endpoints, network.Endpoint{ID: id, Profile: 0x0104, DeviceID: 2, In: []uint16{0, 3, 4, 5, 6}})
+	}
+	for _, tt := range []struct{ endpoint, state string }{{"2", "state_l2"}, {"l2", "state_l2"}, {"1", "state_l1"}} {
+		t.Run(tt.endpoint, func(t *testing.T) {
+			var a actions
+			var c calls
+			f := start(t, func(f *fixture) {
+				c.obedient(f)
+				f.net.do = a.do
+				f.net.devices = append(f.net.devices, dual)
+				f.options.State = stateOf(t, map[string]any{statefile.Names: map[zcl.EUI64]string{meterEUI: "frient_blink_counter", dual.EUI64: "dual"}})
+			})
+			id := tt.state[len(tt.state)-1] - '0'
+			f.publish("zigbee2mqtt/dual/"+tt.endpoint+"/set", `{"state":"ON"}`, false)
+			p := f.await("zigbee2mqtt/dual", nil)
+			if !strings.Contains(p.Payload, `"`+tt.state+`":"ON"`) {
+				t.Errorf("state: got %s", p.Payload)
+			}
+			if got := a.all(); len(got) != 1 || got[0].Endpoint != id || got[0].Command != 1 {
+				t.Errorf("the device was told %+v", got)
+			}
+			f.publish("zigbee2mqtt/dual/"+tt.endpoint+"/get", `{"state":""}`, false)
+			want := fmt.Sprintf("read %v %d 0006 0000 [0000]", dual.EUI64, id)
+			for end := time.Now().Add(patience); !slices.Contains(c.all(), want); time.Sleep(time.Millisecond) {
+				if time.Now().After(end) {
+					t.Fatalf("the network was asked %v, want %s", c.all(), want)
+				}
+			}
+		})
+	}
+}
+
 func TestSetThatFailsIsNotPublished(t *testing.T) {
 	a := actions{fail: network.ErrTimeout}
 	f := start(t, withPlug(&a))
