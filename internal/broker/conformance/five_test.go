@@ -225,7 +225,7 @@ var fiveTales = []tale{
 		a > a2 [ 0004 (26 "a long key of the subscriber" "v") "x" ]
 		a < b0 [ 0004 () 00 ]
 		a > 36 [ "x" 0005 () ]
-		a < e0 [ 81 ]
+		a < e0 [ 81 ... ]
 		a closed silent`},
 	{name: "NoProblemInformation", versions: "5", shows: "5: 3.1.2-29", script: `
 		a connect (17 00)

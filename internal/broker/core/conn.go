@@ -7,6 +7,8 @@ import (
 	"runtime/debug"
 	"time"
 
+	"github.com/mochi-mqtt/server/v2/packets"
+
 	"github.com/smartcore-ireland/hems/internal/broker/door"
 )
 
@@ -215,7 +217,7 @@ func (c *conn) explain(err error) {
 	case errors.As(err, &bad):
 		reason, why = byte(bad.Reason), bad.Error()
 		if bad.Reason == door.UnsupportedVersion && c.sess == nil {
-			c.out.add([]byte{pktConnack, 2, 0, 1}, nil, false)
+			c.out.add(encode(packets.Connack, packets.Packet{ReasonCode: 1}), nil, false)
 		}
 	case errors.As(err, &r):
 		reason, why = r.reason, r.why
@@ -231,7 +233,7 @@ func (c *conn) explain(err error) {
 		s.log.Warn("an MQTT connection was ended", "why", why, "remote", c.remote, "not_logged", missed)
 	}
 	if reason != 0 && c.sess != nil && c.version == 5 {
-		c.out.add([]byte{pktDisconnect, 1, reason}, nil, false)
+		c.out.add(encodeDisconnect(reason), nil, false)
 		c.out.linger.Store(true)
 	}
 }
@@ -289,7 +291,7 @@ func (s *Server) kick(c *conn, reason byte) {
 		return
 	}
 	if c.version == 5 {
-		c.send([]byte{pktDisconnect, 1, reason})
+		c.send(encodeDisconnect(reason))
 		c.out.linger.Store(true)
 	}
 	c.ended = true

@@ -8,88 +8,27 @@ import (
 	mathrand "math/rand/v2"
 	"time"
 
+	"github.com/mochi-mqtt/server/v2/packets"
+
 	"github.com/smartcore-ireland/hems/internal/broker/door"
 )
 
 func be32(b []byte) uint32 { return binary.BigEndian.Uint32(b) }
 
-// hello is what a CONNECT says (MQTT 5, 3.1).
-type hello struct {
-	version        byte
-	clean          bool
-	keepAlive      uint16
-	id             string
-	assigned       bool // the id is ours
-	user, password []byte
-	hasUser        bool
-	will           *will
-	expiry         uint32
-	receiveMax     uint16
-	maxPacket      uint32
-	aliasMax       uint16
-	method         bool // it wants enhanced authentication
-	wantsInfo      bool // request response information
-}
-
-func parseConnect(body []byte) hello {
-	f := fields{body}
-	f.bytes() // the protocol's name
-	h := hello{version: f.byte(), receiveMax: 65535}
-	flags := f.byte()
-	h.clean = flags&2 != 0
-	h.keepAlive = f.uint16()
-	if h.version == 5 {
-		for p := f.properties(); len(p) > 0; p = p[propertySize(p):] {
-			switch p[0] {
-			case 0x11:
-				h.expiry = be32(p[1:])
-			case 0x15:
-				h.method = true
-			case 0x19:
-				h.wantsInfo = p[1] == 1
-			case 0x21:
-				h.receiveMax = binary.BigEndian.Uint16(p[1:])
-			case 0x22:
-				h.aliasMax = binary.BigEndian.Uint16(p[1:])
-			case 0x27:
-				h.maxPacket = be32(p[1:])
-			}
-		}
-	}
-	h.id = f.text()
-	if flags&4 != 0 {
-		w := &will{qos: flags >> 3 & 3, retain: flags&0x20 != 0}
-		if h.version == 5 {
-			w.props, w.expiry, w.expires, _, w.delay = travelling(nil, f.properties())
-		}
-		w.topic = f.text()
-		w.payload = append([]byte(nil), f.bytes()...)
-		h.will = w
-	}
-	if h.hasUser = flags&0x80 != 0; h.hasUser {
-		h.user = f.bytes()
-	}
-	if flags&0x40 != 0 {
-		h.password = f.bytes()
-	}
-	return h
-}
-
 // refuseConnect answers CONNECT with a refusal: the code of MQTT 5, or of those
 // before (MQTT 3.1.1, table 3.1), which have few.
 func (c *conn) refuseConnect(h *hello, reason byte) error {
-	packet := []byte{pktConnack, 3, 0, reason, 0}
+	code := reason
 	if h.version < 5 {
-		code := byte(3)
+		code = 3
 		switch reason {
 		case rcClientID:
 			code = 2
 		case rcCredentials, rcNotAuthorized:
 			code = 5
 		}
-		packet = []byte{pktConnack, 2, 0, code}
 	}
-	c.out.add(packet, nil, false)
+	c.out.add(encode(packets.Connack, packets.Packet{ProtocolVersion: h.version, ReasonCode: code}), nil, false)
 	c.out.linger.Store(true)
 	return errEnded
 }
@@ -97,8 +36,11 @@ func (c *conn) refuseConnect(h *hello, reason byte) error {
 // connect takes CONNECT: who is it, may it come in, and which session has it.
 func (c *conn) connect(pk door.Packet) error {
 	s := c.s
-	h := parseConnect(pk.Body)
+	h, err := parseConnect(pk.Body)
 	c.version = h.version
+	if err != nil {
+		return err
+	}
 	if h.method {
 		return c.refuseConnect(&h, rcAuthMethod)
 	}
@@ -237,30 +179,21 @@ func (s *Server) attach(c *conn, h *hello, who Identity) {
 		s.changed()
 	}
 
-	code := byte(0)
-	if present && h.version > 3 {
-		code = 1
-	}
-	packet := []byte{pktConnack, 2, code, 0}
+	answers := packets.Packet{ProtocolVersion: h.version, SessionPresent: present && h.version > 3}
 	if h.version == 5 {
-		var p []byte
-		if lowered {
-			p = binary.BigEndian.AppendUint32(append(p, 0x11), expiry)
+		answers.Properties = packets.Properties{
+			SessionExpiryInterval: expiry, SessionExpiryIntervalFlag: lowered,
+			ReceiveMaximum: uint16(s.lim.ReceiveMaximum), MaximumPacketSize: uint32(s.lim.Door.PacketSize),
+			TopicAliasMaximum: uint16(s.lim.MaxTopicAlias),
+			RetainAvailable:   1, RetainAvailableFlag: true,
+			WildcardSubAvailable: 1, WildcardSubAvailableFlag: true,
+			SubIDAvailable: 1, SubIDAvailableFlag: true,
+			SharedSubAvailable: 1, SharedSubAvailableFlag: true,
+			ServerKeepAlive: seconds, ServerKeepAliveFlag: seconds != h.keepAlive,
 		}
-		p = binary.BigEndian.AppendUint16(append(p, 0x21), uint16(s.lim.ReceiveMaximum))
-		p = append(p, 0x25, 1) // retain available
-		p = binary.BigEndian.AppendUint32(append(p, 0x27), uint32(s.lim.Door.PacketSize))
 		if h.assigned {
-			p = appendText(append(p, 0x12), h.id)
+			answers.Properties.AssignedClientID = h.id
 		}
-		p = binary.BigEndian.AppendUint16(append(p, 0x22), uint16(s.lim.MaxTopicAlias))
-		p = append(p, 0x28, 1, 0x29, 1, 0x2a, 1) // wildcards, identifiers, shared subscriptions
-		if seconds != h.keepAlive {
-			p = binary.BigEndian.AppendUint16(append(p, 0x13), seconds)
-		}
-		packet = appendVarint([]byte{pktConnack}, 2+varintSize(len(p))+len(p))
-		packet = append(packet, code, 0)
-		packet = append(appendVarint(packet, len(p)), p...)
 	}
 	if seq > s.durable {
 		s.hurry(seq)
@@ -268,7 +201,7 @@ func (s *Server) attach(c *conn, h *hello, who Identity) {
 		c.pending = append(c.pending, answer{seq: seq})
 		s.waiting[c] = struct{}{}
 	}
-	c.send(packet)
+	c.send(encode(packets.Connack, answers))
 	sess.resume()
 }
 

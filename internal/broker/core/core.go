@@ -6,6 +6,11 @@
 // One lock, Server.mu, guards everything that sessions share. Packets are checked
 // before it is taken and written to sockets after it was let go; what happens
 // under it is memory alone.
+//
+// CONNECT, SUBSCRIBE and UNSUBSCRIBE are decoded, and CONNACK, SUBACK, UNSUBACK and
+// DISCONNECT encoded, by mochi's codec. PUBLISH and its acknowledgements, the hot
+// ones, are ours, and so are a client's DISCONNECT, of which the codec ignores a
+// reason that is not followed by properties, and the properties of a will.
 package core
 
 import (

@@ -1,8 +1,9 @@
 package core
 
 import (
-	"encoding/binary"
 	"strings"
+
+	"github.com/mochi-mqtt/server/v2/packets"
 
 	"github.com/smartcore-ireland/hems/internal/broker/door"
 )
@@ -10,16 +11,9 @@ import (
 // subscribe takes SUBSCRIBE (MQTT 5, 3.8).
 func (c *conn) subscribe(pk *door.Packet) error {
 	s, sess := c.s, c.sess
-	f := fields{pk.Body}
-	pid := f.uint16()
-	id := uint32(0)
-	if c.version == 5 {
-		for p := f.properties(); len(p) > 0; p = p[propertySize(p):] {
-			if p[0] == 0x0b {
-				n, _ := binary.Uvarint(p[1:])
-				id = uint32(n)
-			}
-		}
+	in, err := decode(packets.Subscribe, c.version, pk.Body)
+	if err != nil {
+		return err
 	}
 	type replay struct {
 		sub *subscription
@@ -28,11 +22,12 @@ func (c *conn) subscribe(pk *door.Packet) error {
 	var reasons []byte
 	var replays []replay
 	var seq Seq
-	for len(f.b) > 0 {
-		filter, options := f.text(), f.byte()
+	for i := range in.Filters {
+		asked := &in.Filters[i]
+		filter := strings.Clone(asked.Filter)
 		sub := &subscription{
-			sess: sess, filter: filter, id: id, qos: options & 3,
-			noLocal: options&4 != 0, asPublished: options&8 != 0,
+			sess: sess, filter: filter, id: uint32(asked.Identifier), qos: asked.Qos,
+			noLocal: asked.NoLocal, asPublished: asked.RetainAsPublished,
 		}
 		_, inner := splitShare(filter)
 		if strings.EqualFold(filter[:min(len(filter), 7)], "$share/") && inner == filter {
@@ -60,12 +55,12 @@ func (c *conn) subscribe(pk *door.Packet) error {
 		if sess.number != 0 && (!known || !old.same(sub)) {
 			seq = s.record(recSubscribe, sub.appendRecord(nil), false)
 		}
-		if handling := options >> 4; sub.share == nil && (handling == 0 || handling == 1 && !known) {
+		if handling := asked.RetainHandling; sub.share == nil && (handling == 0 || handling == 1 && !known) {
 			replays = append(replays, replay{sub, !known})
 		}
 	}
 	s.hurry(seq)
-	c.answerAfter(seq, appendSuback(nil, c.version, pktSuback, pid, reasons), false)
+	c.answerAfter(seq, encode(packets.Suback, packets.Packet{ProtocolVersion: c.version, PacketID: in.PacketID, ReasonCodes: reasons}), false)
 	for _, r := range replays {
 		s.replay(c, r.sub)
 	}
@@ -80,15 +75,14 @@ func (sub *subscription) same(other *subscription) bool {
 // unsubscribe takes UNSUBSCRIBE (MQTT 5, 3.10).
 func (c *conn) unsubscribe(pk *door.Packet) error {
 	s, sess := c.s, c.sess
-	f := fields{pk.Body}
-	pid := f.uint16()
-	if c.version == 5 {
-		f.properties()
+	in, err := decode(packets.Unsubscribe, c.version, pk.Body)
+	if err != nil {
+		return err
 	}
 	var reasons []byte
 	var seq Seq
-	for len(f.b) > 0 {
-		filter := f.text()
+	for i := range in.Filters {
+		filter := in.Filters[i].Filter
 		sub := sess.subs[filter]
 		if sub == nil {
 			reasons = append(reasons, rcNoSubscription)
@@ -102,11 +96,8 @@ func (c *conn) unsubscribe(pk *door.Packet) error {
 			seq = s.record(recUnsubscribe, appendString(appendUint(nil, sess.number), filter), false)
 		}
 	}
-	if c.version < 5 {
-		reasons = nil
-	}
 	s.hurry(seq)
-	c.answerAfter(seq, appendSuback(nil, c.version, pktUnsuback, pid, reasons), false)
+	c.answerAfter(seq, encode(packets.Unsuback, packets.Packet{ProtocolVersion: c.version, PacketID: in.PacketID, ReasonCodes: reasons}), false)
 	return nil
 }
 

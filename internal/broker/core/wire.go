@@ -29,6 +29,7 @@ const (
 	rcNoSubscribers      = 0x10
 	rcNoSubscription     = 0x11
 	rcUnspecified        = 0x80
+	rcMalformed          = 0x81
 	rcProtocolError      = 0x82
 	rcUnsupported        = 0x84
 	rcClientID           = 0x85
@@ -139,20 +140,6 @@ func appendAck(b []byte, version, kind byte, pid uint16, reason byte) []byte {
 	return append(b, kind, 3, byte(pid>>8), byte(pid), reason)
 }
 
-// appendSuback appends SUBACK or UNSUBACK with its reasons.
-func appendSuback(b []byte, version, kind byte, pid uint16, reasons []byte) []byte {
-	size := 2 + len(reasons)
-	if version == 5 {
-		size++
-	}
-	b = appendVarint(append(b, kind), size)
-	b = append(b, byte(pid>>8), byte(pid))
-	if version == 5 {
-		b = append(b, 0)
-	}
-	return append(b, reasons...)
-}
-
 // fields takes apart what the door has checked.
 type fields struct{ b []byte }
 
@@ -164,7 +151,6 @@ func (f *fields) take(n int) []byte {
 func (f *fields) byte() byte     { return f.take(1)[0] }
 func (f *fields) uint16() uint16 { return binary.BigEndian.Uint16(f.take(2)) }
 func (f *fields) bytes() []byte  { return f.take(int(f.uint16())) }
-func (f *fields) text() string   { return string(f.bytes()) }
 func (f *fields) properties() []byte {
 	n, size := binary.Uvarint(f.b)
 	f.b = f.b[size:]

@@ -93,6 +93,9 @@ func (r *reader) properties(kind byte) error {
 			if id == 0x08 && !block.short && (len(t) == 0 || wild(t)) {
 				return refuse(ProtocolError, "a response topic that nobody can publish to")
 			}
+			if id == 0x15 && !block.short && len(t) == 0 {
+				return refuse(ProtocolError, "an authentication method without a name")
+			}
 		case octets:
 			block.bytes()
 		case pair:
