@@ -69,6 +69,10 @@ func newFuzzHouse(f *testing.F) *fuzzHouse {
 	return h
 }
 
+// fuzzPatience is shorter than the time after which the fuzzer gives an input up
+// without a word.
+const fuzzPatience = 8 * time.Second
+
 // play is one input being played.
 type play struct {
 	t     *testing.T
@@ -333,7 +337,7 @@ func (p *play) mustEnd(seat int, text string) {
 	g.mu.Lock()
 	pongs := g.pongs
 	g.mu.Unlock()
-	for deadline := time.After(20 * time.Second); ; {
+	for deadline := time.After(fuzzPatience); ; {
 		g.mu.Lock()
 		closed, now := g.closed, g.pongs
 		g.mu.Unlock()
@@ -358,7 +362,7 @@ func (p *play) alive(g *guest) bool {
 	pongs := g.pongs
 	g.mu.Unlock()
 	g.conn.Write([]byte{0xc0, 0})
-	for deadline := time.After(20 * time.Second); ; {
+	for deadline := time.After(fuzzPatience); ; {
 		g.mu.Lock()
 		closed, now := g.closed, g.pongs
 		g.mu.Unlock()
@@ -394,13 +398,15 @@ func (p *play) end() {
 	if h.plays%50 != 1 {
 		return
 	}
-	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(time.Millisecond) {
+	for deadline := time.Now().Add(fuzzPatience); ; time.Sleep(time.Millisecond) {
 		conns, goroutines := h.Stats().Connections, runtime.NumGoroutine()
 		if conns == 0 && goroutines <= h.goroutines+20 {
 			break
 		}
 		if time.Now().After(deadline) {
-			p.fail("%d connections and %d goroutines are left, there were %d at the beginning", conns, goroutines, h.goroutines)
+			stacks := make([]byte, 1<<20)
+			stacks = stacks[:runtime.Stack(stacks, true)]
+			p.fail("%d connections and %d goroutines are left, there were %d at the beginning:\n%s", conns, goroutines, h.goroutines, stacks)
 		}
 	}
 	if m := memory(); m > 150<<20 {

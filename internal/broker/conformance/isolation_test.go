@@ -214,3 +214,22 @@ func TestReconnectsLeaveNoDeafSession(t *testing.T) {
 		})
 	}
 }
+
+// TestTheEndIsSeenBehindTheLastWord has clients end their connections in the same
+// moment in which they say something: both arrive together.
+func TestTheEndIsSeenBehindTheLastWord(t *testing.T) {
+	s := newStage(t, 4, nil)
+	b := s.at()
+	for range 500 {
+		c := must(b.Dial("last", true))(t)
+		if err := errors.Join(c.Publish("x", 0, false, 0, []byte("m")), c.Flush()); err != nil {
+			t.Fatal(err)
+		}
+		c.Close()
+	}
+	for deadline := time.Now().Add(patience); s.house.Stats().Connections > 0; time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("%d connections are left", s.house.Stats().Connections)
+		}
+	}
+}

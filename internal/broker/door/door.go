@@ -248,14 +248,9 @@ func (c *Conn) eachSocket(fd uintptr) bool {
 		if c.over != nil {
 			return true
 		}
+		// A short read is not the end of what is there: the poller tells once of
+		// data and of the end of the stream behind it. Only EAGAIN is.
 		c.came(n)
-		if n < len(into) { // there was no more
-			if !c.hand() {
-				return true
-			}
-			c.rest()
-			return false
-		}
 	}
 	return true
 }
