@@ -76,7 +76,10 @@ func (p *publisher) room() bool {
 
 // load sends until the connection ends, or the limit is reached.
 func (p *publisher) load(w *wire, limit int) {
+	ended := make(chan struct{})
+	defer func() { <-ended }() // every acknowledgement that came counts
 	go func() {
+		defer close(ended)
 		for {
 			a, err := w.read()
 			if err != nil || p.heard(w, a) != nil {
