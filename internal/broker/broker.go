@@ -65,7 +65,7 @@ type Broker struct {
 	lock      *os.File
 	people    atomic.Pointer[people]
 	trouble   atomic.Pointer[string] // why the files of users could not be read the last time
-	refused   atomic.Uint64 // connections that ended in their handshakes, or came too often
+	refused   atomic.Uint64          // connections that ended in their handshakes, or came too often
 	ready     chan struct{}
 }
 

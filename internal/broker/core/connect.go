@@ -140,7 +140,8 @@ func (s *Server) attach(c *conn, h *hello, who Identity) {
 		sess = &session{id: h.id, user: who.User()}
 		s.sessions[h.id] = sess
 	}
-	changed := expiry != sess.expiry
+	changed := expiry != sess.expiry || sess.queueQoS0 != c.listener.QueueQoS0
+	sess.queueQoS0 = c.listener.QueueQoS0
 	sess.identity, sess.expiry, sess.conn, sess.deadline, sess.will = who, expiry, c, 0, nil
 	if sess.timer != nil {
 		sess.timer.Stop()

@@ -173,7 +173,7 @@ func live(t *testing.T, in *script) {
 			here, there := net.Pipe()
 			c = &client{here, byte(3 + in.pick(3))}
 			clients[i] = c
-			go s.Serve(there, Listener{Name: "test", Local: true})
+			go s.Serve(there, Listener{Name: "test", Local: true, QueueQoS0: in.pick(2) == 1})
 			go io.Copy(io.Discard, here)
 			go c.Write(in.connect(c.version, scriptClients[i%3]))
 		case what == 0:

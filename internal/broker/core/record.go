@@ -185,7 +185,11 @@ func (sess *session) appendRecord(b []byte) []byte {
 	b = appendUint(b, sess.number)
 	b = appendUint(b, uint64(sess.expiry))
 	b = appendString(b, sess.id)
-	return appendString(b, sess.user)
+	b = appendString(b, sess.user)
+	if sess.queueQoS0 {
+		return append(b, 1)
+	}
+	return append(b, 0)
 }
 
 func (s *Server) appendLeft(b []byte, sess *session) []byte {

@@ -132,6 +132,7 @@ func (s *Server) load(kind byte, body []byte) error {
 			}
 			l.sessions[number], s.sessions[id] = sess, sess
 		}
+		sess.queueQoS0 = len(r.b) > 0 && r.uint() != 0
 		sess.user, sess.expiry, sess.online, sess.will = user, uint32(expiry), true, nil
 		s.number = max(s.number, number)
 	case recCame, recLeft, recSessionEnd, recSubscribe, recUnsubscribe, recWill, recDone, recReceived, recReleasedIn, recInbound:

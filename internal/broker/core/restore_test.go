@@ -70,7 +70,7 @@ func (anybody) User() string                         { return "" }
 func (anybody) MayWrite(string) bool                 { return true }
 func (anybody) MaySubscribe(string) bool             { return true }
 func (anybody) MayRead(string) bool                  { return true }
-func (anybody) QueueQoS0() bool                      { return true }
+func (anybody) QueueQoS0() bool                      { return false }
 
 // raw is a client of MQTT 3.1.1 that writes bytes.
 type raw struct {

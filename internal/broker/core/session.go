@@ -12,17 +12,19 @@ type session struct {
 	number   uint64 // in the journal; 0: it ends with the connection
 	expiry   uint32 // seconds that it is kept without a connection
 	conn     *conn  // nil: the client is away
-	subs     map[string]*subscription
-	q        queue
-	inbound  map[uint16]struct{} // packet ids of QoS 2 messages that were received and not released
-	left     int64               // when the connection ended, ms
-	deadline int64               // when the session ends, ms; 0: while connected, or never
-	will     *will               // that is due at willAt, of a client that is away
-	willAt   int64
-	timer    *time.Timer
-	dropped  uint64
-	counted  bool // among those that are away
-	online   bool // while the journal is read: its client was connected
+	// queueQoS0 is what its listener said: messages of QoS 0 wait for it, too.
+	queueQoS0 bool
+	subs      map[string]*subscription
+	q         queue
+	inbound   map[uint16]struct{} // packet ids of QoS 2 messages that were received and not released
+	left      int64               // when the connection ended, ms
+	deadline  int64               // when the session ends, ms; 0: while connected, or never
+	will      *will               // that is due at willAt, of a client that is away
+	willAt    int64
+	timer     *time.Timer
+	dropped   uint64
+	counted   bool // among those that are away
+	online    bool // while the journal is read: its client was connected
 }
 
 // forever is the expiry of a session that does not end (MQTT 5, 3.1.2.11.2).

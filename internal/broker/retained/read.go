@@ -11,8 +11,7 @@ import (
 )
 
 // Read hands out the messages that the log in dir holds, without changing
-// anything. The stamp says which file it was, as long as nobody writes to it; it
-// is empty where there is none.
+// anything. Where there is none it hands out nothing.
 func Read(dir string, f func(Message)) error {
 	file, err := os.Open(filepath.Join(dir, "retained.log"))
 	if errors.Is(err, fs.ErrNotExist) {

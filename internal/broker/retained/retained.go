@@ -1,5 +1,9 @@
-// Package retained keeps the retained messages of a broker over a restart, a
-// kill and a power cut: in memory, and in one append-only log that is rewritten
+// Package retained is how brokers before the journal kept their retained messages.
+// Today's reads them once, with Read, and writes nothing here; what writes is for
+// the tests of that.
+//
+// It keeps the retained messages of a broker over a restart, a kill and a power
+// cut: in memory, and in one append-only log that is rewritten
 // when it has grown to several times what is live. It knows files and records
 // and must never know clients or the wire form of MQTT.
 //
