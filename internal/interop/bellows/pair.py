@@ -1,8 +1,10 @@
 """Forms a Zigbee network with bellows on the dongle of argv[1] (argv[2] is its
 database), or goes on with the one there is, measures energies, lets devices in,
-and says in a line each what happens, until its standard input ends."""
+and says in a line each what happens, until its standard input ends. Then it
+writes a backup in the open format to argv[3], if that is given."""
 
 import asyncio
+import json
 import logging
 import sys
 
@@ -27,7 +29,7 @@ class Listener:
         say("left", device.ieee)
 
 
-async def main(path, database):
+async def main(path, database, backup=None):
     app = ControllerApplication({
         config.CONF_DEVICE: {config.CONF_DEVICE_PATH: path, config.CONF_DEVICE_FLOW_CONTROL: "software"},
         config.CONF_DATABASE: database,
@@ -46,9 +48,14 @@ async def main(path, database):
     say("permitted")
     await asyncio.get_running_loop().run_in_executor(None, sys.stdin.read)
     await app.permit(0)
+    if backup:
+        made = await app.backups.create_backup(load_devices=True)
+        with open(backup, "w") as f:
+            json.dump(made.as_open_coordinator_json(), f)
+        say("backed up")
     await app.shutdown()
     say("ended")
 
 
 logging.basicConfig(level=logging.WARNING, stream=sys.stderr)
-asyncio.run(main(*sys.argv[1:3]))
+asyncio.run(main(*sys.argv[1:4]))
