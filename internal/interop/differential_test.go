@@ -25,6 +25,7 @@ var (
 // script with the same house, at the same time but apart, and compares what
 // they said.
 func TestDifferential(t *testing.T) {
+	t.Parallel()
 	var a, b *side
 	t.Run("live", func(t *testing.T) {
 		t.Run("zigbee2mqtt", func(t *testing.T) { t.Parallel(); a = theirs(t, *devices); a.live(t) })
@@ -71,6 +72,9 @@ func (s *side) live(t *testing.T) {
 		s.quiet(1500*time.Millisecond, 15*time.Second)
 		s.end(t, step.name)
 		t.Logf("%5.1f s: %s", time.Since(began).Seconds(), step.name)
+	}
+	if *record != "" {
+		put(t, filepath.Join(*record, s.name, "log"), strings.Join(s.z.said(""), "\n"))
 	}
 }
 

@@ -37,6 +37,7 @@ type house struct {
 	devices string // what --devices of the simulator says; "" for the meter alone
 	ezsp    int    // the protocol version the dongle speaks; 0 for the simulator's own
 	adapter string // Zigbee2MQTT's; "" for ember
+	trace   string // the file that gets what the devices report; "" for none
 
 	mu   sync.Mutex
 	seen map[string][]string // payloads by topic, in order
@@ -94,6 +95,9 @@ func (h *house) startDongle(t *testing.T) *process {
 	}
 	if h.ezsp != 0 {
 		flags = append(flags, "--ezsp", strconv.Itoa(h.ezsp))
+	}
+	if h.trace != "" {
+		flags = append(flags, "--trace", h.trace)
 	}
 	p := start(t, "hems-simulator", nil, filepath.Join(h.bin, "hems-simulator"), flags...)
 	p.waitFor(t, "dongle simulator runs", 10*time.Second)

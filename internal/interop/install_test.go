@@ -14,9 +14,13 @@ import (
 	"runtime"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 )
+
+// installing is held while something is installed: tests run side by side.
+var installing sync.Mutex
 
 // leastNode is the oldest major version of Node.js that Zigbee2MQTT 2.14 runs on.
 const leastNode = 20
@@ -54,6 +58,8 @@ func programs(t *testing.T) string {
 // that is kept beside the checkout's other build results.
 func node(t *testing.T) string {
 	t.Helper()
+	installing.Lock()
+	defer installing.Unlock()
 	if path, err := exec.LookPath("node"); err == nil {
 		out, err := exec.Command(path, "--version").Output()
 		major, _, _ := strings.Cut(strings.TrimPrefix(strings.TrimSpace(string(out)), "v"), ".")
@@ -85,6 +91,8 @@ func node(t *testing.T) string {
 // it, and returns the script that node starts.
 func zigbee2mqtt(t *testing.T) string {
 	t.Helper()
+	installing.Lock()
+	defer installing.Unlock()
 	dir := filepath.Join(root(t), "build", "interop", "zigbee2mqtt")
 	script := filepath.Join(dir, "node_modules", "zigbee2mqtt", "index.js")
 	stamp := filepath.Join(dir, "installed")

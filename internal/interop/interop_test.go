@@ -37,6 +37,7 @@ func parse(payload string) (r reading) {
 // the meter, compares readings, restarts everything, replaces the dongle and
 // removes the meter.
 func TestZigbee2MQTT(t *testing.T) {
+	t.Parallel()
 	outer := t // what is started in a subtest lives on after it
 	script, nodejs := zigbee2mqtt(t), node(t)
 	h := newHouse(t)

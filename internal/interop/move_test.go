@@ -60,6 +60,7 @@ func (s *side) membership(t *testing.T) map[string]string {
 // go on with the same stick: every device reports under its name, nothing is
 // paired again, and what was set is there.
 func TestMoveFromZigbee2MQTT(t *testing.T) {
+	t.Parallel()
 	moved := []struct {
 		model, name, quantity, key string
 		value                      float64
@@ -189,6 +190,7 @@ func TestMoveFromZigbee2MQTT(t *testing.T) {
 // database to hems import; and has ours go on with the same stick. A backup of
 // the coordinator in the open format is read the same.
 func TestMoveFromZHA(t *testing.T) {
+	t.Parallel()
 	lib, python := bellows(t)
 	h := newHouse(t)
 	h.startDongle(t)

@@ -115,6 +115,9 @@ var script = []step{
 			s.devices = append(s.devices, d["eui64"].(string))
 		}
 		s.holdAll(t, first)
+		for _, clamp := range s.of(t, "PJ-1203A") { // its energies come with every tenth burst
+			s.values(t, clamp, map[string]float64{"update_frequency": 3})
+		}
 		s.z = s.begin()
 		s.await(t, "zigbee2mqtt/bridge/state", 0, time.Minute, "online", func(p string) bool { return strings.Contains(p, "online") })
 		s.await(t, "zigbee2mqtt/bridge/info", 0, 20*time.Second, "the coordinator", func(p string) bool { return strings.Contains(p, "0x0012") })
@@ -134,6 +137,12 @@ var script = []step{
 		}
 		for _, e := range s.devices {
 			interviewed(e)
+		}
+		for _, clamp := range s.of(t, "PJ-1203A") {
+			s.until("zigbee2mqtt/"+clamp, 0, time.Minute, func(p string) bool {
+				return !strings.Contains(p, `"energy_a":null`) && !strings.Contains(p, `"energy_b":null`) && !strings.Contains(p, `"energy_produced_b":null`)
+			})
+			s.values(t, clamp, map[string]float64{"update_frequency": 10})
 		}
 		s.quiet(8*time.Second, time.Minute)
 	}},

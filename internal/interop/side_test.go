@@ -108,6 +108,10 @@ func ours(t *testing.T, devices string) *side {
 func newSide(t *testing.T, name, devices string) *side {
 	s := &side{house: newHouse(t), name: name}
 	s.house.devices = devices
+	if *record != "" {
+		s.trace = filepath.Join(*record, name, "reports.jsonl")
+		put(t, s.trace, "")
+	}
 	return s
 }
 
@@ -271,6 +275,7 @@ func (s *side) write(t *testing.T, n int, name string, said []heard, kept map[st
 	for _, topic := range sorted(kept) {
 		fmt.Fprintf(&retained, "%s %s\n", topic, kept[topic])
 	}
+	put(t, filepath.Join(*record, s.name, "simulator.json"), string(s.hand(t, http.MethodGet, "/state", "")))
 	base := filepath.Join(*record, s.name, fmt.Sprintf("%02d-%s", n, strings.ReplaceAll(name, "/", "-")))
 	put(t, base+".live.log", live.String())
 	put(t, base+".retained.log", retained.String())

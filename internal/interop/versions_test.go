@@ -18,6 +18,7 @@ import (
 // of each protocol version it speaks, pair the meter and read it. Its adapter
 // ember begins with EZSP 13; the one before, ezsp, ends there.
 func TestVersionsZigbee2MQTT(t *testing.T) {
+	t.Parallel()
 	script, nodejs := zigbee2mqtt(t), node(t)
 	for _, tt := range []struct {
 		adapter string
@@ -64,6 +65,7 @@ func TestVersionsZigbee2MQTT(t *testing.T) {
 // network on dongles of old and new versions, measure energies, and let the
 // meter in; and go on with that network after a restart.
 func TestVersionsBellows(t *testing.T) {
+	t.Parallel()
 	lib, python := bellows(t)
 	for _, ezsp := range []int{8, 13, 14, 19} {
 		t.Run(fmt.Sprintf("EZSP%d", ezsp), func(t *testing.T) {
@@ -127,6 +129,8 @@ const leastPython = 11
 // returns where, and the Python that runs it.
 func bellows(t *testing.T) (lib, python string) {
 	t.Helper()
+	installing.Lock()
+	defer installing.Unlock()
 	python, err := exec.LookPath("python3")
 	if err != nil {
 		t.Fatal("python3 is not installed: install it with this system's package manager")
