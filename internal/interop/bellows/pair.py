@@ -30,13 +30,13 @@ class Listener:
 
 
 async def main(path, database, backup=None):
-    app = ControllerApplication({
+    app = await ControllerApplication.new({
         config.CONF_DEVICE: {config.CONF_DEVICE_PATH: path, config.CONF_DEVICE_FLOW_CONTROL: "software"},
         config.CONF_DATABASE: database,
         config.CONF_NWK_BACKUP_ENABLED: False,
         config.CONF_TOPO_SCAN_ENABLED: False,
         config.CONF_OTA: {config.CONF_OTA_ENABLED: False, config.CONF_OTA_PROVIDERS: []},
-    })
+    }, start_radio=False)
     app.add_listener(Listener())
     await app.startup(auto_form=True)
     network = app.state.network_info
