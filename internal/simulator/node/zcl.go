@@ -87,12 +87,24 @@ func parseZCL(b []byte) (r request, ok bool) {
 	return r, true
 }
 
+// steerClear keeps the numbers of the device's own messages away from those of
+// what it is asked: a host may take a report for a repeated message whose number
+// is that of one of the last few, be it of an answer, and then it is chance
+// whether it hears the report.
+func (n *Node) steerClear(asked uint8) {
+	const near, away = 32, 96
+	if d := int8(n.tsn - asked); -near < d && d < near {
+		n.tsn += away
+	}
+}
+
 func (n *Node) receiveZCL(e *Endpoint, f radio.Frame) {
 	r, ok := parseZCL(f.Payload)
 	if !ok {
 		return
 	}
 	r.endpoint, r.frame = e, f
+	n.steerClear(r.tsn)
 	r.unicast = f.Destination < radio.FirstBroadcast && f.DestinationEndpoint != 0xFF && !f.Multicast
 	if r.control&fcFromServer != 0 {
 		n.receiveFromServer(r)
