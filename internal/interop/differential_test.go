@@ -94,13 +94,21 @@ func (d *difference) told() string {
 	return fmt.Sprintf("%s (first at %s; %d times)", d, d.when, d.times)
 }
 
+// unsettled are the steps after which states are not compared: Zigbee2MQTT adds
+// what it does not know as null by and by, as the broker acknowledges its
+// discovery documents one after the other, and how fast that is is chance. What
+// the devices have said by then is in the states of the later steps.
+var unsettled = []string{"pair", "permit_join off"}
+
 // compareSides compares each moment.
 func compareSides(a, b *side) map[place]*difference {
 	found := map[place]*difference{}
 	for i := range min(len(a.moments), len(b.moments)) {
 		x, y := a.moments[i], b.moments[i]
 		compareTopics(found, x.name+", retained", x.retained, y.retained)
-		compareTopics(found, x.name+", states", x.states, y.states)
+		if !slices.Contains(unsettled, x.name) {
+			compareTopics(found, x.name+", states", x.states, y.states)
+		}
 		compareTopics(found, x.name+", said", x.said, y.said)
 	}
 	return found

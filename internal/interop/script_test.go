@@ -140,7 +140,8 @@ var script = []step{
 		}
 		for _, clamp := range s.of(t, "PJ-1203A") {
 			s.until("zigbee2mqtt/"+clamp, 0, time.Minute, func(p string) bool {
-				return !strings.Contains(p, `"energy_a":null`) && !strings.Contains(p, `"energy_b":null`) && !strings.Contains(p, `"energy_produced_b":null`)
+				return strings.Contains(p, `"energy_a":310`) && strings.Contains(p, `"energy_produced_a":9`) &&
+					strings.Contains(p, `"energy_b":1204`) && strings.Contains(p, `"energy_produced_b":0`)
 			})
 			s.values(t, clamp, map[string]float64{"update_frequency": 10})
 		}
