@@ -197,7 +197,7 @@ func TestMoveFromZHA(t *testing.T) {
 	database, backup := filepath.Join(h.data, "zigbee.db"), filepath.Join(h.data, "backup.json")
 	b := start(t, "bellows", []string{"PYTHONPATH=" + lib, "PYTHONDONTWRITEBYTECODE=1"}, python, filepath.Join("bellows", "pair.py"), h.pty, database, backup)
 	b.waitFor(t, "permitted", time.Minute)
-	b.waitFor(t, "initialized ", time.Minute)
+	b.waitFor(t, "initialized 00:15:bc:00:1b:02:11:a5", time.Minute)
 	b.end(t)
 	if len(b.said("backed up")) != 1 {
 		t.Fatalf("bellows made no backup; its log ends:\n%s", b.tail())

@@ -49,7 +49,6 @@ async def main(path, database, backup=None):
     await asyncio.get_running_loop().run_in_executor(None, sys.stdin.read)
     await app.permit(0)
     if backup:
-        await asyncio.sleep(3)  # the database is written behind
         made = await app.backups.create_backup(load_devices=True)
         with open(backup, "w") as f:
             json.dump(made.as_open_coordinator_json(), f)
