@@ -15,7 +15,7 @@ type Limits struct {
 	MaxConnectionsPerAddr int           // of one address that is not this machine. Default 256
 	MaxFailedSignIns      int           // of one address in a minute; then it is turned away. Default 60
 	MaxInflightMessages   int           // on their way to a client that does not say. Default 100
-	ReceiveMaximum        int           // on their way from a client. Default 4096
+	ReceiveMaximum        int           // on their way from a client. Default 1024
 	MaxQueuedMessages     int           // that wait for one client. Default 20,480
 	MaxQueuedBytes        int64         // the same in bytes. Default 16 MiB
 	MaxQueuedBytesAll     int64         // for all clients together. Default 96 MiB
@@ -39,7 +39,7 @@ func (l Limits) withDefaults() Limits {
 	def(&l.MaxConnectionsPerAddr, 256)
 	def(&l.MaxFailedSignIns, 60)
 	def(&l.MaxInflightMessages, 100)
-	def(&l.ReceiveMaximum, 4096)
+	def(&l.ReceiveMaximum, 1024)
 	def(&l.MaxQueuedMessages, 20480)
 	l.MaxQueuedMessages = min(l.MaxQueuedMessages, maxSlots/2)
 	def(&l.MaxQueuedBytes, 16<<20)
