@@ -116,7 +116,7 @@ differential: build ## only the comparison of interop; UPDATE=1 writes the list 
 bench: build ## benchmarks, the time from radio to MQTT subscriber, and side by side with the real Mosquitto and Zigbee2MQTT
 	$(GO) test -run '^$$' -bench . -benchmem ./internal/...
 	@PATH="$$PATH:/usr/sbin" .ci/need mosquitto
-	HEMS_BIN=$(abspath $(BIN)) $(GO) test -tags interop,bench -count=1 -v -timeout 30m -run '^TestAgainstMosquitto$$' ./internal/broker/load
+	HEMS_BIN=$(abspath $(BIN)) $(GO) test -tags interop,bench -count=1 -v -timeout 30m -run '^(TestAgainstMosquitto|TestOthersAreNotSlowedDown)$$' ./internal/broker/load
 	HEMS_BIN=$(abspath $(BIN)) $(GO) test -tags e2e -count=1 -v -run TestRadioToSubscriber ./internal/e2e -args -bench-reports 1000
 	HEMS_BIN=$(abspath $(BIN)) $(GO) test -tags bench -count=1 -v -run '^TestWear$$' ./internal/e2e/durability
 	@.ci/need node=nodejs npm
