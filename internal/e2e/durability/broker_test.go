@@ -19,6 +19,7 @@ import (
 type program struct {
 	t    testing.TB
 	dir  string
+	base int // of its ports
 	cmd  *exec.Cmd
 	said said
 	done chan struct{}
@@ -58,9 +59,9 @@ func start(t testing.TB, dir string) *program {
 	if err != nil {
 		t.Fatalf("finding the program under test: %v: run \"make build\" first", err)
 	}
-	p := &program{t: t, dir: dir, done: make(chan struct{})}
+	p := &program{t: t, dir: dir, base: portBase(t), done: make(chan struct{})}
 	p.cmd = exec.Command(path)
-	p.cmd.Env = append(os.Environ(), "HEMS_DATA="+dir, fmt.Sprintf("HEMS_PORT_BASE=%d", portBase(t)), "HEMS_DONGLE=")
+	p.cmd.Env = append(os.Environ(), "HEMS_DATA="+dir, fmt.Sprintf("HEMS_PORT_BASE=%d", p.base), "HEMS_DONGLE=")
 	p.cmd.Stdout, p.cmd.Stderr = &p.said, &p.said
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	if err := p.cmd.Start(); err != nil {
