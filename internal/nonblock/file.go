@@ -135,6 +135,20 @@ func (f *File) Write(p []byte) (int, error) {
 	return n, closed(err)
 }
 
+// TryWrite writes what of p the other end takes at once. Like Write it may not be
+// under way at the same time as another one.
+func (f *File) TryWrite(p []byte) (int, error) {
+	f.inUse.RLock()
+	defer f.inUse.RUnlock()
+	if f.gone {
+		return 0, os.ErrClosed
+	}
+	f.write.begin(p)
+	f.write.all(uintptr(f.fd))
+	n, err := f.write.end(nil)
+	return n, closed(err)
+}
+
 // writeOn goes on with the Write under way as the other end takes what came
 // before.
 func (f *File) writeOn() error {

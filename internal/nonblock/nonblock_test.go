@@ -163,6 +163,28 @@ func TestPatience(t *testing.T) {
 	}
 }
 
+func TestTriesToWrite(t *testing.T) {
+	near, far := ends(t)
+	want := make([]byte, 1<<24)
+	n, err := near.TryWrite(want)
+	if n == 0 || n == len(want) || err != nil {
+		t.Fatalf("got %d, %v; want some of it", n, err)
+	}
+	if more, err := near.TryWrite(want); more != 0 || err != nil {
+		t.Errorf("of what is full: %d, %v", more, err)
+	}
+	if _, err := io.ReadFull(far, want[:n]); err != nil {
+		t.Fatal(err)
+	}
+	if more, err := near.TryWrite(want[:10]); more != 10 || err != nil {
+		t.Errorf("of what was emptied: %d, %v", more, err)
+	}
+	near.Close()
+	if _, err := near.TryWrite(want[:1]); !errors.Is(err, os.ErrClosed) {
+		t.Errorf("after Close: %v, want os.ErrClosed", err)
+	}
+}
+
 func TestTakesASocketOver(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

@@ -86,16 +86,15 @@ type Conn struct {
 	line  io.ReadWriteCloser
 	reset ResetCode // why the NCP restarted when the link was opened
 
-	chunks chan []byte   // from the reader
-	send   chan []byte   // from Send
-	recv   chan []byte   // to Receive
-	out    outbox        // to the writer
-	kick   chan struct{} // the receive queue has room again
-	done   chan struct{}
+	link *link
+	send chan []byte   // from Send
+	recv chan []byte   // to Receive
+	out  outbox        // to the writer
+	kick chan struct{} // the receive queue has room again
+	done chan struct{}
 
 	holding atomic.Bool  // nRdy is set
 	heard   atomic.Int64 // UnixNano of the last whole frame
-	stats   sharedStats
 
 	endOnce sync.Once
 	err     error // valid once done is closed
@@ -111,10 +110,9 @@ func Open(ctx context.Context, line io.ReadWriteCloser, o Options) (*Conn, error
 	go c.read()
 	go c.write()
 	go func() {
-		l := newLink(c)
-		if l.handshake() {
+		if c.link.handshake() {
 			close(opened)
-			l.run()
+			c.link.run()
 		}
 	}()
 	select {
@@ -129,16 +127,18 @@ func Open(ctx context.Context, line io.ReadWriteCloser, o Options) (*Conn, error
 }
 
 func newConn(line io.ReadWriteCloser, o Options) *Conn {
-	return &Conn{
-		o:      o.withDefaults(),
-		line:   line,
-		chunks: make(chan []byte, 16),
-		send:   make(chan []byte),
-		recv:   make(chan []byte, rxQueue),
-		out:    outbox{wake: make(chan struct{}, 1)},
-		kick:   make(chan struct{}, 1),
-		done:   make(chan struct{}),
+	c := &Conn{
+		o:    o.withDefaults(),
+		line: line,
+		send: make(chan []byte),
+		recv: make(chan []byte, rxQueue),
+		out:  outbox{wake: make(chan struct{}, 1)},
+		kick: make(chan struct{}, 1),
+		done: make(chan struct{}),
 	}
+	c.out.line, _ = line.(trier)
+	c.link = newLink(c)
+	return c
 }
 
 // Send hands a frame of 3 to MaxData bytes to the link, which sends it until
@@ -232,11 +232,7 @@ func (c *Conn) read() {
 	for {
 		n, err := c.line.Read(buf)
 		if n > 0 {
-			select {
-			case c.chunks <- append([]byte(nil), buf[:n]...):
-			case <-c.done:
-				return
-			}
+			c.link.take(buf[:n])
 		}
 		if err != nil {
 			c.end(lineError("reading from the dongle", err))
@@ -245,6 +241,7 @@ func (c *Conn) read() {
 	}
 }
 
+// write writes what a line did not take at once.
 func (c *Conn) write() {
 	for {
 		select {
@@ -253,7 +250,8 @@ func (c *Conn) write() {
 			if len(b) == 0 { // taken together with what came before it
 				continue
 			}
-			if _, err := c.line.Write(b); err != nil {
+			_, err := c.line.Write(b)
+			if c.out.taken(b, len(b)); err != nil {
 				c.end(lineError("writing to the dongle", err))
 				return
 			}
@@ -261,40 +259,6 @@ func (c *Conn) write() {
 			return
 		}
 	}
-}
-
-// maxUnsent bounds what waits for the line. It is ten times what the largest
-// window holds.
-const maxUnsent = 32 << 10
-
-// outbox holds what the line has not taken yet.
-type outbox struct {
-	mu   sync.Mutex
-	b    []byte
-	wake chan struct{} // has room for one
-}
-
-// add reports whether there was room.
-func (o *outbox) add(b []byte) bool {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	if len(o.b)+len(b) > maxUnsent {
-		return false
-	}
-	o.b = append(o.b, b...)
-	select {
-	case o.wake <- struct{}{}:
-	default:
-	}
-	return true
-}
-
-func (o *outbox) take() []byte {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	b := o.b
-	o.b = nil
-	return b
 }
 
 // lineError says what was being done when a line failed, unless the line itself

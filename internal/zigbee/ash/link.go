@@ -1,13 +1,23 @@
 package ash
 
 import (
+	"sync"
 	"time"
 )
 
-// link is the state of an open link. Only its own goroutine touches it.
+// link is the state of a link. What comes from the NCP is worked on by the
+// reader's goroutine, and what a clock or the host wants by its own.
 type link struct {
 	*Conn
+	room     chan struct{} // the window has room again; has room for one
+	answered chan struct{} // closed when the NCP has answered the reset
+
+	mu    sync.Mutex // guards all that follows
 	dec   decoder
+	found func(event) // made once: handle, or greet before the NCP has answered
+	greet func(event)
+	up    bool // the NCP has answered
+	frame []byte
 	count Stats
 
 	// Sending. Frames ackRx up to, not including, frmTx are sent and not
@@ -33,7 +43,15 @@ type link struct {
 }
 
 func newLink(c *Conn) *link {
-	l := &link{Conn: c, ackWait: c.o.AckInit}
+	l := &link{Conn: c, ackWait: c.o.AckInit, room: make(chan struct{}, 1), answered: make(chan struct{})}
+	l.greet = l.greeted
+	l.found = func(e event) {
+		if l.up {
+			l.handle(e)
+		} else {
+			l.greet(e)
+		}
+	}
 	l.timer = newStoppedTimer()
 	l.hold = newStoppedTimer()
 	return l
@@ -45,48 +63,62 @@ func newStoppedTimer() *time.Timer {
 	return t
 }
 
-// handshake resets the NCP and reports whether it has answered. Until then
-// everything else on the line is noise: the rest of what an NCP was saying, or
-// a boot message.
+// handshake resets the NCP and reports whether it has answered.
 func (l *link) handshake() bool {
 	for try := 0; try < l.o.ResetTries; try++ {
-		if !l.put(append([]byte{cancel}, appendFrame(nil, frame{kind: kindRst})...)) {
+		if !l.locked(func() { l.put(appendFrame([]byte{cancel}, frame{kind: kindRst})) }) {
 			return false
 		}
 		deadline := time.NewTimer(l.o.ResetWait)
-		for waiting := true; waiting; {
-			select {
-			case p := <-l.chunks:
-				l.count.ReceivedBytes += uint64(len(p))
-				var up, end bool
-				l.dec.feed(p, func(e event) {
-					switch {
-					case end || e.err != nil:
-					case up: // the same chunk may hold the first frames already
-						l.handle(e)
-					case e.frame.kind == kindRstAck && e.frame.version != 2:
-						l.end(ErrVersion{e.frame.version})
-						end = true
-					case e.frame.kind == kindRstAck:
-						up = true
-						l.reset = e.frame.code
-					}
-				}, &l.count)
-				if up || end {
-					deadline.Stop()
-					l.flush()
-					return up && !end
-				}
-			case <-deadline.C:
-				waiting = false
-			case <-l.done:
-				deadline.Stop()
-				return false
-			}
+		select {
+		case <-l.answered:
+			deadline.Stop()
+			return true
+		case <-deadline.C:
+		case <-l.done:
+			deadline.Stop()
+			return false
 		}
 	}
-	l.end(ErrNoAnswer{Tries: l.o.ResetTries, Bytes: l.count.ReceivedBytes})
+	l.end(ErrNoAnswer{Tries: l.o.ResetTries, Bytes: l.Stats().ReceivedBytes})
 	return false
+}
+
+// greeted takes what comes before the NCP has answered: noise, the rest of what an
+// NCP was saying, or a boot message, until it is that answer.
+func (l *link) greeted(e event) {
+	switch {
+	case e.err != nil || e.frame.kind != kindRstAck || l.Err() != nil:
+	case e.frame.version != 2:
+		l.end(ErrVersion{e.frame.version})
+	default:
+		l.reset = e.frame.code
+		l.answer()
+	}
+}
+
+func (l *link) answer() {
+	l.up = true
+	close(l.answered)
+}
+
+// locked does something to the link's state, sends what is to be said then, and
+// reports whether the link goes on.
+func (l *link) locked(f func()) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	f()
+	l.flush()
+	return l.Err() == nil
+}
+
+// take takes bytes from the line.
+func (l *link) take(p []byte) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.count.ReceivedBytes += uint64(len(p))
+	l.dec.feed(p, l.found, &l.count)
+	l.flush()
 }
 
 func (l *link) run() {
@@ -94,30 +126,35 @@ func (l *link) run() {
 	defer l.hold.Stop()
 	for {
 		send := l.send
-		if len(l.pending) >= l.o.Window {
+		if l.full() {
 			send = nil
 		}
 		select {
-		case p := <-l.chunks:
-			l.count.ReceivedBytes += uint64(len(p))
-			l.dec.feed(p, l.handle, &l.count)
 		case data := <-send:
-			l.sendNew(data)
+			l.locked(func() { l.sendNew(data) })
+		case <-l.room:
 		case <-l.timer.C:
-			l.ackTimeout()
+			l.locked(l.ackTimeout)
 		case <-l.kick:
-			l.release()
+			l.locked(l.release)
 		case <-l.hold.C:
-			if l.holding.Load() {
-				l.needAck = true
-				l.hold.Reset(holdRefresh)
-			}
+			l.locked(func() {
+				if l.holding.Load() {
+					l.needAck = true
+					l.hold.Reset(holdRefresh)
+				}
+			})
 		case <-l.done:
-			l.stats.store(&l.count)
 			return
 		}
-		l.flush()
 	}
+}
+
+// full reports whether the window has no room.
+func (l *link) full() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return len(l.pending) >= l.o.Window
 }
 
 // handle takes what the decoder has found.
@@ -247,6 +284,10 @@ func (l *link) acknowledged(ack uint8) bool {
 	}
 	l.pending = append(l.pending[:0], l.pending[n:]...)
 	l.ackRx = ack
+	select {
+	case l.room <- struct{}{}:
+	default:
+	}
 	l.timeouts = 0
 	l.timer.Stop()
 	if len(l.pending) > 0 {
@@ -262,7 +303,7 @@ func (l *link) clamp(d time.Duration) time.Duration {
 }
 
 func (l *link) ackTimeout() {
-	if len(l.pending) == 0 {
+	if len(l.pending) == 0 || time.Since(l.sentAt) < l.ackWait { // acknowledged just now
 		return
 	}
 	l.count.AckTimeouts++
@@ -306,24 +347,35 @@ func (l *link) transmit(f frame) {
 	if !l.holding.Load() { // only ACK and NAK can say nRdy
 		l.needAck = false
 	}
-	l.put(appendFrame(nil, f))
+	l.putFrame(f)
 }
 
 // flush says what is to be said after a batch of work: once, however often the
 // batch asked for it.
 func (l *link) flush() {
+	l.say()
+	if err := l.out.send(); err != nil && l.Err() == nil {
+		l.end(lineError("writing to the dongle", err))
+	}
+}
+
+func (l *link) say() {
 	if l.needResend {
 		l.resend()
 	}
 	switch {
 	case l.needNak:
 		l.count.SentNaks++
-		l.put(appendFrame(nil, frame{kind: kindNak, ack: l.frmRx, nRdy: l.holding.Load()}))
+		l.putFrame(frame{kind: kindNak, ack: l.frmRx, nRdy: l.holding.Load()})
 	case l.needAck:
-		l.put(appendFrame(nil, frame{kind: kindAck, ack: l.frmRx, nRdy: l.holding.Load()}))
+		l.putFrame(frame{kind: kindAck, ack: l.frmRx, nRdy: l.holding.Load()})
 	}
 	l.needAck, l.needNak, l.needResend = false, false, false
-	l.stats.store(&l.count)
+}
+
+func (l *link) putFrame(f frame) {
+	l.frame = appendFrame(l.frame[:0], f)
+	l.put(l.frame)
 }
 
 // put hands bytes to the writer. A writer that is that far behind is stuck: the

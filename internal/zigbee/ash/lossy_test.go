@@ -127,29 +127,25 @@ func (l *lossy) Close() error {
 // more patience than a real one has with so bad a line.
 func patient(t *testing.T, line io.ReadWriteCloser, window int) *Conn {
 	c := newConn(line, Options{Window: window, MaxTimeouts: 1000})
+	l := c.link
+	l.greet = func(e event) { // answers resets until the host goes on
+		switch {
+		case e.err != nil:
+		case e.frame.kind == kindRst:
+			l.put(appendFrame([]byte{cancel}, rstAck))
+		default:
+			l.answer()
+			l.handle(e)
+		}
+	}
 	go c.read()
 	go c.write()
 	go func() {
-		l := newLink(c)
-		for open := false; !open; { // answers resets until the host goes on
-			select {
-			case p := <-c.chunks:
-				l.dec.feed(p, func(e event) {
-					switch {
-					case e.err != nil:
-					case e.frame.kind == kindRst:
-						l.put(appendFrame([]byte{cancel}, rstAck))
-					default:
-						open = true
-						l.handle(e)
-					}
-				}, &l.count)
-			case <-c.done:
-				return
-			}
+		select {
+		case <-l.answered:
+			l.run()
+		case <-c.done:
 		}
-		l.flush()
-		l.run()
 	}()
 	t.Cleanup(func() { c.Close() })
 	return c

@@ -1,7 +1,5 @@
 package ash
 
-import "sync"
-
 // Stats count what has passed over a line and what went wrong on it.
 type Stats struct {
 	SentFrames      uint64 // DATA sent for the first time
@@ -25,22 +23,9 @@ type Stats struct {
 	Holds           uint64 // times the NCP was told to hold callbacks back
 }
 
-// sharedStats is written by the link once per batch of work and read by
-// anyone.
-type sharedStats struct {
-	mu sync.Mutex
-	s  Stats
-}
-
-func (s *sharedStats) store(v *Stats) {
-	s.mu.Lock()
-	s.s = *v
-	s.mu.Unlock()
-}
-
 // Stats gives the counters as they are now.
 func (c *Conn) Stats() Stats {
-	c.stats.mu.Lock()
-	defer c.stats.mu.Unlock()
-	return c.stats.s
+	c.link.mu.Lock()
+	defer c.link.mu.Unlock()
+	return c.link.count
 }

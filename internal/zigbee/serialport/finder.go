@@ -104,6 +104,15 @@ type Line struct {
 // looked for first from then on.
 func (l *Line) Works() { l.works() }
 
+// TryWrite writes what the line takes at once: nothing, where it cannot tell. No
+// Write may be under way.
+func (l *Line) TryWrite(p []byte) (int, error) {
+	if t, ok := l.ReadWriteCloser.(interface{ TryWrite([]byte) (int, error) }); ok {
+		return t.TryWrite(p)
+	}
+	return 0, nil
+}
+
 // Open looks for the dongle and opens its line. Errors are as of the function
 // Open.
 func (f *Finder) Open(ctx context.Context) (*Line, error) {

@@ -109,6 +109,12 @@ func (t *tty) Write(p []byte) (int, error) {
 	return n, t.explain(err)
 }
 
+// TryWrite writes what the port takes at once. No Write may be under way.
+func (t *tty) TryWrite(p []byte) (int, error) {
+	n, err := t.line.TryWrite(p)
+	return n, t.explain(err)
+}
+
 // Close ends reads and writes that are under way. What was not sent yet is
 // thrown away, or closing would wait for a dongle that takes nothing.
 func (t *tty) Close() error {
