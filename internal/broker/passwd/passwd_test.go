@@ -53,6 +53,16 @@ func TestVerify(t *testing.T) {
 	}
 }
 
+// A file made elsewhere may have the hash of an empty password; Mosquitto lets
+// nobody in with that either.
+func TestAnEmptyPasswordIsRefused(t *testing.T) {
+	const empty = "alice:$7$101$dHdlbHZlIGJ5dGVz$m/FwKeJsr9WGQLiraQq7P8lG5aD67oJm/5AcTxxUyqHZ+23tDUrpEem4YY5wGWRYsBD83zhaVq6qEu+ZhONl0g==\n"
+	v := NewVerifier(parse(t, empty))
+	if v.Verify("alice", nil) {
+		t.Error("a user without a password signed in with none")
+	}
+}
+
 func TestParseTellsTheLine(t *testing.T) {
 	const good = "a:$7$101$zraegREC5/dvvA7y$NGYHH+qXqhN9rPz6J/l6mzUsd9/yMPcQSKrLqrWNe+y7oq9eVJffpFZqi+9rzS7wTDbsyrYrtkljgVcj13ARAg==\n"
 	for name, tt := range map[string]struct{ text, want string }{

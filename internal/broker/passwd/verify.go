@@ -92,8 +92,8 @@ func NewVerifier(f *File) *Verifier {
 // takes as long for every user, whatever kind of hash, and for one who does not
 // exist.
 func (v *Verifier) Verify(user string, password []byte) bool {
-	if len(password) > MaxPassword || len(user) > MaxName {
-		return false
+	if len(password) == 0 || len(password) > MaxPassword || len(user) > MaxName {
+		return false // also where a file made elsewhere has the hash of an empty password
 	}
 	name := v.name(user, password)
 	if right, ok := v.recall(name); ok {

@@ -26,6 +26,7 @@ type device struct {
 	triggers map[string]bool
 	retained []string // its topics in retained, under its present name
 	renamed  int      // how often of late: its descriptions wait
+	removing bool     // a person asked for it: its departure is no news
 
 	topic     string          // of its state, as last published
 	debounce  *time.Timer     // its state is held back until then

@@ -123,8 +123,10 @@ func (b *Bridge) left(e network.Event) {
 	if !ok {
 		return // removed at a person's request, who has had the answer
 	}
-	b.tell(slog.LevelWarn, fmt.Sprintf("device '%s' left the network", b.names.name(e.EUI64)))
-	b.bridgeEvent("device_leave", d, nil)
+	if !d.removing { // who asked for it is answered
+		b.tell(slog.LevelWarn, fmt.Sprintf("device '%s' left the network", b.names.name(e.EUI64)))
+		b.bridgeEvent("device_leave", d, nil)
+	}
 	b.forget(d)
 }
 

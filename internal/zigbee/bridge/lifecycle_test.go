@@ -179,6 +179,29 @@ func TestFailedRemoveKeepsTheDevice(t *testing.T) {
 	f.awaitTopics(topicsOf("frient_blink_counter", "frient_blink_counter"))
 }
 
+// The device says goodbye before the request for its removal has an answer:
+// that is no departure by itself, as in Zigbee2MQTT.
+func TestARemovalIsNoDeparture(t *testing.T) {
+	f := start(t, func(f *fixture) {
+		f.net.remove = func(zcl.EUI64, bool) error {
+			f.says(network.Event{Kind: network.Left})
+			return nil
+		}
+	})
+	f.says(report(zcl.ClusterMetering, 67, demand(342)))
+	since := f.count()
+	if p := f.ask("device/remove", "frient_blink_counter"); !strings.Contains(p.Payload, `"status":"ok"`) {
+		t.Errorf("got %s, want ok", p.Payload)
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, p := range f.all[since:] {
+		if p.Topic == "zigbee2mqtt/bridge/event" {
+			t.Errorf("got the event %s, want none", p.Payload)
+		}
+	}
+}
+
 func TestDepartureKeepsTheName(t *testing.T) {
 	f := start(t)
 	f.says(report(zcl.ClusterMetering, 67, demand(342)))

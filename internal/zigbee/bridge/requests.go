@@ -284,7 +284,7 @@ func (b *Bridge) longer(ctx context.Context, limit time.Duration, work func(cont
 }
 
 // start is long with the error answered, named by what was to be done.
-func (b *Bridge) start(ctx context.Context, r request, work func(context.Context) error, good func(), what string) {
+func (b *Bridge) start(ctx context.Context, r request, work func(context.Context) error, good func(), what string) bool {
 	err := b.long(ctx, work, func(err error) {
 		if err != nil {
 			err = refusal(fmt.Sprintf("Failed to %s: %s", what, explained(err)))
@@ -297,6 +297,7 @@ func (b *Bridge) start(ctx context.Context, r request, work func(context.Context
 	if err != nil {
 		b.fail(r, refusal(fmt.Sprintf("Failed to %s: %v", what, err)))
 	}
+	return err == nil
 }
 
 // explained is an error with what to do about it.

@@ -144,8 +144,12 @@ func (b *Bridge) requestRemove(ctx context.Context, r request) {
 		flags[field] = v
 	}
 	e, name := d.EUI64, b.names.name(d.EUI64)
-	b.start(ctx, r, func(ctx context.Context) error {
-		return b.net.Remove(ctx, e, flags["force"])
+	d.removing = b.start(ctx, r, func(limited context.Context) error {
+		err := b.net.Remove(limited, e, flags["force"])
+		if err != nil {
+			b.post(ctx, func() { d.removing = false })
+		}
+		return err
 	}, func() {
 		if d, ok := b.devices[e]; ok { // else its departure was heard of already
 			b.forget(d)
