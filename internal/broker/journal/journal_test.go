@@ -146,6 +146,12 @@ func TestPace(t *testing.T) {
 		{"five a second, half a second at most", Options{MaxWait: time.Second / 2}, steady(200 * time.Millisecond), 100, 130, 0},
 		{"every record by itself", Options{MaxWait: -1}, steady(200 * time.Millisecond), 300, 300, 0},
 		{"a sender that waits for each is not held up", Options{}, inTurn(1000), 1000, 1000, 10 * time.Second},
+		{"nor after a pause", Options{}, func(l *Log) {
+			for range 5 {
+				inTurn(17)(l)
+				time.Sleep(3 * time.Second)
+			}
+		}, 40, 85, 5*3*time.Second + 2*time.Second},
 		{"lazy ones within a minute", Options{}, func(l *Log) {
 			for range 100 {
 				l.Append(1, make([]byte, 250), true)

@@ -3,12 +3,11 @@ package journal
 import "time"
 
 const (
-	quiet     = time.Second           // after such a pause a record is flushed at once:
+	quiet     = time.Second           // after such a pause the load begins anew: a record is flushed at once
 	settle    = 20 * time.Millisecond // with those that come together with it
-	longQuiet = 5 * quiet             // and after such a one the load begins anew
 	bulk      = 64 << 10              // bytes that are worth a flush whatever else may come
 	minPause  = 2 * time.Millisecond  // that is not taken for the end of a burst
-	pauseGaps = 4                     // so many usual gaps without a record are one
+	pauseGaps = 4                     // so many usual answers without a record are one
 	soon      = 50 * time.Millisecond
 	soonTimes = 3
 )
@@ -17,21 +16,21 @@ const (
 // saves flushes only if others come by themselves. A sender that waits for its
 // acknowledgement before it goes on does not come while we wait. Such ones are
 // known by what comes right after a flush, soonTimes in a row; then a pause that
-// is long beside the usual gap between records, counted from the last record or
-// the last flush, ends the waiting.
+// is long beside the time that their next record takes after a flush ends the
+// waiting.
 type pace struct {
 	max, lazy time.Duration
 
-	has      bool      // records wait that are not lazy
-	atOnce   bool      // and the first of them came after a quiet time
-	first    time.Time // when the first of them came
-	lazyAt   time.Time // when the first lazy one came; zero: none waits
-	busy     time.Time // when the load began
-	arrival  time.Time // the last one that is not lazy
-	notified time.Time // when the mark moved last
-	gap      time.Duration
-	next     bool // no record has come since then
-	answers  int  // flushes in a row after which one came soon
+	has      bool          // records wait that are not lazy
+	atOnce   bool          // and the first of them came after a quiet time
+	first    time.Time     // when the first of them came
+	lazyAt   time.Time     // when the first lazy one came; zero: none waits
+	busy     time.Time     // when the load began
+	arrival  time.Time     // the last one that is not lazy
+	notified time.Time     // when the mark moved last
+	next     bool          // no record has come since then
+	answers  int           // flushes in a row after which one came soon
+	answer   time.Duration // how soon, at the longest of late
 }
 
 func (p *pace) arrive(now time.Time, lazy bool) {
@@ -41,22 +40,18 @@ func (p *pace) arrive(now time.Time, lazy bool) {
 		}
 		return
 	}
-	since := p.arrival
-	if p.notified.After(since) {
-		since = p.notified
-	}
-	gap := max(0, now.Sub(since))
 	pause := now.Sub(p.arrival)
 	if p.next {
 		p.next = false
-		if p.answers++; now.Sub(p.notified) > soon {
-			p.answers = 0
+		took := now.Sub(p.notified)
+		p.answers++
+		p.answer = max(took, p.answer*3/4)
+		if took > soon {
+			p.answers, p.answer = 0, 0
 		}
 	}
-	if pause >= longQuiet {
-		p.busy, p.gap = now, 0
-	} else {
-		p.gap = max(gap, p.gap*3/4)
+	if pause >= quiet {
+		p.busy = now
 	}
 	if !p.has {
 		p.has, p.first, p.atOnce = true, now, pause >= quiet
@@ -86,7 +81,7 @@ func (p *pace) want(now time.Time, bytes int64) time.Time {
 	}
 	due := p.first.Add(min(p.max, p.first.Sub(p.busy)/2))
 	if p.answers >= soonTimes {
-		due = earlier(due, p.arrival.Add(max(minPause, pauseGaps*p.gap)))
+		due = earlier(due, p.arrival.Add(max(minPause, pauseGaps*p.answer)))
 	}
 	return due
 }

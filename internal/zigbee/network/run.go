@@ -48,7 +48,7 @@ func (n *Network) Run(ctx context.Context) error {
 // retry serves one session after the other.
 func (n *Network) retry(ctx context.Context) {
 	wait := n.timing.RetryMin
-	logged := ""
+	var logged error
 	for {
 		n.setStarting()
 		wasUp, err := n.serve(ctx)
@@ -56,15 +56,15 @@ func (n *Network) retry(ctx context.Context) {
 			return
 		}
 		if wasUp {
-			wait, logged = n.timing.RetryMin, ""
+			wait, logged = n.timing.RetryMin, nil
 		}
 		n.setDown(err)
 		if errors.Is(err, errRestarting) {
 			continue
 		}
-		if msg := err.Error(); msg != logged { // once per distinct fault, not once per try
+		if !sameFault(logged, err) { // once per distinct fault, not once per try
 			n.log.Error("zigbee is down", "err", err, "hint", Hint(err))
-			logged = msg
+			logged = err
 		}
 		if sleep(ctx, wait) != nil {
 			return
@@ -200,7 +200,7 @@ func (n *Network) setStarting() {
 func (n *Network) setDown(err error) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if n.info.State == Down && fmt.Sprint(n.info.Err) == fmt.Sprint(err) {
+	if n.info.State == Down && sameFault(n.info.Err, err) {
 		return
 	}
 	n.info.State, n.info.Err = Down, err
@@ -243,4 +243,14 @@ func (n *Network) up() (*session, error) {
 		return nil, ErrDown
 	}
 	return n.session, nil
+}
+
+// sameFault tells whether a person has been told of b already by a. How many
+// bytes of garbage came this time is no news.
+func sameFault(a, b error) bool {
+	var x, y ash.ErrNoAnswer
+	if errors.As(a, &x) && errors.As(b, &y) {
+		return (x.Bytes == 0) == (y.Bytes == 0)
+	}
+	return fmt.Sprint(a) == fmt.Sprint(b)
 }
