@@ -398,7 +398,7 @@ func (s *Server) emit(emit func(kind byte, body []byte)) {
 		}
 		for i := range sess.q.len() {
 			e := sess.q.at(i)
-			if e.done {
+			if e.done || e.msg != nil && sysWanted(e.msg.topic) { // $SYS is in memory alone
 				continue
 			}
 			number := uint64(0) // QoS 2, received: its id alone is needed

@@ -154,7 +154,7 @@ func (s *Server) deliver(p *publication, t *target) {
 			c.sendNow(p, t, retain)
 			return
 		}
-		if c == nil && !sess.queueQoS0 && !sess.identity.QueueQoS0() {
+		if c == nil && (sysWanted(p.topic) || !sess.queueQoS0 && !sess.identity.QueueQoS0()) {
 			return
 		}
 	}
