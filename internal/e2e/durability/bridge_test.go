@@ -74,6 +74,12 @@ mqtt:
 	}
 
 	home := start(t, dir)
+	// What is said before the bridge has its session waits for nobody.
+	for end := time.Now().Add(patience); !strings.Contains(home.said.String(), "the bridge is up"); time.Sleep(20 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("the bridge does not come up:\n%s", tail(home.said.String()))
+		}
+	}
 	p := &mouth{state: map[uint16]byte{}}
 	var want []string
 	n := 0
