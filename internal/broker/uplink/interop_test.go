@@ -226,38 +226,58 @@ func TestMosquittoOverTLSWithAClientCertificate(t *testing.T) {
 
 // TestAClusterLosesANode: three nodes of a clustered broker that speaks MQTT
 // 3.1.1 alone; the one that the bridge is connected to is killed under way.
+// While the two that are left choose anew who leads, they close connections
+// without having taken what was sent there, so the bridge sends it again: what
+// is asked is that nothing is missing. At QoS 2 this cluster forgets such
+// messages after its PUBREC, which no sender can mend.
 func TestAClusterLosesANode(t *testing.T) {
 	home, nodes := newHouse(t), newCluster(t)
 	var addresses []string
 	for _, n := range nodes {
 		addresses = append(addresses, n.address())
 	}
-	c := anonymous(t, "fleet", addresses, `m/# out 2 "" homes/7/`, `c/# in 1 "" homes/7/`)
-	u, _ := home.bridge(t, c)
 	there := subscribe(t, nodes[2].address(), "there", "homes/7/m/#")
-	eventually(t, "it is connected to the first node", func() bool { return u.Stats()[0].Address == nodes[0].address() })
+	c := anonymous(t, "fleet", addresses, `m/# out 1 "" homes/7/`, `c/# in 1 "" homes/7/`)
+	u, _ := home.bridge(t, c)
+	within(t, chooses, "it is connected to the first node", func() bool { return u.Stats()[0].Address == nodes[0].address() })
 	here := home.listen(t, "c/#")
 	all := numbers(300)
 	for i, s := range all {
 		if i == 100 {
 			nodes[0].kill()
 		}
-		here.publish(t, "m/x", s, 2, false)
+		here.publish(t, "m/x", s, 1, false)
 		time.Sleep(5 * time.Millisecond)
 	}
 	want := prefixed("homes/7/m/x=", all)
-	eventually(t, "all are there", func() bool { return len(there.all()) >= len(want) })
-	time.Sleep(time.Second)
-	if d := cmp.Diff(want, there.all()); d != "" {
-		t.Errorf("(-want +got)\n%s", d)
+	missing := func() (list []string) {
+		got := map[string]bool{}
+		for _, s := range there.all() {
+			got[s] = true
+		}
+		for _, s := range want {
+			if !got[s] {
+				list = append(list, s)
+			}
+		}
+		return list
 	}
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Logf("missing %q\n%+v\n%s\n%s", missing(), u.Stats()[0], nodes[1].out, nodes[2].out)
+		}
+	})
+	within(t, chooses, "all are there", func() bool { return len(missing()) == 0 })
 	if got := u.Stats()[0].Address; got == nodes[0].address() {
 		t.Errorf("connected to the dead node %s", got)
 	}
-	publish(t, nodes[2].address(), "homes/7/c/x", 1, []string{"down"})
-	eventually(t, "the other way", func() bool { return slices.Contains(here.all(), "c/x=down") })
+	within(t, chooses, "the other way", func() bool {
+		publish(t, nodes[2].address(), "homes/7/c/x", 1, []string{"down"})
+		time.Sleep(time.Second)
+		return slices.Contains(here.all(), "c/x=down")
+	})
 	nodes[0].start(t)
-	eventually(t, "it returns to the first node", func() bool { return u.Stats()[0].Address == nodes[0].address() })
-	here.publish(t, "m/x", "home again", 2, false)
-	eventually(t, "it still works", func() bool { return slices.Contains(there.all(), "homes/7/m/x=home again") })
+	within(t, chooses, "it returns to the first node", func() bool { return u.Stats()[0].Address == nodes[0].address() })
+	here.publish(t, "m/x", "home again", 1, false)
+	within(t, chooses, "it still works", func() bool { return slices.Contains(there.all(), "homes/7/m/x=home again") })
 }

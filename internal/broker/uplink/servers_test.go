@@ -170,7 +170,7 @@ func newCluster(t *testing.T) (nodes []*server) {
 server_name: n%d
 listen: 127.0.0.1:%s
 jetstream { store_dir: %q, max_memory_store: 64MB, max_file_store: 256MB }
-mqtt { listen: "127.0.0.1:%s", stream_replicas: 3, consumer_replicas: 3 }
+mqtt { listen: "127.0.0.1:%s", stream_replicas: 3 }
 cluster { name: fleet, listen: %q, routes: [%s] }
 `, i+1, freePort(t), filepath.Join(dir, "js"), s.port, strings.TrimPrefix(routes[i], "nats://"), strings.Join(routes, ", "))
 		if err := os.WriteFile(s.config, []byte(text), 0o600); err != nil {
@@ -181,7 +181,22 @@ cluster { name: fleet, listen: %q, routes: [%s] }
 	for _, s := range nodes {
 		s.start(t)
 	}
+	for _, s := range nodes {
+		within(t, chooses, "a node of the cluster takes messages", func() bool { return takes(t, s.address()) })
+	}
 	return nodes
+}
+
+// chooses is how long a cluster may take to agree who leads what: some 10 s
+// where nothing else runs.
+const chooses = 2 * time.Minute
+
+// takes tells whether a broker acknowledges a message. One of a cluster that
+// is not ready closes the connection after five seconds.
+func takes(t *testing.T, address string) bool {
+	t.Helper()
+	host, port, _ := net.SplitHostPort(address)
+	return exec.Command(program(t, "mosquitto_pub", "mosquitto-clients"), "-h", host, "-p", port, "-V", "mqttv311", "-q", "1", "-t", "ready", "-m", "?").Run() == nil
 }
 
 // subscriber is mosquitto_sub, with a session that outlives it.
