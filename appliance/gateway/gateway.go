@@ -65,6 +65,7 @@ func Run(ctx context.Context, env appliance.Env, cfg appliance.Config) error {
 		Home:      gateway.Home{Name: cfg.Home.Name, Meter: cfg.Home.Meter, TimeZone: cfg.Home.TimeZone.Location},
 		Version:   appliance.Version,
 		Manager:   env.Run("manager.sock"),
+		Metrics:   env.Run("metrics.sock"),
 		Processes: programs,
 		Claims: signin.Claims{
 			CodeFile:  env.Secret("claim-code"),

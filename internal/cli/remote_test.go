@@ -27,20 +27,21 @@ import (
 type site struct {
 	t       *testing.T
 	manager *clienttest.Manager
+	metrics *clienttest.Metrics
 	url     string
 	dir     string
 }
 
 func newSite(t *testing.T) *site {
 	t.Helper()
-	s := &site{t: t, manager: clienttest.Start(t), dir: t.TempDir()}
+	s := &site{t: t, manager: clienttest.Start(t), metrics: clienttest.StartMetrics(t), dir: t.TempDir()}
 	accounts := filepath.Join(s.dir, "gateway")
 	if err := gateway.Seed(accounts, "owner", "a cup of tea"); err != nil {
 		t.Fatal(err)
 	}
 	h := history.Open(filepath.Join(s.dir, "hems.db"))
 	t.Cleanup(func() { h.Close() })
-	g, err := gateway.New(gateway.Options{Dir: accounts, History: h, Manager: s.manager.Socket, Log: slog.New(slog.DiscardHandler),
+	g, err := gateway.New(gateway.Options{Dir: accounts, History: h, Manager: s.manager.Socket, Metrics: s.metrics.Socket, Log: slog.New(slog.DiscardHandler),
 		Password: signin.Params{Memory: 64, Time: 1, Threads: 1}})
 	if err != nil {
 		t.Fatal(err)

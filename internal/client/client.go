@@ -1,7 +1,8 @@
 // Package client asks an appliance about itself: its health, its system, its
-// updates, backups, logs and configuration. It knows the questions of the system
-// interface and how an answer or a refusal reads, whether it comes from the
-// manager's unix socket or through the dashboard. It must never know who asks,
+// updates, backups, logs and configuration, and where its readings go. It knows
+// the questions of the interfaces of the manager and of the metrics writer and how
+// an answer or a refusal reads, whether it comes from a unix socket or through the
+// dashboard. It must never know who asks,
 // nor how the appliance does what it is asked for.
 package client
 
@@ -24,6 +25,7 @@ import (
 // A Client asks one appliance. Its methods may be called from any goroutine.
 type Client struct {
 	base           string // before the question's path, without a slash at its end
+	metrics        string // the same for questions to the metrics writer; empty: it is not reached
 	http           *http.Client
 	user, password string // Basic authentication when user is set
 }
@@ -41,8 +43,9 @@ func Remote(address, user, password string) (*Client, error) {
 	if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" {
 		return nil, fmt.Errorf("%q is not an appliance's address: write it as http://hems.local:8080", address)
 	}
+	api := u.Scheme + "://" + u.Host + "/api/v1"
 	return &Client{
-		base: u.Scheme + "://" + u.Host + "/api/v1/system",
+		base: api + "/system", metrics: api + "/metrics",
 		http: &http.Client{Transport: transport(nil)}, user: user, password: password,
 	}, nil
 }

@@ -45,6 +45,7 @@ type Options struct {
 	BaseTopic       string           // empty: "zigbee2mqtt"
 	Version         string           // shown under More
 	Manager         string           // the manager's unix socket; empty: there is none
+	Metrics         string           // that of the metrics writer
 	Processes       []string         // names of the programs, for their logs
 	Claims          signin.Claims    // how an appliance without an owner gets one
 	Log             *slog.Logger     // required
@@ -61,7 +62,10 @@ type Gateway struct {
 	pages   *template.Template
 	files   *files
 	manager *client.Client
-	proxy   *httputil.ReverseProxy
+	metrics *client.Metrics
+
+	proxy, metricsProxy *httputil.ReverseProxy
+
 	watch   watch
 	handler http.Handler
 	limits  limits
@@ -95,7 +99,7 @@ func New(o Options) (*Gateway, error) {
 	if err != nil {
 		return nil, err
 	}
-	g := &Gateway{o: o, log: o.Log, door: door, manager: client.Local(o.Manager), limits: defaultLimits, retry: 5 * time.Second, beat: 15 * time.Second}
+	g := &Gateway{o: o, log: o.Log, door: door, manager: client.Local(o.Manager), metrics: client.LocalMetrics(o.Metrics), limits: defaultLimits, retry: 5 * time.Second, beat: 15 * time.Second}
 	if g.files, err = openFiles(); err != nil {
 		return nil, err
 	}
@@ -109,7 +113,8 @@ func New(o Options) (*Gateway, error) {
 		History: o.History, Meter: o.Home.Meter, TimeZone: o.Home.TimeZone,
 		BaseTopic: o.BaseTopic, DiscoveryPrefix: o.DiscoveryPrefix, Log: o.Log, Clock: o.Clock,
 	})
-	g.proxy = g.newProxy(o.Manager)
+	g.proxy = g.newProxy(o.Manager, systemPrefix, "manager", g.explainSystem)
+	g.metricsProxy = g.newProxy(o.Metrics, metricsPrefix, "metrics", g.explainMetrics)
 	g.handler = g.build()
 	return g, nil
 }

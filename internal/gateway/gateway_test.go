@@ -38,6 +38,7 @@ type house struct {
 	stopBroker func()
 	past       *past
 	manager    *clienttest.Manager
+	metrics    *clienttest.Metrics
 	url        string
 	log        *logbook
 }
@@ -49,6 +50,7 @@ func newHouse(t *testing.T, settings ...setting) *house {
 	t.Helper()
 	h := &house{t: t, data: t.TempDir(), past: &past{}, log: &logbook{}}
 	h.manager = clienttest.Start(t)
+	h.metrics = clienttest.StartMetrics(t)
 	h.startBroker()
 	client, err := mqttclient.Open(context.Background(), h.mqtt("test"))
 	if err != nil {
@@ -68,6 +70,7 @@ func newHouse(t *testing.T, settings ...setting) *house {
 		Home:      Home{TimeZone: time.UTC},
 		Version:   "1.2.3",
 		Manager:   h.manager.Socket,
+		Metrics:   h.metrics.Socket,
 		Processes: []string{"hems-broker", "hems-gateway"},
 		Log:       log,
 		Password:  signin.Params{Memory: 64, Time: 1, Threads: 1},

@@ -17,16 +17,20 @@ import (
 	"github.com/smartcore-ireland/hems/internal/client"
 )
 
-// systemPrefix is where programs find the manager's interface: below it stands
-// what is below /v1 there.
-const systemPrefix = "/api/v1/system/"
+// Where programs find the interfaces of the manager and of the metrics writer:
+// below each stands what is below /v1 there.
+const (
+	systemPrefix  = "/api/v1/system/"
+	metricsPrefix = "/api/v1/metrics/"
+)
 
 // maxRefusal bounds an answer of the manager that is held in memory, in bytes.
 const maxRefusal = 64 << 10
 
-// newProxy carries requests to the manager's socket. What may be asked is in the
-// route table alone.
-func (g *Gateway) newProxy(socket string) *httputil.ReverseProxy {
+// newProxy carries requests below prefix to the socket of the part of that name.
+// What may be asked is in the route table alone; explain says why there is no
+// answer.
+func (g *Gateway) newProxy(socket, prefix, part string, explain func(error) (int, client.Error)) *httputil.ReverseProxy {
 	return &httputil.ReverseProxy{
 		Transport:     client.SocketTransport(socket),
 		FlushInterval: -1,                                                  // logs that are followed, line by line
@@ -43,8 +47,8 @@ func (g *Gateway) newProxy(socket string) *httputil.ReverseProxy {
 			p.Out.Header.Set(client.ByHeader, visitorOf(p.In).user)
 			// Nothing here may ask for a 1xx answer: passing one on takes every
 			// header off the answer that follows, those of secure too.
-			p.Out.URL = &url.URL{Scheme: "http", Host: "manager", Path: "/v1/" + strings.TrimPrefix(p.In.URL.Path, systemPrefix), RawQuery: p.In.URL.RawQuery}
-			p.Out.Host = "manager"
+			p.Out.URL = &url.URL{Scheme: "http", Host: part, Path: "/v1/" + strings.TrimPrefix(p.In.URL.Path, prefix), RawQuery: p.In.URL.RawQuery}
+			p.Out.Host = part
 		},
 		ModifyResponse: g.takeAnswer,
 		ErrorHandler: func(w http.ResponseWriter, r *http.Request, err error) {
@@ -53,13 +57,13 @@ func (g *Gateway) newProxy(socket string) *httputil.ReverseProxy {
 				// here must not look like a whole one, of status 200 and no bytes.
 				panic(http.ErrAbortHandler)
 			}
-			status, e := g.explainSystem(err)
+			status, e := explain(err)
 			writeRefusal(w, status, e)
 		},
 	}
 }
 
-// passed are the headers of the manager's answers that go on to the visitor.
+// passed are the headers of the parts' answers that go on to the visitor.
 var passed = []string{"Content-Type", "Content-Length", "Content-Disposition", "Retry-After", "ETag", client.MissingHeader}
 
 func (g *Gateway) takeAnswer(res *http.Response) error {
@@ -88,7 +92,12 @@ func (g *Gateway) takeAnswer(res *http.Response) error {
 type uploadKey struct{}
 
 // passOn hands a request of the table to the manager.
-func (g *Gateway) passOn(w http.ResponseWriter, r *http.Request) {
+func (g *Gateway) passOn(w http.ResponseWriter, r *http.Request) { g.pass(g.proxy, w, r) }
+
+// passToMetrics hands a request of the table to the metrics writer.
+func (g *Gateway) passToMetrics(w http.ResponseWriter, r *http.Request) { g.pass(g.metricsProxy, w, r) }
+
+func (g *Gateway) pass(to *httputil.ReverseProxy, w http.ResponseWriter, r *http.Request) {
 	if row := loadOf(r); r.ContentLength > row.body {
 		status, e := g.explainSystem(&http.MaxBytesError{Limit: row.body})
 		writeRefusal(w, status, e)
@@ -104,7 +113,7 @@ func (g *Gateway) passOn(w http.ResponseWriter, r *http.Request) {
 	} else {
 		r = r.WithContext(ctx)
 	}
-	g.proxy.ServeHTTP(w, r)
+	to.ServeHTTP(w, r)
 }
 
 // whileSignedIn is a context that ends when the visitor signs out: what streams
@@ -129,9 +138,20 @@ func (g *Gateway) whileSignedIn(r *http.Request) (context.Context, context.Cance
 var away = client.Error{Code: "away", Message: "the part that looks after the system does not answer",
 	Hint: "it is started again by itself; try again in a few seconds, and restart the appliance if this stays"}
 
+// recorderAway is what is said while the metrics writer does not answer.
+var recorderAway = client.Error{Code: "away", Message: "the part that records readings does not answer",
+	Hint: "it is started again by itself; try again in a few seconds, and look at its log if this stays"}
+
 // explainSystem turns an error of the manager, or of the way to it, into a
 // status and sentences.
-func (g *Gateway) explainSystem(err error) (int, client.Error) {
+func (g *Gateway) explainSystem(err error) (int, client.Error) { return g.explainAs(err, away) }
+
+// explainMetrics is the same for the metrics writer.
+func (g *Gateway) explainMetrics(err error) (int, client.Error) {
+	return g.explainAs(err, recorderAway)
+}
+
+func (g *Gateway) explainAs(err error, gone client.Error) (int, client.Error) {
 	var large *http.MaxBytesError
 	if e := client.Refusal(err); e != nil {
 		return e.Status, *e
@@ -140,11 +160,11 @@ func (g *Gateway) explainSystem(err error) (int, client.Error) {
 		return http.StatusRequestEntityTooLarge, client.Error{Code: "large",
 			Message: "the upload is larger than " + formatBytes(large.Limit), Hint: "check that it is the right file"}
 	}
-	g.log.Warn("the manager could not be asked", "err", err)
-	return http.StatusServiceUnavailable, away
+	g.log.Warn(gone.Message, "err", err)
+	return http.StatusServiceUnavailable, gone
 }
 
-// writeRefusal answers a program as the manager does.
+// writeRefusal answers a program as the parts do.
 func writeRefusal(w http.ResponseWriter, status int, e client.Error) {
 	if status == http.StatusServiceUnavailable {
 		w.Header().Set("Retry-After", "5")

@@ -68,6 +68,39 @@ func TestManagerLearnsNothingOfTheVisitor(t *testing.T) {
 	}
 }
 
+func TestMetricsWriterIsAskedForTheVisitor(t *testing.T) {
+	h := newHouse(t)
+	h.metrics.Answer("GET /v1/destinations", http.StatusConflict, client.Error{Code: "busy", Message: "another is under way", Hint: "wait for it"})
+	r := h.asProgram("GET", "/api/v1/metrics/destinations?x=1", nil)
+	r.AddCookie(&http.Cookie{Name: "a", Value: "b"})
+	res, err := h.visitor().Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	var e client.Error
+	if err := json.NewDecoder(res.Body).Decode(&e); err != nil || res.StatusCode != http.StatusConflict || e.Hint != "wait for it" || res.Header.Get("X-Metrics") != "" {
+		t.Errorf("got %s, %+v, %v with %v; want the refusal without the part's own headers", res.Status, e, err, res.Header)
+	}
+	if diff := cmp.Diff([]string{"GET /v1/destinations?x=1"}, h.metrics.Questions()); diff != "" {
+		t.Errorf("questions (-want +got):\n%s", diff)
+	}
+	if got := h.metrics.Header(); got.Get("Hems-By") != owner || got.Get("Cookie")+got.Get("Authorization") != "" {
+		t.Errorf("the metrics writer was sent %v, want who asks and no secret", got)
+	}
+}
+
+func TestMetricsWriterThatIsAway(t *testing.T) {
+	h := newHouse(t, func(o *Options) { o.Metrics = filepath.Join(t.TempDir(), "none.sock") })
+	res, err := h.visitor().Do(h.asProgram("GET", "/api/v1/metrics/destinations", nil))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if body := readAll(t, res); res.StatusCode != http.StatusServiceUnavailable || !strings.Contains(body, "the part that records readings does not answer") {
+		t.Errorf("got %s %s, want 503 that says who is away", res.Status, body)
+	}
+}
+
 func TestLimitsOfEachRoute(t *testing.T) {
 	h := newHouse(t)
 	send := func(method, path string, size int) *http.Response {

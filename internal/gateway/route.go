@@ -131,6 +131,9 @@ func (g *Gateway) routes() []route {
 		{"POST /api/v1/system/mqtt/users/certificate", forPrograms, g.passOn, document},
 		{"POST /api/v1/system/mqtt/import", forPrograms, g.passOn, foreign},
 		{"POST /api/v1/system/reboot", forPrograms, g.passOn, small},
+
+		// The metrics writer's interface, one row for each question.
+		{"GET /api/v1/metrics/destinations", forPrograms, g.passToMetrics, small},
 	}
 }
 

@@ -70,6 +70,9 @@ var examples = map[string]struct {
 	"POST /api/v1/system/claimed":                {want: http.StatusMethodNotAllowed}, // the gateway's own
 	"GET /api/v1/system/no":                      {want: http.StatusNotFound},
 	"DELETE /api/v1/system/config":               {want: http.StatusMethodNotAllowed},
+	"GET /api/v1/metrics/destinations":           {want: http.StatusOK},
+	"POST /api/v1/metrics/snapshot":              {want: http.StatusMethodNotAllowed}, // the manager's own
+	"GET /api/v1/metrics/no":                     {want: http.StatusNotFound},
 	"GET /login":                                 {want: http.StatusSeeOther},
 	"POST /login":                                {form: url.Values{"user": {owner}, "password": {password}}, want: http.StatusSeeOther},
 	"GET /static/{name}":                         {path: "/static/%s", want: http.StatusOK},
@@ -163,6 +166,8 @@ func (h *house) everyRoute() map[string]access {
 	all["POST /api/v1/system/claimed"] = forPrograms
 	all["GET /api/v1/system/no"] = forPrograms
 	all["DELETE /api/v1/system/config"] = forPrograms
+	all["POST /api/v1/metrics/snapshot"] = forPrograms
+	all["GET /api/v1/metrics/no"] = forPrograms
 	all["PUT /api/v1/now"] = forPrograms
 	return all
 }
