@@ -17,7 +17,8 @@ import (
 )
 
 // migrations bring the file from version i to version i+1; they are only ever
-// added to.
+// added to. A version more is a form that older programs refuse, so that an
+// update can no longer be taken back: see additions for what needs none.
 var migrations = []string{
 	`CREATE TABLE series (
 		id INTEGER PRIMARY KEY,
@@ -96,6 +97,9 @@ func (s *Store) load() (err error) {
 		return err
 	}
 	if err := migrate(ctx, db, s.o.Now()); err != nil {
+		return err
+	}
+	if err := addAll(ctx, db, s.o.Now()); err != nil {
 		return err
 	}
 	entries, err := loadSeries(ctx, db)
