@@ -71,6 +71,7 @@ var rules = []rule{
 		reason: "a client of two brokers: it does not know how ours keeps messages"},
 	{room: "internal/broker/uplink/mapping", only: nothing, never: []string{"net"}, reason: "names of topics, not who sends messages"},
 	{room: "internal/store", never: []string{"internal/mqttclient", "net/http"}, reason: "readings, whoever brought them and whoever asks"},
+	{room: "internal/ledger", only: nothing, never: []string{"net", "database/sql"}, reason: "energy per half hour, wherever it was read and is kept"},
 	{room: "internal/history", never: []string{"internal/mqttclient", "net/http", "internal/gateway"}, reason: "questions to the store, not pages"},
 	{room: "internal/metrics", never: []string{"internal/zigbee/...", "internal/gateway"}, reason: "entities of any device; no pages"},
 	{room: "internal/client", only: nothing, reason: "questions to an appliance, whoever asks them"},
