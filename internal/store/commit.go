@@ -20,6 +20,7 @@ func (s *Store) committer() {
 	next := time.Now().Add(s.o.CommitInterval)
 	timer := time.NewTimer(s.o.CommitInterval)
 	defer timer.Stop()
+	failing := false
 	for {
 		select {
 		case <-s.stop:
@@ -30,10 +31,16 @@ func (s *Store) committer() {
 			}
 			timer.Reset(time.Until(next))
 			continue
+		case <-s.now:
+			if failing {
+				continue
+			}
 		case <-timer.C:
 		}
 		wait := s.o.CommitInterval
-		if err := s.Commit(context.Background()); err != nil {
+		err := s.Commit(context.Background())
+		failing = err != nil
+		if failing {
 			wait = min(wait, retryAfter)
 		} else if err := s.sweep(context.Background()); err != nil {
 			s.o.Log.Error("tidying the store failed; it is tried again in an hour", "err", err)
@@ -65,7 +72,7 @@ func (s *Store) Commit(ctx context.Context) error {
 
 // commit writes pending readings as one block; s.dbMu is held.
 func (s *Store) commit(ctx context.Context, db *sql.DB) (err error) {
-	pending, taken, unsaved := s.takePending()
+	pending, taken, unsaved, ticket := s.takePending()
 	if taken == 0 && len(unsaved) == 0 {
 		return nil
 	}
@@ -112,6 +119,7 @@ func (s *Store) commit(ctx context.Context, db *sql.DB) (err error) {
 	s.next = next
 	s.mu.Lock()
 	s.waiting -= taken
+	s.durable = ticket
 	close(s.advanced)
 	s.advanced = make(chan struct{})
 	s.mu.Unlock()
@@ -119,8 +127,8 @@ func (s *Store) commit(ctx context.Context, db *sql.DB) (err error) {
 }
 
 // takePending takes what is to be committed. The readings go on counting as
-// waiting until they are in the file.
-func (s *Store) takePending() (pending map[int64][]Sample, n int, unsaved []entry) {
+// waiting until they are in the file. The ticket is that of all readings so far.
+func (s *Store) takePending() (pending map[int64][]Sample, n int, unsaved []entry, ticket Ticket) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	pending, s.pending = s.pending, map[int64][]Sample{}
@@ -131,7 +139,7 @@ func (s *Store) takePending() (pending map[int64][]Sample, n int, unsaved []entr
 	for _, samples := range pending {
 		n += len(samples)
 	}
-	return pending, n, unsaved
+	return pending, n, unsaved, s.taken
 }
 
 // giveBack puts what could not be committed before what has come since.

@@ -127,10 +127,14 @@ type Store struct {
 	lastID   int64
 	failure  error
 	advanced chan struct{} // closed and replaced at each commit
+	taken    Ticket        // readings taken since Open
+	durable  Ticket        // of those, how many are in the file
 
 	wake chan struct{} // asks the committer to come soon
+	now  chan struct{} // asks the committer to come at once
 	stop chan struct{}
 	done chan struct{}
+	over chan struct{} // closed after the last commit
 }
 
 type seriesKey struct{ entity, unit string }
@@ -179,8 +183,10 @@ func Open(path string, o Options) (*Store, error) {
 		begun:    map[int64]bool{},
 		advanced: make(chan struct{}),
 		wake:     make(chan struct{}, 1),
+		now:      make(chan struct{}, 1),
 		stop:     make(chan struct{}),
 		done:     make(chan struct{}),
+		over:     make(chan struct{}),
 	}
 	if err := s.openFile(); err != nil {
 		lock.Close()
@@ -254,6 +260,7 @@ func (s *Store) take(r Reading) error {
 	}
 	s.pending[id] = append(s.pending[id], Sample{ms, r.Value})
 	s.waiting++
+	s.taken++
 	if !s.begun[id] {
 		s.begun[id] = true
 		s.hurry()
@@ -322,6 +329,7 @@ func (s *Store) Close() error {
 	close(s.stop)
 	<-s.done
 	err := s.Commit(context.Background())
+	close(s.over)
 	s.dbMu.Lock()
 	defer s.dbMu.Unlock()
 	s.ended = true
