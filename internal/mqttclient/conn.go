@@ -195,11 +195,8 @@ func (c *conn) ping() {
 // has read the DISCONNECT, and would publish the will. It is given little time.
 func (c *conn) goodbye(reason byte) error {
 	err := c.write(func(b []byte) []byte { return packet.AppendDisconnect(b, reason) })
-	if err == nil {
-		err = errors.Join(c.line.CloseWrite(), c.line.SetReadDeadline(time.Now().Add(lingerTimeout)))
-	}
-	if err != nil {
-		c.line.Close()
+	if err != nil || c.line.CloseWrite() != nil || c.line.SetReadDeadline(time.Now().Add(lingerTimeout)) != nil {
+		c.line.Close() // a broker that has the DISCONNECT may have closed it before us
 	}
 	return err
 }

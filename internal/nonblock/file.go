@@ -179,6 +179,9 @@ func (f *File) mayWriteOn(epoll uintptr) bool {
 func (f *File) CloseWrite() error {
 	f.inUse.RLock()
 	defer f.inUse.RUnlock()
+	if f.gone { // its number may be another's by now
+		return os.ErrClosed
+	}
 	return unix.Shutdown(f.fd, unix.SHUT_WR)
 }
 

@@ -240,3 +240,41 @@ func TestNoFile(t *testing.T) {
 		t.Errorf("got %v, want EPERM: a file blocks", err)
 	}
 }
+
+// A descriptor's number is given away again: what comes after Close must not
+// reach who has it now.
+func TestAClosedFileTouchesNobodyElse(t *testing.T) {
+	near, _ := ends(t)
+	number := int(near.Fd())
+	if err := near.Close(); err != nil {
+		t.Fatal(err)
+	}
+	taken := map[int]bool{}
+	for i := 0; !taken[number]; i++ { // the lowest numbers are given first
+		if i == 100 {
+			t.Fatalf("descriptor %d is not given away again", number)
+		}
+		pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, fd := range pair {
+			taken[fd] = true
+			defer unix.Close(fd)
+		}
+	}
+	if err := near.CloseWrite(); !errors.Is(err, os.ErrClosed) {
+		t.Errorf("CloseWrite: got %v, want os.ErrClosed", err)
+	}
+	for name, write := range map[string]func([]byte) (int, error){"Write": near.Write, "TryWrite": near.TryWrite} {
+		if n, err := write([]byte("x")); n != 0 || !errors.Is(err, os.ErrClosed) {
+			t.Errorf("%s: got %d, %v; want os.ErrClosed", name, n, err)
+		}
+	}
+	if n, err := near.Read(make([]byte, 1)); n != 0 || !errors.Is(err, os.ErrClosed) {
+		t.Errorf("Read: got %d, %v; want os.ErrClosed", n, err)
+	}
+	if n, err := unix.Write(number, []byte("y")); n != 1 || err != nil {
+		t.Errorf("the new owner's write: %d, %v", n, err)
+	}
+}

@@ -171,10 +171,10 @@ func (l *link) once(ctx context.Context) error {
 	r.out.translate, r.out.passed = l.translateOut(remote), func() { l.counts.sent.Add(1) }
 	r.in = newHalf(remote, local, &l.counts)
 	r.in.translate, r.in.passed = l.translateIn, func() { l.counts.received.Add(1) }
-	if err := l.subscribe(local, remote); err != nil {
+	r.ready = func() { l.up(address, remote) }
+	if err := l.subscribe(r); err != nil {
 		return err
 	}
-	l.up(address, remote)
 	defer func() {
 		if key, stuck := r.out.stuck(); !stuck {
 			l.stuck = 0
@@ -207,23 +207,31 @@ func (l *link) once(ctx context.Context) error {
 
 // subscribe at both brokers. Retained messages of ours go out when the other
 // broker does not know us, and not at each reconnection.
-func (l *link) subscribe(local, remote *end) error {
+func (l *link) subscribe(r *relay) error {
+	r.asked.Add(1)
+	defer r.heard()
+	ask := func(e *end, filters []mapping.Filter, retain byte) error {
+		if len(filters) > 0 {
+			r.asked.Add(1)
+		}
+		return e.subscribe(filters, retain)
+	}
 	retain := byte(1) // when the subscription is new
-	if !remote.session {
+	if !r.remote.session {
 		retain = 0
 	}
-	if err := local.subscribe(l.c.Topics.Outgoing(), retain); err != nil {
+	if err := ask(r.local, l.c.Topics.Outgoing(), retain); err != nil {
 		return err
 	}
-	if remote.session && l.subscribed.Load() {
+	if r.remote.session && l.subscribed.Load() {
 		return nil
 	}
-	if remote.session {
-		if err := remote.unsubscribe(gone(l.before.In, names(l.c.Topics.Incoming()))); err != nil {
+	if r.remote.session {
+		if err := r.remote.unsubscribe(gone(l.before.In, names(l.c.Topics.Incoming()))); err != nil {
 			return err
 		}
 	}
-	return remote.subscribe(l.c.Topics.Incoming(), 1)
+	return ask(r.remote, l.c.Topics.Incoming(), 1)
 }
 
 // lookHome ends the connection once the first address answers again.

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"slices"
 	"sync"
+	"sync/atomic"
 
 	"github.com/mochi-mqtt/server/v2/packets"
 )
@@ -17,6 +18,17 @@ type relay struct {
 	out, in       *half
 	log           *slog.Logger
 	subscribed    func() // the other broker has said yes to the subscriptions
+	// ready is called once both brokers have answered the subscriptions they
+	// were asked for: before that, messages of theirs pass by.
+	ready func()
+	asked atomic.Int32 // subscriptions that are not answered, and one while they are made
+}
+
+// heard counts an answer, and the end of asking.
+func (r *relay) heard() {
+	if r.asked.Add(-1) == 0 {
+		r.ready()
+	}
 }
 
 // half is one direction: messages go from src to dst under the id that src gave
@@ -92,6 +104,7 @@ func (r *relay) follow(e *end) error {
 			if e == r.remote && !slices.ContainsFunc(pk.ReasonCodes, func(code byte) bool { return code >= 0x80 }) {
 				r.subscribed()
 			}
+			r.heard()
 			for i, code := range pk.ReasonCodes {
 				if code >= 0x80 {
 					r.log.Error("a subscription of the bridge is refused", "by", e.name, "number", i+1, "reason", fmt.Sprintf("0x%02x", code))
