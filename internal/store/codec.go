@@ -91,15 +91,25 @@ type encoder struct {
 
 // blob encodes tidy columns. The result is valid until the next call.
 func (e *encoder) blob(columns []column) ([]byte, error) {
-	p := binary.AppendUvarint(e.plain[:0], uint64(len(columns)))
+	e.plain = e.appendColumns(e.plain[:0], columns)
+	return e.pack(blobForm, e.plain)
+}
+
+// appendColumns appends what is compressed in a blob.
+func (e *encoder) appendColumns(p []byte, columns []column) []byte {
+	p = binary.AppendUvarint(p, uint64(len(columns)))
 	for _, c := range columns {
 		p = binary.AppendUvarint(p, uint64(c.sid))
 		p = binary.AppendUvarint(p, uint64(len(c.samples)))
 		p = appendTimes(p, c.samples)
 		p = e.appendValues(p, c.samples)
 	}
-	e.plain = p
+	return p
+}
 
+// pack compresses p and puts its form and checksum before it. The result is
+// valid until the next call.
+func (e *encoder) pack(form byte, p []byte) ([]byte, error) {
 	e.out.Reset()
 	e.out.Write(make([]byte, blobHeader))
 	if e.flate == nil {
@@ -118,7 +128,7 @@ func (e *encoder) blob(columns []column) ([]byte, error) {
 		return nil, err
 	}
 	b := e.out.Bytes()
-	b[0] = blobForm
+	b[0] = form
 	binary.BigEndian.PutUint32(b[1:], crc32.Checksum(b[blobHeader:], castagnoli))
 	return b, nil
 }
@@ -186,7 +196,16 @@ var inflaters = sync.Pool{New: func() any { return flate.NewReader(nil) }}
 // that series' column, if there. A damaged blob gives an error for which
 // errors.Is(err, errBlob) holds, and never a panic.
 func decodeBlob(b []byte, only int64) ([]column, error) {
-	if len(b) < blobHeader || b[0] != blobForm {
+	plain, err := unpack(blobForm, b)
+	if err != nil {
+		return nil, err
+	}
+	return parseColumns(plain, only)
+}
+
+// unpack is the reverse of pack, with decodeBlob's errors.
+func unpack(form byte, b []byte) ([]byte, error) {
+	if len(b) < blobHeader || b[0] != form {
 		return nil, fmt.Errorf("%w: unknown form", errBlob)
 	}
 	if crc32.Checksum(b[blobHeader:], castagnoli) != binary.BigEndian.Uint32(b[1:]) {
@@ -204,7 +223,7 @@ func decodeBlob(b []byte, only int64) ([]column, error) {
 	if len(plain) > maxBlob {
 		return nil, fmt.Errorf("%w: more than %d bytes", errBlob, maxBlob)
 	}
-	return parseColumns(plain, only)
+	return plain, nil
 }
 
 func parseColumns(plain []byte, only int64) ([]column, error) {
@@ -267,6 +286,14 @@ func (d *decoder) count(size int) int {
 		return 0
 	}
 	return int(v)
+}
+
+// bytes reads a length and that many bytes, which are of b.
+func (d *decoder) bytes() []byte {
+	n := d.count(1)
+	v := d.b[:n:n]
+	d.b = d.b[n:]
+	return v
 }
 
 func (d *decoder) times(s []Sample) {

@@ -120,6 +120,7 @@ func (s *Store) commit(ctx context.Context, db *sql.DB) (err error) {
 	s.mu.Lock()
 	s.waiting -= taken
 	s.durable = ticket
+	s.committing = nil
 	close(s.advanced)
 	s.advanced = make(chan struct{})
 	s.mu.Unlock()
@@ -132,6 +133,7 @@ func (s *Store) takePending() (pending map[int64][]Sample, n int, unsaved []entr
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	pending, s.pending = s.pending, map[int64][]Sample{}
+	s.committing = pending
 	for id := range s.unsaved {
 		unsaved = append(unsaved, s.series[id])
 	}
@@ -146,6 +148,7 @@ func (s *Store) takePending() (pending map[int64][]Sample, n int, unsaved []entr
 func (s *Store) giveBack(pending map[int64][]Sample, unsaved []entry) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.committing = nil
 	for id, samples := range pending {
 		s.pending[id] = append(samples, s.pending[id]...)
 	}

@@ -15,16 +15,33 @@ import (
 // holds the writer up. Its methods may be called from any goroutine.
 type Reader struct {
 	path string
+	o    ReaderOptions
 
 	mu   sync.Mutex
 	db   *sql.DB
 	file os.FileInfo // the file that db has open
 }
 
+// ReaderOptions are the settings of a Reader; the zero value has the defaults.
+type ReaderOptions struct {
+	// Pending asks the writer what is not yet in the file, which answers then
+	// have too. When it fails, the writer being away, they have what is in the
+	// file. Default: the file alone.
+	Pending func(context.Context) (Pending, error)
+	// Zone is where days begin and end. Default UTC.
+	Zone *time.Location
+}
+
 // OpenReader opens the store at path for reading. The error is ErrNotYet for
-// as long as there is none.
-func OpenReader(path string) (*Reader, error) {
+// as long as there is none. Of several options the last counts.
+func OpenReader(path string, options ...ReaderOptions) (*Reader, error) {
 	r := &Reader{path: path}
+	for _, o := range options {
+		r.o = o
+	}
+	if r.o.Zone == nil {
+		r.o.Zone = time.UTC
+	}
 	if _, err := r.open(context.Background()); err != nil {
 		return nil, err
 	}
@@ -106,32 +123,56 @@ func (r *Reader) Series(ctx context.Context) ([]Series, error) {
 	return all, err
 }
 
-// Samples returns the committed samples of a series with from ≤ time < to, in
-// ascending time. Damaged parts of the store are missing from the answer.
+// waiting is what is not yet in the file. It is asked for before the file is
+// looked at: what is committed in between is in both, and counts once.
+func (r *Reader) waiting(ctx context.Context) Pending {
+	if r.o.Pending == nil {
+		return Pending{}
+	}
+	p, err := r.o.Pending(ctx)
+	if err != nil {
+		return Pending{}
+	}
+	return p
+}
+
+// Samples returns the samples of a series with from ≤ time < to, in ascending
+// time. Damaged parts of the store are missing from the answer.
 func (r *Reader) Samples(ctx context.Context, series int64, from, to time.Time) (s []Sample, err error) {
+	waiting := r.waiting(ctx)
 	err = r.view(ctx, func(q querier) error {
 		s, _, err = readSeries(ctx, q, series, ceilMilli(from), ceilMilli(to))
 		return err
 	})
-	return s, err
+	if err != nil {
+		return nil, err
+	}
+	return merge(s, waiting.between(series, ceilMilli(from), ceilMilli(to))), nil
 }
 
-// Before returns the last committed sample of a series before t.
+// Before returns the last sample of a series before t.
 func (r *Reader) Before(ctx context.Context, series int64, t time.Time) (s Sample, ok bool, err error) {
-	err = r.view(ctx, func(q querier) error {
-		s, ok, err = readBefore(ctx, q, series, ceilMilli(t))
-		return err
-	})
-	return s, ok, err
+	return r.before(ctx, series, ceilMilli(t))
 }
 
-// Last returns the committed sample of a series with the greatest time.
+// Last returns the sample of a series with the greatest time.
 func (r *Reader) Last(ctx context.Context, series int64) (s Sample, ok bool, err error) {
+	return r.before(ctx, series, math.MaxInt64)
+}
+
+func (r *Reader) before(ctx context.Context, series, before int64) (s Sample, ok bool, err error) {
+	waiting := r.waiting(ctx)
 	err = r.view(ctx, func(q querier) error {
-		s, ok, err = readBefore(ctx, q, series, math.MaxInt64)
+		s, ok, err = readBefore(ctx, q, series, before)
 		return err
 	})
-	return s, ok, err
+	if err != nil {
+		return Sample{}, false, err
+	}
+	if w, waits := waiting.before(series, before); waits && (!ok || w.Milli >= s.Milli) {
+		return w, true, nil
+	}
+	return s, ok, nil
 }
 
 // Close closes the file.

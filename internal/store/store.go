@@ -114,21 +114,22 @@ type Store struct {
 	lastSweep time.Time
 	ended     bool // Close has closed the file for good
 
-	mu       sync.Mutex
-	closed   bool
-	pending  map[int64][]Sample
-	waiting  int                // samples in pending
-	unsaved  map[int64]struct{} // series to be written with the next commit
-	series   map[int64]entry
-	lastRank int64
-	current  map[string]int64 // entity → its latest series
-	ids      map[seriesKey]int64
-	begun    map[int64]bool // series with a reading since Open
-	lastID   int64
-	failure  error
-	advanced chan struct{} // closed and replaced at each commit
-	taken    Ticket        // readings taken since Open
-	durable  Ticket        // of those, how many are in the file
+	mu         sync.Mutex
+	closed     bool
+	pending    map[int64][]Sample
+	committing map[int64][]Sample // being written; not changed
+	waiting    int                // samples in pending and committing
+	unsaved    map[int64]struct{} // series to be written with the next commit
+	series     map[int64]entry
+	lastRank   int64
+	current    map[string]int64 // entity → its latest series
+	ids        map[seriesKey]int64
+	begun      map[int64]bool // series with a reading since Open
+	lastID     int64
+	failure    error
+	advanced   chan struct{} // closed and replaced at each commit
+	taken      Ticket        // readings taken since Open
+	durable    Ticket        // of those, how many are in the file
 
 	wake chan struct{} // asks the committer to come soon
 	now  chan struct{} // asks the committer to come at once
