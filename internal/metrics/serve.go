@@ -17,6 +17,7 @@ import (
 //	POST /v1/check        writes into the store, reads it back and removes it
 //	POST /v1/snapshot     a copy of the store, as a SQLite database
 //	GET  /v1/destinations how far each destination is
+//	GET  /v1/pending      what is not yet in the store's file, see store.Pending
 //
 // An error is JSON: {"code","error","hint"}. Who may ask is up to the listener.
 func (w *Writer) Serve(ctx context.Context, l net.Listener) error {
@@ -40,6 +41,7 @@ func (w *Writer) handler() http.Handler {
 	mux := http.NewServeMux()
 	w.serveStore(mux)
 	w.serveDestinations(mux)
+	w.servePending(mux)
 	return mux
 }
 
