@@ -18,7 +18,7 @@ KEYS    := build/keys
 PROGRAMS := hems hems-broker hems-gateway hems-manager hems-metrics hems-simulator hems-zigbee
 export CGO_ENABLED := 0
 
-.PHONY: help run build ui hems keys image pins flash release vm test lint unit e2e vmtest vmtools interop differential bench torture fuzz clean
+.PHONY: help run build ui hems keys image pins flash release vm test lint unit e2e testservers vmtest vmtools interop differential bench torture fuzz clean
 
 help: ## show this
 	@grep -E '^[a-z0-9]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -91,9 +91,15 @@ unit: ui ## unit tests with the race detector
 	@.ci/need gcc /usr/include/stdlib.h=libc6-dev
 	CGO_ENABLED=1 $(GO) test -race -timeout 8m ./...
 
-e2e: build ## the real programs end to end, with a real browser and a real time-series server
+e2e: build testservers ## the real programs end to end, with a real browser and real time-series servers
 	@.ci/need chromium mosquitto_pub=mosquitto-clients
 	HEMS_BIN=$(abspath $(BIN)) $(GO) test -tags e2e -count=1 -timeout 15m ./internal/e2e/... ./internal/gateway/... ./internal/metrics/...
+
+# They take some eight minutes on two processors, once; more than a test may.
+SERVERS = victoria-metrics influxd1 influxd2
+testservers: ## build the time-series servers that tests write to and count at, unless they are there
+	@.ci/need gcc /usr/include/stdlib.h=libc6-dev
+	@.ci/progress "servers for tests" $(GO) run ./internal/testservers/build $(SERVERS)
 
 VMTEST = HEMS_BIN=$(abspath $(BIN)) HEMS_IMAGE=$(abspath $(IMAGE)) HEMS_KEYS=$(abspath $(KEYS)) HEMS_BUNDLE=$(abspath build/vmtest.hems) $(GO) test -tags vm -count=1 -v -p 1
 

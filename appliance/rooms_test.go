@@ -130,6 +130,7 @@ var rules = []rule{
 	{room: "internal/manager/updates", only: []string{"internal/update/...", "internal/boot/keeper", "internal/atomicfile"}, never: []string{"internal/mqttclient", "internal/manager"},
 		reason: "an update's way, however the house is looked at and the machine restarted"},
 	{room: "internal/manager/house", only: []string{"internal/health", "internal/mqttclient"}, reason: "what is heard, not what is made of it"},
+	{room: "internal/testservers/...", only: []string{"internal/testservers"}, reason: "other people's programs, not what tests ask them"},
 	{room: "internal/health", only: nothing, reason: "one sentence, not who says it"},
 }
 

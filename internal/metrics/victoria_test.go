@@ -23,34 +23,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/smartcore-ireland/hems/internal/mqttclient"
 	"github.com/smartcore-ireland/hems/internal/store"
+	"github.com/smartcore-ireland/hems/internal/testservers"
 )
-
-// victoriaBinary builds the server of internal/testservers/victoriametrics,
-// which takes a minute, unless that was done before.
-func victoriaBinary(t *testing.T) string {
-	t.Helper()
-	root, err := filepath.Abs("../..")
-	if err != nil {
-		t.Fatal(err)
-	}
-	module := filepath.Join(root, "internal", "testservers", "victoriametrics")
-	bin := filepath.Join(root, "build", "testservers", "victoria-metrics")
-	built, errBuilt := os.Stat(bin)
-	wanted, err := os.Stat(filepath.Join(module, "go.mod"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if errBuilt == nil && built.ModTime().After(wanted.ModTime()) {
-		return bin
-	}
-	cmd := exec.Command("go", "build", "-C", module, "-trimpath", "-ldflags", "-s -w", "-o", bin,
-		"github.com/VictoriaMetrics/VictoriaMetrics/app/victoria-metrics")
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("building the time-series server: %v\n%s", err, out)
-	}
-	return bin
-}
 
 // victoria is a VictoriaMetrics server on a port of its own, that can be
 // stopped and started again on the same data.
@@ -61,7 +35,7 @@ type victoria struct {
 
 func newVictoria(t *testing.T) *victoria {
 	t.Helper()
-	bin := victoriaBinary(t)
+	bin := testservers.VictoriaMetrics.Binary(t)
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)

@@ -21,6 +21,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/smartcore-ireland/hems/internal/testservers"
 )
 
 // freePort is one that nobody listens on.
@@ -130,35 +132,10 @@ func (s *server) save(t *testing.T) {
 	time.Sleep(100 * time.Millisecond)
 }
 
-// natsBinary builds the server of internal/testservers/nats, which takes a
-// minute, unless that was done before.
-func natsBinary(t *testing.T) string {
-	t.Helper()
-	root, err := filepath.Abs("../../..")
-	if err != nil {
-		t.Fatal(err)
-	}
-	module := filepath.Join(root, "internal", "testservers", "nats")
-	bin := filepath.Join(root, "build", "testservers", "nats-server")
-	wanted, err := os.Stat(filepath.Join(module, "go.mod"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if built, err := os.Stat(bin); err == nil && built.ModTime().After(wanted.ModTime()) {
-		return bin
-	}
-	cmd := exec.Command("go", "build", "-C", module, "-trimpath", "-ldflags", "-s -w", "-o", bin, "github.com/nats-io/nats-server/v2")
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("building the clustered broker: %v\n%s", err, out)
-	}
-	return bin
-}
-
 // newCluster is three nodes that keep everything three times.
 func newCluster(t *testing.T) (nodes []*server) {
 	t.Helper()
-	bin := natsBinary(t)
+	bin := testservers.NATS.Binary(t)
 	var routes []string
 	for range 3 {
 		routes = append(routes, "nats://127.0.0.1:"+freePort(t))
