@@ -73,6 +73,8 @@ var rules = []rule{
 	{room: "internal/store", never: []string{"internal/mqttclient", "net/http"}, reason: "readings, whoever brought them and whoever asks"},
 	{room: "internal/ledger", only: nothing, never: []string{"net", "database/sql"}, reason: "energy per half hour, wherever it was read and is kept"},
 	{room: "internal/calendar", only: nothing, never: []string{"net", "database/sql"}, reason: "clocks and names, not what is counted or priced in them"},
+	{room: "internal/hdf", only: []string{"internal/ledger"}, never: []string{"net", "database/sql", "log/slog"}, reason: "what a file says, and no word of whose it is"},
+	{room: "internal/hdf/hdftest", only: []string{"internal/ledger"}, reason: "it makes files without the code that reads them"},
 	{room: "internal/history", never: []string{"internal/mqttclient", "net/http", "internal/gateway"}, reason: "questions to the store, not pages"},
 	{room: "internal/metrics", never: []string{"internal/zigbee/...", "internal/gateway"}, reason: "entities of any device; no pages"},
 	{room: "internal/client", only: nothing, reason: "questions to an appliance, whoever asks them"},
