@@ -371,10 +371,10 @@ func TestTheMPRNIsHidden(t *testing.T) {
 func TestRoundTrip(t *testing.T) {
 	for _, name := range []string{"Europe/Dublin", "Europe/Athens", "Australia/Lord_Howe", "America/St_Johns", "UTC"} {
 		z := zone(t, name)
-		for seed := range uint64(10) {
+		for seed := range uint64(6) {
 			r := rand.New(rand.NewPCG(seed, 7))
-			from, _ := ledger.DayOf(unix(t, z, "2023-01-01")+r.Int64N(600)*48*1800, z)
-			_, to := ledger.DayOf(from+200*48*1800, z)
+			from, _ := ledger.DayOf(unix(t, z, "2023-01-01")+int64(seed)*95*48*1800+r.Int64N(20)*48*1800, z)
+			_, to := ledger.DayOf(from+110*48*1800, z)
 			make := func() (slots []ledger.Slot) {
 				for at := from; at < to; at += 1800 {
 					if r.IntN(300) == 0 && time.Unix(at, 0).In(z).Hour() >= 6 { // a gap up to some time the day after
