@@ -9,7 +9,8 @@ type Access struct {
 	Write []string
 	Deny  []string // taken away from Write
 	Local bool     // it signs in on the unix socket alone
-	// QueueQoS0 keeps messages of QoS 0 too while its clients are away.
+	// QueueQoS0 keeps messages of QoS 0 too while its clients are away, and tells
+	// those on the unix socket when a message came that had to wait.
 	QueueQoS0 bool
 }
 

@@ -17,8 +17,7 @@ const perMessage = 256
 // received is a message on its way from the connection to the handlers.
 type received struct {
 	msg  Message
-	conn *conn // on which it is to be acknowledged
-	id   uint16
+	debt *debt // nil for QoS 0
 }
 
 func (r received) size() int { return len(r.msg.Topic) + len(r.msg.Payload) + perMessage }
@@ -45,7 +44,7 @@ func (c *Client) read(conn *conn) error {
 				conn.freeSlot()
 			}
 		case packet.Pubrel:
-			delete(c.halves, p.ID)
+			c.owed.released(p.ID)
 			conn.later(packet.Pubcomp, p.ID)
 			conn.flush()
 		case packet.Disconnect:
@@ -58,16 +57,19 @@ func (c *Client) read(conn *conn) error {
 }
 
 func (c *Client) receive(conn *conn, p packet.Packet) {
-	r := received{msg: Message(p.Message), conn: conn, id: p.ID}
-	switch p.QoS {
-	case 2:
-		if c.halves[p.ID] {
-			return // sent again; its acknowledgement is under way
+	r := received{msg: Message{
+		Topic: p.Topic, Payload: p.Payload, QoS: p.QoS, Retain: p.Retain, Expiry: p.Expiry, Again: p.Again,
+	}}
+	if p.Stamp != "" {
+		r.msg.Received, r.msg.Age = readStamp(p.Stamp)
+	}
+	if p.QoS > 0 {
+		if r.debt = c.owed.came(conn, p.ID, p.QoS, p.Again); r.debt != nil {
+			if c.opt.HoldAcks {
+				r.msg.ID = p.ID
+			}
+			c.inbox.put(r)
 		}
-		c.halves[p.ID] = true
-		fallthrough
-	case 1:
-		c.inbox.put(r)
 		return
 	}
 	if c.inbox.putWithin(r, maxBacklog, r.size()) {
@@ -80,22 +82,6 @@ func (c *Client) receive(conn *conn, p packet.Packet) {
 	if n&(n-1) == 0 { // the 1st, 2nd, 4th, 8th…
 		c.log.Warn("MQTT messages were dropped because their handlers are too slow",
 			"client", c.opt.ClientID, "dropped", n, "topic", r.msg.Topic)
-	}
-}
-
-// acknowledge says that the handlers have a message. It is on its way when there
-// is nothing else to do, or much to acknowledge.
-func (c *Client) acknowledge(r received) {
-	switch r.msg.QoS {
-	case 1:
-		r.conn.later(packet.Puback, r.id)
-	case 2:
-		r.conn.later(packet.Pubrec, r.id)
-	default:
-		return
-	}
-	if c.inbox.empty() {
-		r.conn.flush()
 	}
 }
 
@@ -115,10 +101,25 @@ func (c *Client) deliver() {
 			}
 		}
 		c.mu.Unlock()
+		if len(handlers) == 0 && c.opt.Unclaimed != nil {
+			handlers = append(handlers, c.opt.Unclaimed)
+		}
+		if d := r.debt; d != nil && c.opt.HoldAcks && len(handlers) > 0 {
+			d.handlers.Store(int32(len(handlers)))
+			r.msg.Acknowledge = func() { c.owed.pay(d) }
+		}
 		for _, h := range handlers {
 			h(r.msg)
 		}
-		c.acknowledge(r)
+		if r.debt == nil {
+			continue
+		}
+		if r.msg.Acknowledge == nil {
+			c.owed.pay(r.debt)
+		}
+		if c.inbox.empty() { // they are on their way when there is nothing else to do
+			c.owed.flush()
+		}
 	}
 }
 

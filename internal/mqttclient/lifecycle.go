@@ -65,7 +65,7 @@ func (c *Client) attempt(ctx context.Context) (*conn, error) {
 
 // hello is how we introduce ourselves.
 func (c *Client) hello() (packet.Hello, error) {
-	h := packet.Hello{ClientID: c.opt.ClientID, Clean: c.opt.SessionExpiry <= 0, KeepAlive: keepAlive, ReceiveMaximum: receiveMaximum}
+	h := packet.Hello{ClientID: c.opt.ClientID, Clean: c.opt.SessionExpiry <= 0, KeepAlive: keepAlive, ReceiveMaximum: c.opt.ReceiveMaximum}
 	if c.opt.SessionExpiry > 0 {
 		h.SessionExpiry = uint32(min(math.Ceil(c.opt.SessionExpiry.Seconds()), math.MaxUint32-1))
 	}
@@ -80,7 +80,7 @@ func (c *Client) hello() (packet.Hello, error) {
 		h.Password = &password
 	}
 	if c.opt.Will != nil {
-		w := packet.Message(*c.opt.Will)
+		w := c.opt.Will.sending()
 		h.Will = &w
 	}
 	return h, nil
@@ -88,9 +88,9 @@ func (c *Client) hello() (packet.Hello, error) {
 
 // up begins to use a connection, unless the client was closed meanwhile.
 func (c *Client) up(conn *conn) {
+	c.owed.begin(conn, conn.welcome.SessionPresent)
 	if !conn.welcome.SessionPresent {
 		c.flying.lost(false)
-		clear(c.halves)
 	} else if packets, n := c.flying.again(nil); n > 0 {
 		for range min(n, cap(conn.slots)) {
 			conn.slots <- struct{}{}

@@ -12,6 +12,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/smartcore-ireland/hems/internal/mqttclient/packet"
 )
 
 const (
@@ -37,13 +39,41 @@ var (
 
 // Message is an MQTT application message. In a received one Retain is true for
 // the replay of a retained message after a subscription, and false for one that
-// was published just now.
+// was published just now, or while we were away.
 type Message struct {
 	Topic   string
 	Payload []byte
 	QoS     byte
 	Retain  bool
 	Expiry  uint32 // seconds for which a broker keeps a published message; 0: for ever
+
+	// The following are of received messages alone.
+
+	// Again: it was sent before, and may have been handled before (DUP).
+	Again bool
+	// Received is when it came to the broker, by the broker's clock, and Age how
+	// long ago that was by one that is never set; zero unless the appliance's own
+	// broker had it wait, and says so. Age is -1 where the broker was started
+	// since.
+	Received time.Time
+	Age      time.Duration
+	// ID and Acknowledge are of QoS 1 and 2 where Options.HoldAcks is set: the
+	// message's id on the wire, and what Ack calls.
+	ID          uint16
+	Acknowledge func()
+}
+
+// Ack says that the handler is done with the message, see Options.HoldAcks. It
+// may be called from any goroutine, also when the connection is another.
+func (m Message) Ack() {
+	if m.Acknowledge != nil {
+		m.Acknowledge()
+	}
+}
+
+// sending is what of the message goes out.
+func (m Message) sending() packet.Message {
+	return packet.Message{Topic: m.Topic, Payload: m.Payload, QoS: m.QoS, Retain: m.Retain, Expiry: m.Expiry}
 }
 
 // Options say where to connect, as whom, and whom to tell.
@@ -65,6 +95,22 @@ type Options struct {
 	// handler wants is acknowledged and gone: a process that starts on a kept
 	// session holds Password back until it has made its subscriptions.
 	SessionExpiry time.Duration
+	// HoldAcks leaves it to the handlers to acknowledge: each that gets a message
+	// of QoS 1 or 2 calls its Ack once, when it is done with it, sooner or later.
+	// Acknowledgements go out in the order in which messages came, so that one
+	// that is not called holds up all behind it. What is not acknowledged when
+	// the connection is lost comes again; it is not handled again while this
+	// client lives, and its Ack counts for the new connection. What was
+	// acknowledged may come again, too, if the broker has not heard that: then
+	// Again is set.
+	HoldAcks bool
+	// ReceiveMaximum is how many messages of QoS 1 and 2 the broker may have on
+	// their way, unacknowledged. Default 32768.
+	ReceiveMaximum uint16
+	// Unclaimed is called for messages that no subscription asks for any more, or
+	// not yet: out of a session that the broker kept. Nil: they are acknowledged
+	// and gone.
+	Unclaimed func(Message)
 	// OnUp is called after every (re)connection, once the subscriptions were made
 	// again; its context ends when that connection is lost. It may publish.
 	OnUp func(ctx context.Context, c *Client)
@@ -83,7 +129,7 @@ type Client struct {
 	inbox  *mailbox[received]
 	events *mailbox[event]
 	flying flights
-	halves map[uint16]bool // ids of QoS 2 messages that came and were not released; the reader's
+	owed   debts
 
 	subSlot chan struct{} // held while SUBSCRIBE or UNSUBSCRIBE packets are made
 	abandon atomic.Bool   // the last DISCONNECT asks for the will
@@ -127,6 +173,9 @@ func Open(ctx context.Context, o Options) (*Client, error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
+	if o.ReceiveMaximum == 0 {
+		o.ReceiveMaximum = receiveMaximum
+	}
 	c := &Client{
 		opt:     o,
 		log:     o.Log,
@@ -134,7 +183,7 @@ func Open(ctx context.Context, o Options) (*Client, error) {
 		inbox:   newMailbox[received](),
 		events:  newMailbox[event](),
 		flying:  flights{of: make(map[uint16]*flight)},
-		halves:  make(map[uint16]bool),
+		owed:    newDebts(),
 		subSlot: make(chan struct{}, 1),
 		filters: make(map[string]func(Message)),
 		ready:   make(chan struct{}),
@@ -144,6 +193,9 @@ func Open(ctx context.Context, o Options) (*Client, error) {
 	go c.connect(context.WithoutCancel(ctx))
 	go c.deliver()
 	go c.follow()
+	if o.HoldAcks {
+		go c.flushAcks()
+	}
 	context.AfterFunc(ctx, func() {
 		select {
 		case <-c.done:

@@ -35,7 +35,7 @@ func (c *Client) publish(ctx context.Context, m Message) error {
 	if conn == nil {
 		return ErrDown
 	}
-	p := packet.Message(m)
+	p := m.sending()
 	switch {
 	case !p.Fits():
 		return errTooLarge

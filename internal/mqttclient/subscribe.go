@@ -61,10 +61,10 @@ func (c *Client) Unsubscribe(ctx context.Context, filter string) error {
 	}
 	defer release()
 	c.mu.Lock()
-	known := c.forget(filter)
+	c.forget(filter)
 	c.mu.Unlock()
 	conn := c.current()
-	if conn == nil || !known { // a persistent session remembers at the broker what we forget while away
+	if conn == nil { // a persistent session remembers at the broker what we forget while away
 		return nil
 	}
 	_, err = c.ask(ctx, conn, packet.Unsuback, func(b []byte, id uint16) []byte { return packet.AppendUnsubscribe(b, id, filter) })

@@ -44,5 +44,7 @@ type Identity interface {
 	MayWrite(topic string) bool      // publish; also a will
 	MaySubscribe(filter string) bool // the subscription itself
 	MayRead(topic string) bool       // each delivery
-	QueueQoS0() bool                 // keep messages of QoS 0 while the client is away
+	// QueueQoS0: messages of QoS 0 are kept while the client is away; and one on
+	// this machine is told when those came that had to wait.
+	QueueQoS0() bool
 }

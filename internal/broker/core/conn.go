@@ -37,6 +37,7 @@ type conn struct {
 	keepAlive time.Duration // 0: none
 	lastRead  int64         // ms
 	press     bool
+	stamps    bool // it is told when messages came that had to wait
 	replaying bool // retained messages are being sent: nothing is dropped
 	ended     bool // no more packets are taken
 	gone      chan struct{}

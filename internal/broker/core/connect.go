@@ -161,6 +161,7 @@ func (s *Server) attach(c *conn, h *hello, who Identity) {
 		}
 	}
 	c.sess, c.will = sess, h.will
+	c.stamps = c.listener.Local && who.QueueQoS0()
 	c.maxPacket = h.maxPacket
 	c.window = s.lim.MaxInflightMessages
 	if h.version == 5 && h.receiveMax != 65535 {

@@ -67,6 +67,7 @@ type Server struct {
 	pressed              []*conn // whose publishers are to wait a moment
 	headBuf              []byte
 	propsBuf             []byte
+	stampBuf             []byte
 	recordBuf            []byte
 	note                 string
 	dirtySince           int64    // ms: the oldest retained message of QoS 0 that is not in the journal

@@ -186,7 +186,7 @@ func (sess *session) pump() {
 		}
 		sent := false
 		if m.expires == 0 || m.expires > now || e.sent { // what was begun is ended (MQTT 5, 3.3.2.3.3)
-			sent = c.encode(m.topic, m.payload, m.props, m.expires, e.pid, e.qos, e.retain, e.sent && e.qos > 0, e.ids, nil)
+			sent = c.encode(m.topic, m.payload, c.stamped(m), m.expires, e.pid, e.qos, e.retain, e.sent && e.qos > 0, e.ids, nil)
 		}
 		q.next++
 		if !sent || e.qos == 0 {

@@ -10,6 +10,8 @@ type message struct {
 	props   []byte // of MQTT 5 that travel with it, encoded; see travelling
 	expires int64  // ms since 1970; 0: never
 	number  uint64 // in the journal; 0: it is not there
+	came    int64  // ms since 1970, as the computer's clock was; 0: not known
+	at      int64  // the same by the server's clock; 0: before it was started
 	qos     byte   // as published
 }
 
@@ -55,7 +57,7 @@ func (p *publication) message() *message {
 
 // travelling picks, out of the checked properties of a PUBLISH or a will, what
 // subscribers get as it is: all but the expiry, the alias and the will's delay
-// (MQTT 5, 3.3.2.3).
+// (MQTT 5, 3.3.2.3), and but what only the server says.
 func travelling(into, props []byte) (travel []byte, expiry uint32, expires bool, alias uint16, delay uint32) {
 	travel = into
 	for len(props) > 0 {
@@ -68,7 +70,9 @@ func travelling(into, props []byte) (travel []byte, expiry uint32, expires bool,
 		case 0x23:
 			alias = binary.BigEndian.Uint16(props[1:])
 		default:
-			travel = append(travel, props[:n]...)
+			if !isStamp(props[:n]) {
+				travel = append(travel, props[:n]...)
+			}
 		}
 		props = props[n:]
 	}

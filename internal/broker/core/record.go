@@ -8,7 +8,7 @@ import (
 // Kinds of records. Their bodies are made of unsigned varints and of texts with a
 // varint length; a session and a message are named by their number.
 const (
-	recMessage     = 1  // a message, whether it is retained, and who is to get it
+	recMessage     = 1  // a message, whether it is retained, who is to get it, and when it came
 	recQueued      = 2  // a message that is there already waits for one more session
 	recUnretain    = 3  // a topic has no retained message any more
 	recDone        = 4  // a session is done with a packet id
@@ -104,6 +104,11 @@ func (s *Server) appendMessage(b []byte, m *message, retained bool) []byte {
 	return appendString(b, m.payload)
 }
 
+// appendNobody is the body of recMessage without any who get it.
+func (s *Server) appendNobody(b []byte, m *message, retained bool) []byte {
+	return appendUint(append(s.appendMessage(b, m, retained), 0, 0, 0), uint64(m.came))
+}
+
 func appendReceipt(b []byte, r receipt) []byte {
 	flags := uint64(r.e.qos)
 	if r.e.retain {
@@ -150,6 +155,7 @@ func (s *Server) recordPublication(p *publication) (seq Seq) {
 		for _, r := range p.receipts {
 			b = appendReceipt(b, r)
 		}
+		b = appendUint(b, uint64(m.came))
 		seq = s.record(recMessage, b, lazy)
 	} else if p.inbound != 0 {
 		seq = s.record(recInbound, appendUint(appendUint(b[:0], p.from.number), uint64(p.inbound)), false)
@@ -164,7 +170,7 @@ func (s *Server) storeMessage(m *message) {
 		s.number++
 		m.number = s.number
 	}
-	s.record(recMessage, append(s.appendMessage(s.recordBuf[:0], m, true), 0, 0, 0), false)
+	s.record(recMessage, s.appendNobody(s.recordBuf[:0], m, true), false)
 }
 
 // recordQueued writes down that a retained message waits for one more session. Of

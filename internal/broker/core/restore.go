@@ -101,6 +101,15 @@ func (r *reader) time(l *loading) int64 {
 	return max(1, int64(v)+l.shift)
 }
 
+// came is when a message came, at the end of its record; earlier versions wrote
+// none.
+func (r *reader) came() int64 {
+	if r.bad || len(r.b) == 0 {
+		return 0
+	}
+	return int64(min(r.uint(), 1<<62))
+}
+
 func (s *Server) load(kind byte, body []byte) error {
 	l := s.loading
 	r := &reader{b: body}
@@ -242,11 +251,13 @@ func (s *Server) loadMessage(r *reader) error {
 		sess.remember(uint16(pid))
 	}
 	if n == 0 && flags&4 == 0 {
+		st.came = r.came()
 		return nil // of a state: those who get it follow
 	}
 	for ; n > 0 && !r.bad; n-- {
 		s.loadReceipt(r, st)
 	}
+	st.came = r.came()
 	l.unref(st.message)
 	if r.bad {
 		return errRecord
@@ -366,7 +377,7 @@ func (s *Server) emit(emit func(kind byte, body []byte)) {
 			s.number++
 			m.number = s.number
 		}
-		b = append(s.appendMessage(b[:0], m, retained), 0, 0, 0)
+		b = s.appendNobody(b[:0], m, retained)
 		emit(recMessage, b)
 	}
 	if s.note != "" {

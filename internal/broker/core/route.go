@@ -181,6 +181,7 @@ func (s *Server) deliver(p *publication, t *target) {
 		return
 	}
 	e.msg = p.message()
+	s.stamp(e.msg)
 	s.enqueue(sess, &e)
 	if c != nil {
 		sess.pump()

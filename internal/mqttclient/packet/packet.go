@@ -64,6 +64,8 @@ type Packet struct {
 	ID      uint16 // of acknowledgements, and of a PUBLISH of QoS 1 or 2
 	Reason  byte   // of all but PUBLISH; of a SUBACK and UNSUBACK the first one
 	Text    string // the reason in words, if any
+	Again   bool   // a PUBLISH was sent before: DUP
+	Stamp   string // of a PUBLISH: the value of its first user property called StampName
 	Message        // of a PUBLISH; its parts are the caller's
 	Welcome        // of a CONNACK
 }
@@ -78,6 +80,10 @@ type Welcome struct {
 	MaximumQoS     byte
 	MaximumPacket  uint32 // bytes; 0: no limit
 }
+
+// StampName is the user property in which the appliance's broker says when a
+// message came that had to wait: "<ms since 1970> <ms ago>".
+const StampName = "hems-time"
 
 // Refusal is the least reason that says no.
 const Refusal = 0x80

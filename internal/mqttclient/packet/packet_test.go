@@ -62,8 +62,10 @@ var reads = map[string]struct {
 	bytes string
 	want  Packet
 }{
-	"Publish":        {"31 08 0003 612f62 00 6869", Packet{Kind: Publish, Message: Message{Topic: "a/b", Payload: []byte("hi"), Retain: true}}},
-	"PublishOfQoS2":  {"3c 06 0001 61 0102 00", Packet{Kind: Publish, ID: 0x0102, Message: Message{Topic: "a", Payload: []byte{}, QoS: 2}}},
+	"Publish":       {"31 08 0003 612f62 00 6869", Packet{Kind: Publish, Message: Message{Topic: "a/b", Payload: []byte("hi"), Retain: true}}},
+	"PublishOfQoS2": {"3c 06 0001 61 0102 00", Packet{Kind: Publish, ID: 0x0102, Again: true, Message: Message{Topic: "a", Payload: []byte{}, QoS: 2}}},
+	"PublishWithAStamp": {"30 1b 0001 61 16" + "26 0009 68656d732d74696d65 0003 312032" + "02 00000009 31",
+		Packet{Kind: Publish, Stamp: "1 2", Message: Message{Topic: "a", Payload: []byte("1"), Expiry: 9}}},
 	"PublishExpires": {"30 09 0001 61 05 02 00000009", Packet{Kind: Publish, Message: Message{Topic: "a", Payload: []byte{}, Expiry: 9}}},
 	"PublishWithAllProperties": {"30 2c 0001 61 28" + "01 01" + "02 00000001" + "03 0001 61" + "08 0001 62" + "09 0001 ff" + "0b 8101" + "26 0001 6b 0001 76" + "0b 7f" +
 		"26 0001 6b 0001 76" + "0b 01", Packet{Kind: Publish, Message: Message{Topic: "a", Payload: []byte{}, Expiry: 1}}},
@@ -168,6 +170,7 @@ func FuzzRead(f *testing.F) {
 			if p.Kind != Publish {
 				continue
 			}
+			p.Again, p.Stamp = false, "" // a client says neither
 			again, err := Read(bufio.NewReader(bytes.NewReader(AppendPublish(nil, p.Message, p.ID, false))))
 			if err != nil {
 				t.Fatalf("%+v written again: %v", p, err)

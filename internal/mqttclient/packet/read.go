@@ -196,7 +196,7 @@ func (f *fields) publish(flags byte, p *Packet) {
 	if m.QoS = flags >> 1 & 3; m.QoS == 3 {
 		f.fail("has QoS 3")
 	}
-	m.Retain = flags&1 != 0
+	m.Retain, p.Again = flags&1 != 0, flags&8 != 0
 	if m.Topic = f.string(); m.Topic == "" {
 		f.fail("has no topic") // nor an alias, of which we allow none
 	}
@@ -254,8 +254,9 @@ func (f *fields) properties(p *Packet) {
 		case 0x09, 0x16:
 			in.binary()
 		case 0x26:
-			in.string()
-			in.string()
+			if name, value := in.string(), in.string(); name == StampName && p.Stamp == "" {
+				p.Stamp = value
+			}
 		default:
 			in.fail("has an unknown property")
 		}
