@@ -23,7 +23,7 @@ func (s *Server) stamp(m *message) {
 // stamped is the message's properties for a client, with the time for one that is
 // told. It is good until the next call.
 func (c *conn) stamped(m *message) []byte {
-	if !c.stamps || c.version != 5 || m.came == 0 {
+	if !c.stamps || c.version != 5 || c.sess.number == 0 || m.came == 0 {
 		return m.props
 	}
 	var text [48]byte
