@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -70,89 +71,150 @@ func (s *Store) Commit(ctx context.Context) error {
 	return err
 }
 
-// commit writes pending readings as one block; s.dbMu is held.
-func (s *Store) commit(ctx context.Context, db *sql.DB) (err error) {
-	pending, taken, unsaved, ticket := s.takePending()
-	if taken == 0 && len(unsaved) == 0 {
+// companion is something else that is written with each commit, in the same
+// transaction.
+type companion interface {
+	// take hands over what is to be written now; s.mu is held. A write that is
+	// nil has nothing to write; any other makes a commit of its own when no
+	// readings wait. Done is called with s.mu held when the commit is over: when
+	// not ok, what was taken is to be kept for the next one.
+	take() (write func(context.Context, *sql.Tx) error, done func(ok bool))
+}
+
+// portion is what one commit writes.
+type portion struct {
+	samples map[int64][]Sample
+	texts   []textItem // without their numbers
+	series  []entry
+	n       int    // samples and texts
+	ticket  Ticket // of all readings so far
+	writes  []func(context.Context, *sql.Tx) error
+	dones   []func(ok bool)
+}
+
+// commit writes the readings that wait: numbers as one block, and texts after
+// them; s.dbMu is held.
+func (s *Store) commit(ctx context.Context, db *sql.DB) error {
+	p := s.takePortion()
+	if p.n == 0 && len(p.series) == 0 && len(p.writes) == 0 {
 		return nil
 	}
-	defer func() {
-		if err != nil {
-			s.giveBack(pending, unsaved)
-		}
-	}()
-
-	tx, err := db.BeginTx(ctx, nil)
+	next, err := s.write(ctx, db, p)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.committing = portion{}
+	for _, done := range p.dones {
+		done(err == nil)
+	}
 	if err != nil {
-		return err
-	}
-	defer tx.Rollback()
-	for _, e := range unsaved {
-		_, err := tx.ExecContext(ctx, `INSERT OR REPLACE INTO series (id, rank, entity, unit, device_class, state_class, device, key, unique_id)
-			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`, e.ID, e.rank, e.Entity, e.Unit, e.DeviceClass, e.StateClass, e.Device, e.Key, e.UniqueID)
-		if err != nil {
-			return err
-		}
-	}
-	next := s.next
-	if taken > 0 {
-		columns := make([]column, 0, len(pending))
-		for id, samples := range pending {
-			columns = append(columns, column{id, append([]Sample(nil), samples...)})
-		}
-		n := tidy(columns)
-		data, err := s.enc.blob(columns)
-		if err != nil {
-			return err
-		}
-		if _, err := tx.ExecContext(ctx, `INSERT INTO block (first, data) VALUES (?, ?)`, next, data); err != nil {
-			return err
-		}
-		if err := insertSegment(ctx, tx, newSegment(next, next+int64(n)-1, columns, false)); err != nil {
-			return err
-		}
-		next += int64(n)
-	}
-	if err := tx.Commit(); err != nil {
+		s.giveBack(p)
 		return err
 	}
 	s.next = next
-	s.mu.Lock()
-	s.waiting -= taken
-	s.durable = ticket
-	s.committing = nil
+	s.waiting -= p.n
+	s.durable = p.ticket
 	close(s.advanced)
 	s.advanced = make(chan struct{})
-	s.mu.Unlock()
 	return nil
 }
 
-// takePending takes what is to be committed. The readings go on counting as
-// waiting until they are in the file. The ticket is that of all readings so far.
-func (s *Store) takePending() (pending map[int64][]Sample, n int, unsaved []entry, ticket Ticket) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	pending, s.pending = s.pending, map[int64][]Sample{}
-	s.committing = pending
-	for id := range s.unsaved {
-		unsaved = append(unsaved, s.series[id])
+// write writes a portion in one transaction, and returns the number of the next
+// reading.
+func (s *Store) write(ctx context.Context, db *sql.DB, p portion) (next int64, err error) {
+	tx, err := db.BeginTx(ctx, nil)
+	if err != nil {
+		return 0, err
 	}
-	s.unsaved = map[int64]struct{}{}
-	for _, samples := range pending {
-		n += len(samples)
+	defer tx.Rollback()
+	for _, e := range p.series {
+		if err := writeSeries(ctx, tx, e); err != nil {
+			return 0, err
+		}
 	}
-	return pending, n, unsaved, s.taken
+	next = s.next
+	if p.n > 0 {
+		if next, err = s.writeReadings(ctx, tx, p); err != nil {
+			return 0, err
+		}
+	}
+	for _, write := range p.writes {
+		if err := write(ctx, tx); err != nil {
+			return 0, err
+		}
+	}
+	return next, tx.Commit()
 }
 
-// giveBack puts what could not be committed before what has come since.
-func (s *Store) giveBack(pending map[int64][]Sample, unsaved []entry) {
+func writeSeries(ctx context.Context, tx *sql.Tx, e entry) error {
+	_, err := tx.ExecContext(ctx, `INSERT OR REPLACE INTO series (id, rank, entity, unit, device_class, state_class, device, key, unique_id)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`, e.ID, e.rank, e.Entity, e.Unit, e.DeviceClass, e.StateClass, e.Device, e.Key, e.UniqueID)
+	if err == nil {
+		_, err = tx.ExecContext(ctx, `INSERT OR REPLACE INTO series_more (id, domain) VALUES (?, ?)`, e.ID, e.Domain)
+	}
+	return err
+}
+
+// writeReadings writes one block, the texts, and the segment of both.
+func (s *Store) writeReadings(ctx context.Context, tx *sql.Tx, p portion) (next int64, err error) {
+	columns := make([]column, 0, len(p.samples))
+	for id, samples := range p.samples {
+		columns = append(columns, column{id, slices.Clone(samples)})
+	}
+	n := int64(tidy(columns))
+	data, err := s.enc.blob(columns)
+	if err != nil {
+		return 0, err
+	}
+	if _, err := tx.ExecContext(ctx, `INSERT INTO block (first, data) VALUES (?, ?)`, s.next, data); err != nil {
+		return 0, err
+	}
+	g := newSegment(s.next, s.next+n+int64(len(p.texts))-1, columns, false)
+	if len(p.texts) > 0 {
+		texts := slices.Clone(p.texts)
+		for i := range texts {
+			texts[i].seq = s.next + n + int64(i)
+		}
+		if err := insertTexts(ctx, tx, &s.enc, texts); err != nil {
+			return 0, err
+		}
+		if n == 0 {
+			g.minMS, g.maxMS = textSpan(texts)
+		}
+	}
+	return g.last + 1, insertSegment(ctx, tx, g)
+}
+
+// takePortion takes what is to be committed. The readings go on counting as
+// waiting until they are in the file.
+func (s *Store) takePortion() portion {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.committing = nil
-	for id, samples := range pending {
+	p := portion{samples: s.pending, texts: s.pendingTexts, ticket: s.taken, n: len(s.pendingTexts)}
+	s.pending, s.pendingTexts = map[int64][]Sample{}, nil
+	for _, samples := range p.samples {
+		p.n += len(samples)
+	}
+	for id := range s.unsaved {
+		p.series = append(p.series, s.series[id])
+	}
+	s.unsaved = map[int64]struct{}{}
+	for _, c := range s.companions {
+		if write, done := c.take(); write != nil {
+			p.writes, p.dones = append(p.writes, write), append(p.dones, done)
+		}
+	}
+	s.committing = p
+	return p
+}
+
+// giveBack puts what could not be committed before what has come since; s.mu is
+// held.
+func (s *Store) giveBack(p portion) {
+	for id, samples := range p.samples {
 		s.pending[id] = append(samples, s.pending[id]...)
 	}
-	for _, e := range unsaved {
+	s.pendingTexts = append(p.texts, s.pendingTexts...)
+	for _, e := range p.series {
 		s.unsaved[e.ID] = struct{}{}
 	}
 }

@@ -109,7 +109,9 @@ func (s *Store) load() (err error) {
 	var last int64
 	err = db.QueryRowContext(ctx, `SELECT max(
 		(SELECT coalesce(max(last), 0) FROM segment WHERE first = (SELECT max(first) FROM segment)),
-		(SELECT coalesce(max(seq), 0) FROM cursor))`).Scan(&last)
+		(SELECT coalesce(max(last), 0) FROM text WHERE first = (SELECT max(first) FROM text)),
+		(SELECT coalesce(max(seq), 0) FROM cursor),
+		(SELECT coalesce(max(seq), 0) FROM text_cursor))`).Scan(&last)
 	if err != nil {
 		return err
 	}
@@ -117,6 +119,7 @@ func (s *Store) load() (err error) {
 		return fmt.Errorf("%w: the last reading has number %d", errDamage, last)
 	}
 	s.db, s.next = db, max(s.next, last+1)
+	s.textsSealed = 0
 	s.learn(entries)
 	return nil
 }

@@ -24,9 +24,14 @@ func (s *Store) Pending() Pending {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	p := Pending{Samples: map[int64][]Sample{}, Texts: map[int64][]TextSample{}}
-	for _, from := range []map[int64][]Sample{s.committing, s.pending} {
+	for _, from := range []map[int64][]Sample{s.committing.samples, s.pending} {
 		for id, samples := range from {
 			p.Samples[id] = append(p.Samples[id], samples...)
+		}
+	}
+	for _, from := range [][]textItem{s.committing.texts, s.pendingTexts} {
+		for _, t := range from {
+			p.Texts[t.sid] = append(p.Texts[t.sid], t.TextSample)
 		}
 	}
 	return p
@@ -158,4 +163,23 @@ func (p Pending) textsBetween(series, from, to int64) (t []TextSample) {
 	}
 	slices.SortStableFunc(t, func(a, b TextSample) int { return cmp.Compare(a.Milli, b.Milli) })
 	return t
+}
+
+// mergeTexts adds texts that wait to those of the file, both in ascending time.
+// What is in both, having been committed in between, is there once.
+func mergeTexts(file, waiting []TextSample) []TextSample {
+	if len(waiting) == 0 {
+		return file
+	}
+	known := map[TextSample]bool{}
+	for _, t := range file {
+		known[t] = true
+	}
+	for _, t := range waiting {
+		if !known[t] {
+			file = append(file, t)
+		}
+	}
+	slices.SortStableFunc(file, func(a, b TextSample) int { return cmp.Compare(a.Milli, b.Milli) })
+	return file
 }

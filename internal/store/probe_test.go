@@ -25,7 +25,7 @@ func TestProbeLeavesNothing(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "hems.db")
 	s := open(t, path, Options{})
 	register(t, s, "a", "W")
-	if err := s.Append(Reading{"a", noon, 1}); err != nil {
+	if err := s.Append(Reading{Entity: "a", Time: noon, Value: 1}); err != nil {
 		t.Fatal(err)
 	}
 	if err := s.Commit(t.Context()); err != nil {

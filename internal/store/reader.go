@@ -175,6 +175,36 @@ func (r *Reader) before(ctx context.Context, series, before int64) (s Sample, ok
 	return s, ok, nil
 }
 
+// Texts returns the texts of a series with from ≤ time < to, in ascending time
+// and of one time in the order of arrival.
+func (r *Reader) Texts(ctx context.Context, series int64, from, to time.Time) (t []TextSample, err error) {
+	waiting := r.waiting(ctx)
+	err = r.view(ctx, func(q querier) error {
+		t, err = readTexts(ctx, q, series, ceilMilli(from), ceilMilli(to))
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return mergeTexts(t, waiting.textsBetween(series, ceilMilli(from), ceilMilli(to))), nil
+}
+
+// TextBefore returns the last text of a series before t.
+func (r *Reader) TextBefore(ctx context.Context, series int64, t time.Time) (s TextSample, ok bool, err error) {
+	waiting, before := r.waiting(ctx), ceilMilli(t)
+	err = r.view(ctx, func(q querier) error {
+		s, ok, err = readTextBefore(ctx, q, series, before)
+		return err
+	})
+	if err != nil {
+		return TextSample{}, false, err
+	}
+	if w := waiting.textsBetween(series, math.MinInt64, before); len(w) > 0 && (!ok || w[len(w)-1].Milli >= s.Milli) {
+		return w[len(w)-1], true, nil
+	}
+	return s, ok, nil
+}
+
 // Close closes the file.
 func (r *Reader) Close() error {
 	r.mu.Lock()

@@ -34,6 +34,9 @@ func (s *Store) sweep(ctx context.Context) error {
 		if err := s.seal(ctx, db, hour.UnixMilli()); err != nil {
 			return err
 		}
+		if err := s.sealTexts(ctx, db, hour.UnixMilli()); err != nil {
+			return err
+		}
 		trusted, err := clockTrusted(ctx, db, now)
 		if err != nil || !trusted {
 			return err

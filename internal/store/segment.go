@@ -9,7 +9,7 @@ import (
 // segment is a range of sequence numbers and what lies there: one block, or
 // when sealed a chunk for each series. Its samples are numbered in the order
 // of series and then time, beginning at first; numbers after n samples up to
-// last belong to samples that were dropped as duplicates.
+// last belong to texts, or to samples that were dropped as duplicates.
 type segment struct {
 	first, last  int64
 	n            int64
@@ -174,7 +174,15 @@ func readSegment(ctx context.Context, q querier, g segment, sid int64) ([]Sample
 
 // loadSeries returns all series, the current one of an entity after its others.
 func loadSeries(ctx context.Context, q querier) ([]entry, error) {
-	rows, err := q.QueryContext(ctx, `SELECT id, rank, entity, unit, device_class, state_class, device, key, unique_id FROM series ORDER BY rank, id`)
+	more, err := hasTable(ctx, q, "series_more")
+	if err != nil {
+		return nil, err
+	}
+	domain := `''` // an older program writes the file
+	if more {
+		domain = `coalesce((SELECT domain FROM series_more AS m WHERE m.id = series.id), '')`
+	}
+	rows, err := q.QueryContext(ctx, `SELECT id, rank, entity, unit, device_class, state_class, device, key, unique_id, `+domain+` FROM series ORDER BY rank, id`)
 	if err != nil {
 		return nil, err
 	}
@@ -182,7 +190,7 @@ func loadSeries(ctx context.Context, q querier) ([]entry, error) {
 	var all []entry
 	for rows.Next() {
 		var e entry
-		if err := rows.Scan(&e.ID, &e.rank, &e.Entity, &e.Unit, &e.DeviceClass, &e.StateClass, &e.Device, &e.Key, &e.UniqueID); err != nil {
+		if err := rows.Scan(&e.ID, &e.rank, &e.Entity, &e.Unit, &e.DeviceClass, &e.StateClass, &e.Device, &e.Key, &e.UniqueID, &e.Domain); err != nil {
 			return nil, err
 		}
 		all = append(all, e)

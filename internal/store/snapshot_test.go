@@ -23,7 +23,7 @@ func TestSnapshotIsTheStoreAsItIs(t *testing.T) {
 	var want []Sample
 	take := func(at time.Time, v float64) {
 		t.Helper()
-		if err := s.Append(Reading{"a", at, v}); err != nil {
+		if err := s.Append(Reading{Entity: "a", Time: at, Value: v}); err != nil {
 			t.Fatal(err)
 		}
 		want = append(want, Sample{at.UnixMilli(), v})
@@ -60,7 +60,7 @@ func TestSnapshotIsTheStoreAsItIs(t *testing.T) {
 	if _, err := s.Snapshot(t.Context()); !errors.Is(err, ErrBusy) {
 		t.Errorf("a second one: %v, want %v", err, ErrBusy)
 	}
-	if err := s.Append(Reading{"a", noon.Add(5 * time.Hour), 2000}); err != nil { // too late
+	if err := s.Append(Reading{Entity: "a", Time: noon.Add(5 * time.Hour), Value: 2000}); err != nil { // too late
 		t.Fatal(err)
 	}
 	if err := s.Commit(t.Context()); err != nil {

@@ -34,6 +34,9 @@ type Reading struct {
 	// Time is when the reading arrived, kept to the millisecond.
 	Time  time.Time
 	Value float64
+	// Text is a state that is no number, of which MaxText characters are kept,
+	// and Value then means nothing. Empty: the reading is Value.
+	Text string
 }
 
 // Series is what is known about the readings of one entity in one unit. An
@@ -48,6 +51,9 @@ type Series struct {
 	Key                           string // key in the device's payload: "power"
 	// UniqueID is the entity's in its discovery document; empty when unknown.
 	UniqueID string
+	// Domain is Home Assistant's, before the dot of its entity ids: "sensor",
+	// "binary_sensor"; empty when unknown.
+	Domain string
 }
 
 // Options are the settings of a Store; the zero value has the defaults.
@@ -114,22 +120,27 @@ type Store struct {
 	lastSweep time.Time
 	ended     bool // Close has closed the file for good
 
-	mu         sync.Mutex
-	closed     bool
-	pending    map[int64][]Sample
-	committing map[int64][]Sample // being written; not changed
-	waiting    int                // samples in pending and committing
-	unsaved    map[int64]struct{} // series to be written with the next commit
-	series     map[int64]entry
-	lastRank   int64
-	current    map[string]int64 // entity → its latest series
-	ids        map[seriesKey]int64
-	begun      map[int64]bool // series with a reading since Open
-	lastID     int64
-	failure    error
-	advanced   chan struct{} // closed and replaced at each commit
-	taken      Ticket        // readings taken since Open
-	durable    Ticket        // of those, how many are in the file
+	// textsSealed is the first row of texts that may have to be sealed.
+	textsSealed int64
+
+	mu           sync.Mutex
+	closed       bool
+	pending      map[int64][]Sample
+	pendingTexts []textItem
+	committing   portion            // being written; not changed
+	waiting      int                // readings in pending, pendingTexts and committing
+	companions   []companion        // set by Open
+	unsaved      map[int64]struct{} // series to be written with the next commit
+	series       map[int64]entry
+	lastRank     int64
+	current      map[string]int64 // entity → its latest series
+	ids          map[seriesKey]int64
+	begun        map[int64]bool // series with a reading since Open
+	lastID       int64
+	failure      error
+	advanced     chan struct{} // closed and replaced at each commit
+	taken        Ticket        // readings taken since Open
+	durable      Ticket        // of those, how many are in the file
 
 	wake chan struct{} // asks the committer to come soon
 	now  chan struct{} // asks the committer to come at once
@@ -231,8 +242,8 @@ func (s *Store) Register(d Series) (int64, error) {
 // Append takes readings of registered entities; they are in the file after
 // the next commit. Readings it cannot take are left out and the first reason
 // is returned (ErrUnknownEntity, ErrBadReading, ErrFull, os.ErrClosed); the
-// others are taken. Of two readings of one series at the same millisecond the
-// later one is kept.
+// others are taken. Of two numbers of one series at the same millisecond the
+// later one is kept; of texts both are.
 func (s *Store) Append(readings ...Reading) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -254,12 +265,16 @@ func (s *Store) take(r Reading) error {
 	switch {
 	case !ok:
 		return ErrUnknownEntity
-	case math.IsNaN(r.Value) || math.IsInf(r.Value, 0) || ms <= 0 || ms > maxMilli:
+	case ms <= 0 || ms > maxMilli, r.Text == "" && (math.IsNaN(r.Value) || math.IsInf(r.Value, 0)):
 		return ErrBadReading
 	case s.waiting >= s.o.MaxPending:
 		return ErrFull
 	}
-	s.pending[id] = append(s.pending[id], Sample{ms, r.Value})
+	if r.Text != "" {
+		s.pendingTexts = append(s.pendingTexts, textItem{sid: id, TextSample: TextSample{ms, cutText(r.Text)}})
+	} else {
+		s.pending[id] = append(s.pending[id], Sample{ms, r.Value})
+	}
 	s.waiting++
 	s.taken++
 	if !s.begun[id] {

@@ -367,7 +367,7 @@ func TestClockSteps(t *testing.T) {
 		for i := range 18 {
 			c.set(begin.Add(time.Duration(i) * 5 * time.Minute))
 			value++
-			if err := s.Append(Reading{"p", c.now(), value}); err != nil {
+			if err := s.Append(Reading{Entity: "p", Time: c.now(), Value: value}); err != nil {
 				t.Fatal(err)
 			}
 			commit(t, s)
