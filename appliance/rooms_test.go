@@ -82,6 +82,8 @@ var rules = []rule{
 	{room: "internal/remote/...", only: nothing, reason: "a way in does not know what is there"},
 	{room: "internal/gateway", never: []string{"internal/zigbee/...", "internal/metrics", "internal/manager/...", "internal/remote/..."},
 		reason: "pages see devices through MQTT and history through an interface"},
+	{room: "internal/gateway/chronicle", only: []string{"internal/calendar", "internal/history", "internal/ledger", "internal/reply", "internal/store"},
+		reason: "questions about the past, whoever asks"},
 	{room: "internal/simulator/...", never: []string{"internal/zigbee/...", "internal/mqttclient", "internal/discovery"},
 		reason: "it speaks only the wire, so that it can be checked by other coordinators"},
 	{room: "image/flash", only: nothing, reason: "disks and bytes, not what the image holds"},

@@ -4,6 +4,7 @@
 package gateway
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io/fs"
@@ -16,11 +17,13 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/smartcore-ireland/hems/appliance"
+	"github.com/smartcore-ireland/hems/internal/client"
 	"github.com/smartcore-ireland/hems/internal/gateway"
 	"github.com/smartcore-ireland/hems/internal/gateway/signin"
 	"github.com/smartcore-ireland/hems/internal/history"
 	"github.com/smartcore-ireland/hems/internal/mqttclient"
 	"github.com/smartcore-ireland/hems/internal/remote/mdns"
+	"github.com/smartcore-ireland/hems/internal/store"
 )
 
 // sockets outlive a run: another follows when hems.yaml has changed.
@@ -44,7 +47,11 @@ func Run(ctx context.Context, env appliance.Env, cfg appliance.Config) error {
 	if len(listen) == 0 {
 		listen = []string{env.Address(appliance.PortDashboard)}
 	}
-	h := history.Open(env.Path("store", "hems.db"))
+	zone := cfg.Home.TimeZone.Location
+	h := history.Open(env.Path("store", "hems.db"), store.ReaderOptions{
+		Zone:    cmp.Or(zone, time.Local),
+		Pending: history.Pending(client.LocalMetrics(env.Run("metrics.sock")).Pending),
+	})
 	defer h.Close()
 	var programs []string
 	for _, p := range appliance.Processes {
@@ -62,7 +69,7 @@ func Run(ctx context.Context, env appliance.Env, cfg appliance.Config) error {
 			Log:      env.Log,
 		},
 		History:   h,
-		Home:      gateway.Home{Name: cfg.Home.Name, Meter: cfg.Home.Meter, TimeZone: cfg.Home.TimeZone.Location},
+		Home:      gateway.Home{Name: cfg.Home.Name, Meter: cfg.Home.Meter, TimeZone: zone},
 		Version:   appliance.Version,
 		Manager:   env.Run("manager.sock"),
 		Metrics:   env.Run("metrics.sock"),

@@ -18,13 +18,17 @@ import (
 	"time"
 
 	"github.com/smartcore-ireland/hems/internal/client"
+	"github.com/smartcore-ireland/hems/internal/gateway/chronicle"
 	"github.com/smartcore-ireland/hems/internal/gateway/live"
 	"github.com/smartcore-ireland/hems/internal/gateway/signin"
 	"github.com/smartcore-ireland/hems/internal/mqttclient"
 )
 
 // History answers what has been; *history.History does.
-type History = live.History
+type History interface {
+	live.History
+	chronicle.History
+}
 
 // Home is what the pages say about the house.
 type Home struct {
@@ -59,6 +63,7 @@ type Gateway struct {
 	log     *slog.Logger
 	door    *signin.Door
 	model   *live.Model
+	past    *chronicle.Chronicle
 	pages   *template.Template
 	files   *files
 	manager *client.Client
@@ -112,6 +117,10 @@ func New(o Options) (*Gateway, error) {
 	g.model = live.New(live.Options{
 		History: o.History, Meter: o.Home.Meter, TimeZone: o.Home.TimeZone,
 		BaseTopic: o.BaseTopic, DiscoveryPrefix: o.DiscoveryPrefix, Log: o.Log, Clock: o.Clock,
+	})
+	g.past = chronicle.New(chronicle.Options{
+		History: o.History, Place: o.Home.TimeZone, Clock: o.Clock, Write: writeCompressed,
+		Main: func() string { return g.model.Now().Entity },
 	})
 	g.proxy = g.newProxy(o.Manager, systemPrefix, "manager", g.explainSystem)
 	g.metricsProxy = g.newProxy(o.Metrics, metricsPrefix, "metrics", g.explainMetrics)

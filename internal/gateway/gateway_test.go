@@ -48,7 +48,7 @@ type setting func(*Options)
 // newHouse starts everything; stop is by the test's end.
 func newHouse(t *testing.T, settings ...setting) *house {
 	t.Helper()
-	h := &house{t: t, data: t.TempDir(), past: &past{}, log: &logbook{}}
+	h := &house{t: t, data: t.TempDir(), past: &past{History: history.Open(filepath.Join(t.TempDir(), "hems.db"))}, log: &logbook{}}
 	h.manager = clienttest.Start(t)
 	h.metrics = clienttest.StartMetrics(t)
 	h.startBroker()
@@ -236,8 +236,10 @@ func (h *house) await(c *http.Client, path, want string) {
 	h.t.Fatalf("GET %s never had %q; the last answer was\n%s", path, want, body)
 }
 
-// past is a History that a test writes.
+// past is a History that a test writes, as far as the dashboard asks it; the
+// questions of programs go to a store.
 type past struct {
+	*history.History
 	mu     sync.Mutex
 	points []history.Point
 	kWh    float64

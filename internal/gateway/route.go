@@ -100,6 +100,11 @@ func (g *Gateway) routes() []route {
 		{"GET /api/v1/now", forPrograms, g.apiNow, small},
 		{"GET /api/v1/power", forPrograms, g.apiPower, small},
 		{"GET /api/v1/devices", forPrograms, g.apiDevices, small},
+		{"GET /api/v1/history/series", forPrograms, g.past.Series, small},
+		{"GET /api/v1/history/power", forPrograms, g.past.Power, unhurried},
+		{"GET /api/v1/history/energy", forPrograms, g.past.Energy, unhurried},
+		{"GET /api/v1/history/peaks", forPrograms, g.past.Peaks, unhurried},
+		{"GET /api/v1/history/always-on", forPrograms, g.past.AlwaysOn, small},
 
 		// The manager's interface, for those who may. What it keeps for the
 		// gateway alone (that the appliance was claimed) is not here.

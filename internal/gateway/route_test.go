@@ -89,6 +89,11 @@ var examples = map[string]struct {
 	"GET /api/v1/now":                            {want: http.StatusOK},
 	"GET /api/v1/power":                          {want: http.StatusOK},
 	"GET /api/v1/devices":                        {want: http.StatusOK},
+	"GET /api/v1/history/series":                 {want: http.StatusOK},
+	"GET /api/v1/history/power":                  {path: "/api/v1/history/power?entity=house_power", want: http.StatusOK},
+	"GET /api/v1/history/energy":                 {path: "/api/v1/history/energy?entity=house_energy", want: http.StatusOK},
+	"GET /api/v1/history/peaks":                  {path: "/api/v1/history/peaks?entity=house_power&step=hour", want: http.StatusOK},
+	"GET /api/v1/history/always-on":              {path: "/api/v1/history/always-on?entity=house_power", want: http.StatusOK},
 	"GET /no/such/page":                          {want: http.StatusNotFound},
 	"GET /api/v1/no":                             {want: http.StatusNotFound},
 	"DELETE /devices":                            {want: http.StatusMethodNotAllowed},
@@ -173,7 +178,7 @@ func (h *house) everyRoute() map[string]access {
 }
 
 func TestEveryRouteSignedOut(t *testing.T) {
-	h := newHouse(t)
+	h := newHouse(t, keptReadings(t))
 	h.well()
 	h.await(h.visitor(), "/healthz", "ok\n")
 	for pattern, who := range h.everyRoute() {
@@ -204,7 +209,7 @@ func TestEveryRouteSignedOut(t *testing.T) {
 }
 
 func TestEveryRouteSignedIn(t *testing.T) {
-	h := newHouse(t)
+	h := newHouse(t, keptReadings(t))
 	h.well()
 	h.await(h.visitor(), "/healthz", "ok\n")
 	for pattern := range h.everyRoute() {
@@ -219,7 +224,7 @@ func TestEveryRouteSignedIn(t *testing.T) {
 }
 
 func TestEveryRouteWithThePassword(t *testing.T) {
-	h := newHouse(t)
+	h := newHouse(t, keptReadings(t))
 	for pattern, who := range h.everyRoute() {
 		if who == forEveryone {
 			continue

@@ -45,11 +45,12 @@ func (h *History) Counted(ctx context.Context, entity string, from, to time.Time
 	if err != nil {
 		return Count{}, false, err
 	}
-	err = l.each(ctx, from, to, func(v store.Sample) {
+	err = l.each(ctx, from, to, func(v store.Sample) error {
 		if known {
 			c.KWh += Growth(last.Value, v.Value)
 		}
 		last, known = v, true
+		return nil
 	})
 	if err != nil || !known {
 		return Count{}, false, err

@@ -1,7 +1,8 @@
-// Package history answers questions about the past from the store: power over
-// a day, energy consumed, the last reading. It knows what a counter and a mean
-// are, and must never know pages, MQTT, or time zones: what a day is, is for
-// the caller to say with from and to.
+// Package history answers questions about the past from the store: power by any
+// step, energy by the hour, day, month and window of a tariff, peaks, the last
+// reading. It knows what a counter, a mean and a gap are, and must never know pages,
+// MQTT, or what a time zone's rules are: what a day or a window is, is for the caller
+// to say.
 package history
 
 import (
@@ -30,7 +31,8 @@ const maxPoints = 100_000
 // History reads a store that another process writes. Its methods may be
 // called from any goroutine.
 type History struct {
-	path string
+	path    string
+	options []store.ReaderOptions
 
 	mu     sync.Mutex
 	reader *store.Reader
@@ -38,8 +40,10 @@ type History struct {
 
 // Open returns the history in the store at path, which need not exist yet: it
 // is opened at the first question, and until there is a store every method
-// returns ErrNotYet.
-func Open(path string) *History { return &History{path: path} }
+// returns ErrNotYet. Options are those of store.OpenReader.
+func Open(path string, options ...store.ReaderOptions) *History {
+	return &History{path: path, options: options}
+}
 
 // Close closes the store's file. It is opened again by the next question.
 func (h *History) Close() error {
@@ -57,7 +61,7 @@ func (h *History) open() (*store.Reader, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.reader == nil {
-		r, err := store.OpenReader(h.path)
+		r, err := store.OpenReader(h.path, h.options...)
 		if err != nil {
 			return nil, err
 		}

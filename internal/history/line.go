@@ -16,6 +16,7 @@ import (
 type line struct {
 	reader *store.Reader
 	parts  []part
+	unit   string // of the answer
 }
 
 // part is a series of a line, and the factor to the unit of the answer.
@@ -46,7 +47,10 @@ func (h *History) find(ctx context.Context, entity string, table map[string]floa
 	}
 	c := all[current]
 	_, convertible := table[c.Unit]
-	l := line{reader: r}
+	l := line{reader: r, unit: c.Unit}
+	if convertible {
+		l.unit = base(table)
+	}
 	for i, s := range all {
 		same := s.Entity == c.Entity || s.UniqueID != "" && s.UniqueID == c.UniqueID
 		factor, known := table[s.Unit]
@@ -87,8 +91,9 @@ func (l line) before(ctx context.Context, t time.Time) (last store.Sample, ok bo
 	return last, ok, nil
 }
 
-// each calls f with the samples with from ≤ time < to, in ascending time.
-func (l line) each(ctx context.Context, from, to time.Time, f func(store.Sample)) error {
+// each calls f with the samples with from ≤ time < to, in ascending time. An error
+// of f ends it.
+func (l line) each(ctx context.Context, from, to time.Time, f func(store.Sample) error) error {
 	for from.Before(to) {
 		end := from.Add(window)
 		if end.After(to) {
@@ -108,7 +113,9 @@ func (l line) each(ctx context.Context, from, to time.Time, f func(store.Sample)
 			slices.SortStableFunc(merged, func(a, b store.Sample) int { return cmp.Compare(a.Milli, b.Milli) })
 		}
 		for _, v := range merged {
-			f(v)
+			if err := f(v); err != nil {
+				return err
+			}
 		}
 		from = end
 	}

@@ -3,10 +3,7 @@ package history
 import (
 	"context"
 	"fmt"
-	"math"
 	"time"
-
-	"github.com/smartcore-ireland/hems/internal/store"
 )
 
 // Point is what the readings of one bucket of time have in common.
@@ -25,34 +22,46 @@ func (h *History) Power(ctx context.Context, entity string, from, to time.Time, 
 	if step < time.Millisecond {
 		return nil, fmt.Errorf("history of %s: a step of %v is too short: ask for 1ms or more", entity, step)
 	}
-	l, err := h.find(ctx, entity, watts)
+	step = step.Truncate(time.Millisecond)
+	if !from.Before(to) {
+		_, err := h.find(ctx, entity, watts)
+		return nil, err
+	}
+	c, err := h.Curve(ctx, Query{Entity: entity, From: from, To: to, Steps: since{from, step}})
 	if err != nil {
 		return nil, err
 	}
-	step = step.Truncate(time.Millisecond)
-	start, stepMS := from.UnixMilli(), step.Milliseconds()
 	var points []Point
-	bucket, sum := int64(-1), 0.0
-	tooMany := false
-	err = l.each(ctx, from, to, func(v store.Sample) {
-		value := v.Value
-		if b := (v.Milli - start) / stepMS; b != bucket {
-			if len(points) == maxPoints {
-				tooMany = true
-				return
-			}
-			bucket, sum = b, 0
-			points = append(points, Point{Time: from.Add(time.Duration(b) * step), Min: math.Inf(1), Max: math.Inf(-1)})
+	_, err = c.Each(ctx, func(p Point) error {
+		if len(points) == maxPoints {
+			return fmt.Errorf("history of %s: more than %d points: ask for a longer step than %v", entity, maxPoints, step)
 		}
-		p := &points[len(points)-1]
-		sum += value
-		p.N++
-		p.Min, p.Max, p.Mean = min(p.Min, value), max(p.Max, value), sum/float64(p.N)
+		points = append(points, p)
+		return nil
 	})
-	if tooMany {
-		return nil, fmt.Errorf("history of %s: more than %d points: ask for a longer step than %v", entity, maxPoints, step)
+	if err != nil {
+		return nil, err
 	}
-	return points, err
+	return points, nil
+}
+
+// since are steps of one length from a moment on.
+type since struct {
+	start time.Time
+	step  time.Duration
+}
+
+func (s since) Around(t time.Time) (from, to time.Time) {
+	from = s.start.Add(t.Sub(s.start) / s.step * s.step)
+	return from, from.Add(s.step)
+}
+
+// Length is odd where steps do not lie on the clock's five minutes.
+func (s since) Length() time.Duration {
+	if !s.start.Truncate(fiveMinutes).Equal(s.start) {
+		return 1
+	}
+	return s.step
 }
 
 var (
@@ -67,4 +76,14 @@ func unitFactor(unit string, table map[string]float64) float64 {
 		return f
 	}
 	return 1
+}
+
+// base is the unit that a table's factors lead to.
+func base(table map[string]float64) string {
+	for unit, factor := range table {
+		if factor == 1 {
+			return unit
+		}
+	}
+	return ""
 }
