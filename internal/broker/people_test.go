@@ -5,7 +5,9 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -237,5 +239,62 @@ func TestAFileThatWasNeverRightLetsNobodyIn(t *testing.T) {
 	eventually(t, "the list that is right", func() bool { return strings.Contains(h.log.String(), "users=2 lists=1") })
 	if _, err := h.person(t, "alice", "x"); err != nil {
 		t.Error(err)
+	}
+}
+
+// What waits for somebody who is away is read by the list that counts when it is
+// sent.
+func TestWhatWaitsIsReadByTheNewList(t *testing.T) {
+	h := withPeople(t)
+	h.start(t)
+	home := h.client(t, "home")
+	var got []string
+	var mu sync.Mutex
+	alice := func() *mqttclient.Client {
+		t.Helper()
+		subscribed := make(chan struct{}) // what waits comes at once
+		c, err := mqttclient.Open(t.Context(), mqttclient.Options{Server: "mqtt://" + h.tcp(), ClientID: "of-alice", User: "alice",
+			Password: func() (string, error) { <-subscribed; return "x", nil }, SessionExpiry: time.Hour})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, filter := range []string{"public/#", "news/alice"} {
+			if err := c.Subscribe(t.Context(), filter, 1, func(m mqttclient.Message) {
+				mu.Lock()
+				defer mu.Unlock()
+				got = append(got, m.Topic+"="+string(m.Payload))
+			}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		close(subscribed)
+		if err := c.AwaitConnection(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		return c
+	}
+	leave := func(c *mqttclient.Client) {
+		t.Helper()
+		if err := c.Close(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	leave(alice())
+	for _, m := range []mqttclient.Message{msg("news/alice", "1", 1, false), msg("public/x", "2", 1, false), msg("news/alice", "3", 1, false)} {
+		if err := home.Publish(t.Context(), m); err != nil {
+			t.Fatal(err)
+		}
+	}
+	h.list(t, "user alice\ntopic read news/#\nuser bob\ntopic read public/#\n")
+	h.awaitLists(t, 1)
+	defer leave(alice())
+	if err := home.Publish(t.Context(), msg("news/alice", "4", 1, false)); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the last one", func() bool { mu.Lock(); defer mu.Unlock(); return slices.Contains(got, "news/alice=4") })
+	mu.Lock()
+	defer mu.Unlock()
+	if want := []string{"news/alice=1", "news/alice=3", "news/alice=4"}; !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
 	}
 }

@@ -228,6 +228,7 @@ func (s *Server) takeOver(sess *session, h *hello) {
 func (sess *session) resume() {
 	sess.q.next = 0
 	sess.conn.inflight = 0
+	sess.conn.s.weed(sess)
 	sess.pump()
 }
 

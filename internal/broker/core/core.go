@@ -162,6 +162,11 @@ func (s *Server) Reload() {
 	}
 	s.mu.Lock()
 	defer s.unlock()
+	for c := range s.conns {
+		if c.sess != nil {
+			s.weed(c.sess)
+		}
+	}
 	for c := range all {
 		s.log.Info("an MQTT client was disconnected: it may not sign in any more", "user", c.sess.user, "client", clip(c.sess.id))
 		s.kick(c, rcNotAuthorized)

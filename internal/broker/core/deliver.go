@@ -216,3 +216,16 @@ func (s *Server) done(sess *session, e *entry) {
 		sess.conn.out.queued(sess.q.n)
 	}
 }
+
+// weed takes off a session's queue what waits there and its user may not read
+// any more. What was sent once is ended as the protocol has it.
+func (s *Server) weed(sess *session) {
+	for i := sess.q.n - 1; i >= 0 && sess.q.n > 0; i-- {
+		e := sess.q.at(i)
+		if e.done || e.sent || e.msg == nil || sess.identity.MayRead(e.msg.topic) {
+			continue
+		}
+		s.drop(sess, e.msg.topic)
+		s.done(sess, e)
+	}
+}
