@@ -1,6 +1,7 @@
 package mqttclient
 
 import (
+	"errors"
 	"testing"
 	"time"
 
@@ -121,10 +122,8 @@ func TestEachHandlerAcknowledges(t *testing.T) {
 		}
 	}
 	b.accept(welcome)
-	b.hear("82 07 0001 00 0001 61 01")
-	b.say("90 04 0001 00 01")
-	b.hear("82 07 0002 00 0001 2b 01")
-	b.say("90 04 0002 00 01")
+	b.hear("82 0b 0001 00 0001 61 01 0001 2b 01")
+	b.say("90 05 0001 00 01 01")
 	await(t, c)
 	b.say("32 07 0001 61 0001 00 31")
 	(<-got).Ack()
@@ -173,4 +172,34 @@ func TestReadsWhenAMessageCame(t *testing.T) {
 			t.Errorf("%q (-want +got):\n%s", text, diff)
 		}
 	}
+}
+
+func TestSubscribesToManyAtOnce(t *testing.T) {
+	b := listen(t)
+	c := b.open(Options{})
+	b.accept(welcome)
+	await(t, c)
+	type answer struct {
+		refused map[string]error
+		err     error
+	}
+	done := make(chan answer, 1)
+	got := make(chan Message, 9)
+	go func() {
+		refused, err := c.SubscribeAll(t.Context(), []string{"a", "b"}, 1, func(m Message) { got <- m })
+		done <- answer{refused, err}
+	}()
+	b.hear("82 0b 0001 00 0001 61 01 0001 62 01")
+	b.say("90 05 0001 00 01 87")
+	a := <-done
+	if a.err != nil || len(a.refused) != 1 || !errors.Is(a.refused["b"], ErrRefused) {
+		t.Errorf("got %v, %v; want b refused", a.refused, a.err)
+	}
+	b.say("30 05 0001 61 00 31")
+	if m := <-got; m.Topic != "a" {
+		t.Errorf("got %+v", m)
+	}
+	b.Close()
+	b.accept(welcome) // what was refused is not asked for again
+	b.hear("82 07 0002 00 0001 61 01")
 }

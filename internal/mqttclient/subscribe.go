@@ -125,23 +125,94 @@ func (c *Client) forget(filter string) (known bool) {
 // packetIDInUse is the reason with which a broker asks for another packet id.
 const packetIDInUse = 0x91
 
+// inOneGo is how many subscriptions one packet asks for: a broker that keeps the
+// session writes them down before it answers.
+const inOneGo = 100
+
+// SubscribeAll is Subscribe for many filters with one handler, in few packets.
+// Those that the broker refuses are forgotten and returned, each with its
+// ErrRefused; err is for all that were not made.
+func (c *Client) SubscribeAll(ctx context.Context, filters []string, qos byte, h func(Message)) (refused map[string]error, err error) {
+	for _, f := range filters {
+		if err := checkFilter(f); err != nil {
+			return nil, fmt.Errorf("subscribing to %q: %w", f, err)
+		}
+	}
+	release, err := c.takeSubSlot(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("subscribing to %d filters: %w", len(filters), err)
+	}
+	defer release()
+	c.mu.Lock()
+	for _, f := range filters {
+		c.remember(subscription{f, qos}, h)
+	}
+	now := c.isReady
+	c.mu.Unlock()
+	if !now {
+		return nil, nil
+	}
+	refused = map[string]error{}
+	for group := range slices.Chunk(filters, inOneGo) {
+		no, err := c.subscribeGroup(ctx, group, qos)
+		for f, why := range no {
+			refused[f] = why
+		}
+		if err != nil && ctx.Err() == nil && !c.Connected() {
+			break // lost meanwhile: made again with the others
+		}
+		if err != nil {
+			return refused, err
+		}
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for f := range refused {
+		c.forget(f)
+	}
+	return refused, nil
+}
+
 // subscribe makes one subscription on the current connection.
 func (c *Client) subscribe(ctx context.Context, s subscription) error {
+	refused, err := c.subscribeGroup(ctx, []string{s.filter}, s.qos)
+	if err == nil {
+		err = refused[s.filter]
+	}
+	return err
+}
+
+// subscribeGroup makes subscriptions on the current connection with one packet.
+// The error is none that the broker gave for a filter.
+func (c *Client) subscribeGroup(ctx context.Context, filters []string, qos byte) (refused map[string]error, err error) {
+	what := fmt.Sprintf("subscribing to %q", filters[0])
 	conn := c.current()
 	if conn == nil {
-		return fmt.Errorf("subscribing to %q: %w", s.filter, ErrDown)
+		return nil, fmt.Errorf("%s: %w", what, ErrDown)
 	}
 	for attempt := 1; ; attempt++ {
 		answer, err := c.ask(ctx, conn, packet.Suback, func(b []byte, id uint16) []byte {
-			return packet.AppendSubscribe(b, id, s.filter, s.qos)
+			return packet.AppendSubscribe(b, id, qos, filters...)
 		})
 		if answer.Reason == packetIDInUse && attempt < 3 {
 			continue // the next attempt has the next id
 		}
-		if err != nil {
-			return fmt.Errorf("subscribing to %q: %w", s.filter, err)
+		if err != nil && !errors.Is(err, ErrRefused) {
+			return nil, fmt.Errorf("%s: %w", what, err)
 		}
-		return nil
+		if len(answer.Reasons) != len(filters) {
+			return nil, fmt.Errorf("%s: the broker answers %d of %d filters", what, len(answer.Reasons), len(filters))
+		}
+		for i, reason := range answer.Reasons {
+			if reason < packet.Refusal {
+				continue
+			}
+			if refused == nil {
+				refused = map[string]error{}
+			}
+			refused[filters[i]] = fmt.Errorf("subscribing to %q: %w (reason 0x%02x%s)", filters[i], ErrRefused, reason, inWords(answer.Text))
+		}
+		return refused, nil
 	}
 }
 
@@ -157,12 +228,22 @@ func (c *Client) resubscribe(ctx context.Context) error {
 	c.mu.Lock()
 	todo := slices.Clone(c.order)
 	c.mu.Unlock()
-	for _, s := range todo {
-		if err := c.subscribe(ctx, s); errors.Is(err, ErrRefused) {
-			c.log.Error("the MQTT broker refuses a subscription", "filter", s.filter, "error", err)
-		} else if err != nil {
+	for len(todo) > 0 {
+		var group []string
+		for _, s := range todo[:min(len(todo), inOneGo)] {
+			if s.qos != todo[0].qos {
+				break
+			}
+			group = append(group, s.filter)
+		}
+		refused, err := c.subscribeGroup(ctx, group, todo[0].qos)
+		for filter, why := range refused {
+			c.log.Error("the MQTT broker refuses a subscription", "filter", filter, "error", why)
+		}
+		if err != nil {
 			return err
 		}
+		todo = todo[len(group):]
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -62,7 +62,8 @@ type Hello struct {
 type Packet struct {
 	Kind    Kind
 	ID      uint16 // of acknowledgements, and of a PUBLISH of QoS 1 or 2
-	Reason  byte   // of all but PUBLISH; of a SUBACK and UNSUBACK the first one
+	Reason  byte   // of all but PUBLISH; of a SUBACK and UNSUBACK the greatest one
+	Reasons []byte // of a SUBACK and UNSUBACK, in the order of the filters
 	Text    string // the reason in words, if any
 	Again   bool   // a PUBLISH was sent before: DUP
 	Stamp   string // of a PUBLISH: the value of its first user property called StampName

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"slices"
 	"unicode/utf8"
 )
 
@@ -95,8 +96,12 @@ func Parse(k Kind, flags byte, rest []byte) (Packet, error) {
 	case Suback, Unsuback:
 		p.ID = f.id()
 		f.properties(&p)
-		p.Reason = f.byte()
-		f.b = nil
+		if len(f.b) == 0 {
+			f.fail("has no reason")
+			break
+		}
+		p.Reasons, f.b = f.b, nil
+		p.Reason = slices.Max(p.Reasons)
 	case Pingresp:
 	case Disconnect:
 		if len(f.b) > 0 {

@@ -74,10 +74,13 @@ func AppendAck(b []byte, k Kind, id uint16) []byte {
 	return append(b, byte(k)<<4|flags, 2, byte(id>>8), byte(id))
 }
 
-// AppendSubscribe adds a SUBSCRIBE for one filter.
-func AppendSubscribe(b []byte, id uint16, filter string, qos byte) []byte {
-	rest := appendString([]byte{byte(id >> 8), byte(id), 0}, filter)
-	return appendPacket(b, Subscribe, 2, append(rest, qos))
+// AppendSubscribe adds a SUBSCRIBE for filters.
+func AppendSubscribe(b []byte, id uint16, qos byte, filters ...string) []byte {
+	rest := []byte{byte(id >> 8), byte(id), 0}
+	for _, filter := range filters {
+		rest = append(appendString(rest, filter), qos)
+	}
+	return appendPacket(b, Subscribe, 2, rest)
 }
 
 // AppendUnsubscribe adds an UNSUBSCRIBE of one filter.
