@@ -127,9 +127,11 @@ type Store struct {
 	closed       bool
 	pending      map[int64][]Sample
 	pendingTexts []textItem
-	committing   portion            // being written; not changed
-	waiting      int                // readings in pending, pendingTexts and committing
-	companions   []companion        // set by Open
+	committing   portion     // being written; not changed
+	waiting      int         // readings in pending, pendingTexts and committing
+	companions   []companion // set by Open
+	origins      origins
+	memos        memos
 	unsaved      map[int64]struct{} // series to be written with the next commit
 	series       map[int64]entry
 	lastRank     int64
@@ -200,6 +202,7 @@ func Open(path string, o Options) (*Store, error) {
 		done:     make(chan struct{}),
 		over:     make(chan struct{}),
 	}
+	s.companions = []companion{&s.origins, &s.memos}
 	if err := s.openFile(); err != nil {
 		lock.Close()
 		return nil, fmt.Errorf("opening the store %s: %w", path, err)
