@@ -235,3 +235,30 @@ func TestPacketIDsOfBothSidesAreTheirOwn(t *testing.T) {
 		t.Errorf("after the reconnection %x, want %x", p, want)
 	}
 }
+
+// TestHowLongASessionIsKept: the appliance's own processes may be away for
+// longer than anybody else, bridges whose other end is gone for a month among
+// them.
+func TestHowLongASessionIsKept(t *testing.T) {
+	h := startHouse(t)
+	const day = 24 * 60 * 60
+	for _, tc := range []struct {
+		name, network, user string
+		want                uint32 // seconds
+	}{{"Own", h.opt.Unix, "metrics", 90 * day}, {"Other", h.tcp(), "home", 7 * day}} {
+		t.Run(tc.name, func(t *testing.T) {
+			d := dial(t, tc.network)
+			c := h.hello(t, 5, tc.user, "id-"+tc.user)
+			c.keep, c.props = true, []byte{0x11, 0xff, 0xff, 0xff, 0xff}
+			d.send(c.bytes())
+			answer := d.packet()
+			at := bytes.IndexByte(answer, 0x11)
+			if at < 0 || at+5 > len(answer) {
+				t.Fatalf("CONNACK %x says nothing of the session's expiry", answer)
+			}
+			if got := binary.BigEndian.Uint32(answer[at+1:]); got != tc.want {
+				t.Errorf("got %d s, want %d s", got, tc.want)
+			}
+		})
+	}
+}

@@ -122,7 +122,7 @@ func (s *Server) attach(c *conn, h *hello, who Identity) {
 			expiry = forever
 		}
 	}
-	limit := uint32(s.lim.MaxSessionExpiry / time.Second)
+	limit := c.longest()
 	lowered := expiry > limit
 	expiry = min(expiry, limit)
 
@@ -232,14 +232,27 @@ func (sess *session) resume() {
 	sess.pump()
 }
 
+// longestLocal is how long the appliance's own processes may be away, bridges
+// whose other end is among them: longer than a stranger, and not for ever, for
+// one that was taken out of the configuration never comes back.
+const longestLocal = 90 * 24 * time.Hour
+
+// longest is for how many seconds this client's session may be kept.
+func (c *conn) longest() uint32 {
+	most := c.s.lim.MaxSessionExpiry
+	if c.listener.Local {
+		most = max(most, longestLocal)
+	}
+	return uint32(most / time.Second)
+}
+
 // changeExpiry is of a session, by its client's DISCONNECT (MQTT 5, 3.14.2.2.2).
 func (c *conn) changeExpiry(expiry uint32) error {
 	sess, s := c.sess, c.s
 	if sess.expiry == 0 && expiry != 0 {
 		return refuse(rcProtocolError, "a session that was to end is given an expiry in DISCONNECT")
 	}
-	expiry = min(expiry, uint32(s.lim.MaxSessionExpiry/time.Second))
-	if expiry == sess.expiry {
+	if expiry = min(expiry, c.longest()); expiry == sess.expiry {
 		return nil
 	}
 	sess.expiry = expiry
