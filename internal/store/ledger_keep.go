@@ -101,7 +101,11 @@ func (s *Store) keeper(ctx context.Context, tx *sql.Tx, open int64) (*keeper, er
 	if err != nil {
 		return nil, err
 	}
-	k := &keeper{s: s, tx: tx, open: open, upTo: s.next - 1, until: s.o.Now().UnixMilli(), work: ledgerWork}
+	newest, err := newestMilli(ctx, tx)
+	if err != nil {
+		return nil, err
+	}
+	k := &keeper{s: s, tx: tx, open: open, upTo: s.next - 1, until: min(newest+1, s.o.Now().UnixMilli()), work: ledgerWork}
 	for _, g := range blocks {
 		if g.maxMS >= open && g.minMS < open+3*hourMS {
 			k.upTo, k.until = min(k.upTo, g.first-1), min(k.until, g.minMS)
@@ -154,7 +158,19 @@ func (k *keeper) readings(ctx context.Context, l counterLine, from, to int64) ([
 // again counts a counter from before readings that came late. Slots that come
 // out otherwise are revised, with what they were kept.
 func (k *keeper) again(ctx context.Context, l counterLine, m *meterRow, late int64) error {
-	begin := ledger.SlotOf(late/1000) * 1000
+	// It divides what was counted from the reading before it.
+	before, ok, err := l.before(ctx, k.tx, Pending{}, late)
+	if err != nil {
+		return err
+	}
+	begin := ledger.SlotOf(late / 1000)
+	if ok {
+		begin = ledger.SlotOf(before.Milli / 1000)
+	}
+	if m.counter.Known {
+		begin = min(begin, m.counter.Open.Start)
+	}
+	begin *= 1000
 	from := begin - ledgerWarm
 	var c ledger.Counter
 	first, ok, err := l.before(ctx, k.tx, Pending{}, from)
