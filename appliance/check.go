@@ -50,25 +50,7 @@ func (m Metrics) Check() error {
 	if m.KeepDays < 1 || m.KeepDays > 36500 {
 		return fmt.Errorf("keep_days is %d: give 1 to 36500", m.KeepDays)
 	}
-	seen := map[string]bool{}
-	for i, d := range m.Destinations {
-		switch {
-		case !nameRE.MatchString(d.Name):
-			return fmt.Errorf("destinations[%d].name is %q: give a short name of a-z, 0-9, _ and -", i, d.Name)
-		case seen[d.Name]:
-			return fmt.Errorf("destinations[%d].name: %q is there twice", i, d.Name)
-		case d.URL.URL == nil:
-			return fmt.Errorf("destinations[%d].url is missing: give the server's address, such as http://192.0.2.1:8086", i)
-		case d.Bucket == "":
-			return fmt.Errorf("destinations[%d].bucket is missing: give the bucket (InfluxDB 1: the database)", i)
-		case d.Token != "" && !secretRE.MatchString(d.Token):
-			return fmt.Errorf("destinations[%d].token is not a file name: put the token in a file under secrets/ and give the file's name", i)
-		case ownRE.MatchString(d.Token):
-			return fmt.Errorf("destinations[%d].token is %q, which is a secret of the appliance itself: give the token's file another name", i, d.Token)
-		}
-		seen[d.Name] = true
-	}
-	return nil
+	return checkDestinations(m.Destinations)
 }
 
 // Check is as for Home.

@@ -77,16 +77,6 @@ type Metrics struct {
 	Destinations []Destination `yaml:"destinations"`
 }
 
-// Destination is a time-series server that is sent every reading.
-type Destination struct {
-	Name   string `yaml:"name"` // of its cursor, kept across changes of the rest
-	URL    URL    `yaml:"url"`  // http or https, without /api/v2/write
-	Org    string `yaml:"org"`
-	Bucket string `yaml:"bucket"`
-	// Token is the name of the file under secrets that holds the token.
-	Token string `yaml:"token"`
-}
-
 // Gateway is the dashboard.
 type Gateway struct {
 	// Listen replaces the addresses of the environment ("host:port").

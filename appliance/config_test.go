@@ -1,6 +1,7 @@
 package appliance
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -51,6 +52,39 @@ gateway:
 		57600, "hardware", 5 * time.Second}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("configuration (-want +got):\n%s", diff)
+	}
+}
+
+func TestLoadConfigTakesDestinationsOfEveryKind(t *testing.T) {
+	c, problems := parse(t, `
+metrics:
+  destinations:
+    - {name: two, url: "https://192.0.2.9:8086", org: hems, bucket: home, token: influx, ca: influx-ca.pem, certificate: us.pem, key: us-key.pem, from: now}
+    - {name: one, kind: influxdb1, url: "http://192.0.2.9:8086", database: home, retention_policy: year, user: hems, password: influx1, from: 2026-11-20}
+    - {name: three, kind: influxdb3, url: "http://192.0.2.9:8181", database: home, token: influx3, from: 2026-11-20T06:00:00Z}
+    - {name: vm, kind: victoriametrics, url: "http://192.0.2.9:8428", user: hems, password: vm, window: 5m}
+    - {name: fleet, kind: victoriametrics, url: "http://192.0.2.9:8480", tenant: "12:3", token: fleet}
+`)
+	if err := problems.Err(); err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, d := range c.Metrics.Destinations {
+		from, err := d.From.MarshalYAML()
+		if err != nil {
+			t.Fatal(err)
+		}
+		got = append(got, fmt.Sprint(d.Name, " ", d.Kind, " ", from, " ", time.Duration(d.Window), " ", strings.Join(d.secrets(), " ")))
+	}
+	want := []string{
+		"two  now 0s influx  influx-ca.pem us.pem us-key.pem",
+		"one influxdb1 2026-11-20T00:00:00Z 0s  influx1   ",
+		"three influxdb3 2026-11-20T06:00:00Z 0s influx3    ",
+		"vm victoriametrics everything 5m0s  vm   ",
+		"fleet victoriametrics everything 0s fleet    ",
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("destinations (-want +got):\n%s", diff)
 	}
 }
 
@@ -163,11 +197,31 @@ func TestLoadConfigSaysWhatIsWrongAndWhere(t *testing.T) {
 		{"PasswordInAnAddress", "metrics:\n  destinations:\n  - {name: a, bucket: b, url: 'http://me:secret@192.0.2.1'}\n", []Problem{
 			{Section: "metrics", Line: 3, Text: "metrics.destinations[0].url: a password does not belong in an address: put the token in a file under secrets/"}}},
 		{"TwoDestinationsOfOneName", "metrics:\n  destinations:\n  - {name: a, bucket: b, url: 'http://h'}\n  - {name: a, bucket: c, url: 'http://h'}\n", []Problem{
-			{Section: "metrics", Line: 1, Text: `metrics.destinations[1].name: "a" is there twice`}}},
+			{Section: "metrics", Line: 4, Text: `metrics.destinations[1].name is "a", as that of another: give each a name of its own`}}},
+		{"NoKindOfDestination", "metrics:\n  destinations:\n  - name: a\n    kind: influx\n    url: 'http://h'\n", []Problem{
+			{Section: "metrics", Line: 4, Text: `metrics.destinations[0].kind: "influx" is not a kind of destination: give influxdb2, influxdb1, influxdb3 or victoriametrics`}}},
+		{"NoBucket", "metrics:\n  destinations:\n  - {name: a, url: 'http://h'}\n", []Problem{
+			{Section: "metrics", Line: 3, Text: "metrics.destinations[0].bucket is missing: give the bucket"}}},
+		{"NoDatabase", "metrics:\n  destinations:\n  - name: a\n    kind: influxdb1\n    url: 'http://h'\n", []Problem{
+			{Section: "metrics", Line: 3, Text: "metrics.destinations[0].database is missing: give the database"}}},
+		{"ABucketOfAnotherKind", "metrics:\n  destinations:\n  - name: a\n    kind: victoriametrics\n    url: 'http://h'\n    bucket: b\n", []Problem{
+			{Section: "metrics", Line: 6, Text: "metrics.destinations[0].bucket is for another kind of destination than victoriametrics: remove it"}}},
+		{"UserWithoutPassword", "metrics:\n  destinations:\n  - {name: a, kind: victoriametrics, url: 'http://h', user: u}\n", []Problem{
+			{Section: "metrics", Line: 3, Text: "metrics.destinations[0] has one of user and password: give both or none"}}},
+		{"CertificatesWithoutHTTPS", "metrics:\n  destinations:\n  - {name: a, kind: victoriametrics, url: 'http://h', ca: my-ca.pem}\n", []Problem{
+			{Section: "metrics", Line: 3, Text: "metrics.destinations[0].url does not begin with https: without it there are no certificates"}}},
+		{"CertificateWithoutKey", "metrics:\n  destinations:\n  - {name: a, bucket: b, url: 'https://h', certificate: c.pem}\n", []Problem{
+			{Section: "metrics", Line: 3, Text: "metrics.destinations[0] has one of certificate and key: give both or none"}}},
+		{"TenantIsAPath", "metrics:\n  destinations:\n  - {name: a, kind: victoriametrics, url: 'http://h', tenant: ../1}\n", []Problem{
+			{Section: "metrics", Line: 3, Text: `metrics.destinations[0].tenant is "../1": give an account such as 0, or account:project`}}},
+		{"BeginsSometime", "metrics:\n  destinations:\n  - name: a\n    bucket: b\n    url: 'http://h'\n    from: yesterday\n", []Problem{
+			{Section: "metrics", Line: 6, Text: `metrics.destinations[0].from: "yesterday" is not where a destination can begin: give everything, now, a day such as 2026-11-20, or a time such as 2026-11-20T00:00:00Z`}}},
+		{"WindowOfDays", "metrics:\n  destinations:\n  - {name: a, bucket: b, url: 'http://h', window: 48h}\n", []Problem{
+			{Section: "metrics", Line: 3, Text: "metrics.destinations[0].window is 48h0m0s: give up to 24h"}}},
 		{"TokenIsAPath", "metrics:\n  destinations:\n  - {name: a, bucket: b, url: 'http://h', token: ../x}\n", []Problem{
-			{Section: "metrics", Line: 1, Text: "metrics.destinations[0].token is not a file name: put the token in a file under secrets/ and give the file's name"}}},
+			{Section: "metrics", Line: 3, Text: "metrics.destinations[0].token is not a file name: put what it stands for in a file under secrets/ and give the file's name"}}},
 		{"TokenIsAPasswordOfOurs", "metrics:\n  destinations:\n  - {name: a, bucket: b, url: 'http://h', token: mqtt-gateway}\n", []Problem{
-			{Section: "metrics", Line: 1, Text: `metrics.destinations[0].token is "mqtt-gateway", which is a secret of the appliance itself: give the token's file another name`}}},
+			{Section: "metrics", Line: 3, Text: `metrics.destinations[0].token is "mqtt-gateway", which is a secret of the appliance itself: give the file another name`}}},
 		{"BridgeThatIsNoTopic", "mqtt:\n  bridges:\n  - connection: a\n    addresses: [h]\n    topics:\n    - '# up'\n", []Problem{
 			{Section: "mqtt", Line: 6, Text: `mqtt.bridges[0].topics[0]: "# up": the direction is out, in or both, and not "up"`}}},
 		{"BridgeWithAnUnknownKey", "mqtt:\n  bridges:\n  - {connection: a, adresses: [h]}\n", []Problem{

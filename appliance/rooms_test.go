@@ -76,6 +76,8 @@ var rules = []rule{
 	{room: "internal/hdf", only: []string{"internal/ledger"}, never: []string{"net", "database/sql", "log/slog"}, reason: "what a file says, and no word of whose it is"},
 	{room: "internal/hdf/hdftest", only: []string{"internal/ledger"}, reason: "it makes files without the code that reads them"},
 	{room: "internal/history", never: []string{"internal/mqttclient", "net/http", "internal/gateway"}, reason: "questions to the store, not pages"},
+	{room: "internal/metrics/delivery", only: []string{"internal/store"}, never: []string{"internal/mqttclient", "internal/discovery"},
+		reason: "readings of the store and servers, not where readings come from"},
 	{room: "internal/metrics", never: []string{"internal/zigbee/...", "internal/gateway"}, reason: "entities of any device; no pages"},
 	{room: "internal/client", only: nothing, reason: "questions to an appliance, whoever asks them"},
 	{room: "internal/client/clienttest", only: []string{"internal/client"}, reason: "the form of the answers, not what they mean"},

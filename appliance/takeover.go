@@ -103,7 +103,7 @@ func (e Env) files(p Place) []string {
 	case tokenFiles:
 		return e.named(func(c Config) (names []string) {
 			for _, d := range c.Metrics.Destinations {
-				names = append(names, d.Token)
+				names = append(names, d.secrets()...)
 			}
 			return names
 		})

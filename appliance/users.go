@@ -103,7 +103,7 @@ var Places = []Place{
 }
 
 // tokenFiles stands for the files that the destinations in hems.yaml name.
-const tokenFiles = "secrets/<token of a destination>"
+const tokenFiles = "secrets/<token, password, certificates of a destination>"
 
 // bridgeFiles stands for the files that the bridges in hems.yaml name.
 const bridgeFiles = "secrets/<password, certificates of a bridge>"

@@ -13,6 +13,7 @@ import (
 
 	"github.com/smartcore-ireland/hems/appliance"
 	"github.com/smartcore-ireland/hems/internal/metrics"
+	"github.com/smartcore-ireland/hems/internal/metrics/delivery"
 	"github.com/smartcore-ireland/hems/internal/mqttclient"
 	"github.com/smartcore-ireland/hems/internal/store"
 )
@@ -64,29 +65,29 @@ func mode(env appliance.Env) os.FileMode {
 	return 0o600
 }
 
-func destinations(env appliance.Env, from []appliance.Destination) (to []metrics.Destination) {
+func destinations(env appliance.Env, from []appliance.Destination) (to []delivery.Destination) {
 	for _, d := range from {
-		to = append(to, metrics.Destination{
-			Name:   d.Name,
-			URL:    d.URL.String(),
-			Org:    d.Org,
-			Bucket: d.Bucket,
-			Token:  token(env, d.Token),
+		to = append(to, delivery.Destination{
+			Name: d.Name, Kind: delivery.Kind(d.Kind), URL: d.URL.String(),
+			Org: d.Org, Bucket: d.Bucket, Database: d.Database, RetentionPolicy: d.RetentionPolicy, Tenant: d.Tenant,
+			User: d.User, Token: secret(env, d.Token), Password: secret(env, d.Password),
+			Authority: secret(env, d.CA), Certificate: secret(env, d.Certificate), Key: secret(env, d.Key),
+			From: delivery.Start{Now: d.From.Now, At: d.From.At}, Window: time.Duration(d.Window),
 		})
 	}
 	return to
 }
 
-// token reads a destination's token each time it is asked, so that a new one
+// secret reads a destination's secret each time it is asked, so that a new one
 // takes effect without a restart.
-func token(env appliance.Env, name string) func() (string, error) {
+func secret(env appliance.Env, name string) delivery.Secret {
 	if name == "" {
 		return nil
 	}
 	return func() (string, error) {
 		b, err := os.ReadFile(env.Secret(name))
 		if err != nil {
-			return "", fmt.Errorf("reading the token: %w: put it in the file %s", err, env.Secret(name))
+			return "", fmt.Errorf("%w: put it in the file %s", err, env.Secret(name))
 		}
 		return strings.TrimSpace(string(b)), nil
 	}

@@ -1,7 +1,6 @@
 package client
 
 import (
-	"context"
 	"net/http"
 )
 
@@ -17,18 +16,4 @@ func LocalMetrics(socket string) *Metrics {
 // dashboard.
 func (c *Client) Metrics() *Metrics {
 	return &Metrics{&Client{base: c.metrics, http: c.http, user: c.user, password: c.password}}
-}
-
-// Destination is a time-series server that is sent every reading, and how far it
-// is.
-type Destination struct {
-	Name    string `json:"name"`
-	Backlog int64  `json:"backlog"`           // readings that wait for it
-	Message string `json:"message,omitempty"` // why they wait; empty: nothing is wrong
-	Hint    string `json:"hint,omitempty"`
-}
-
-// Destinations asks for all of them.
-func (m *Metrics) Destinations(ctx context.Context) (v []Destination, err error) {
-	return v, m.c.ask(ctx, question{method: http.MethodGet, path: "/destinations"}, &v)
 }

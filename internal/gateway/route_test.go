@@ -99,6 +99,10 @@ var examples = map[string]struct {
 	"DELETE /devices":                            {want: http.StatusMethodNotAllowed},
 	"PUT /api/v1/now":                            {want: http.StatusMethodNotAllowed},
 	"GET /static/../devices":                     {path: "/static/%2e%2e/devices", want: http.StatusNotFound},
+
+	"POST /api/v1/metrics/destinations/{name}/resend":       {path: "/api/v1/metrics/destinations/influx/resend", want: http.StatusOK},
+	"GET /api/v1/metrics/destinations/{name}/aside":         {path: "/api/v1/metrics/destinations/influx/aside", want: http.StatusOK},
+	"POST /api/v1/metrics/destinations/{name}/aside/resend": {path: "/api/v1/metrics/destinations/influx/aside/resend", want: http.StatusOK},
 }
 
 // walk makes a row of the table into a request.

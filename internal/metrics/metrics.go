@@ -1,9 +1,9 @@
 // Package metrics learns entities from discovery documents, and from what
-// devices say that have none, takes their values
-// from the states they publish, keeps each value once in the store, and sends
-// what is in the store to every destination. It knows MQTT, the store and the
-// line protocol of time-series servers. It must never know Zigbee, what kind
-// of device publishes a state, or pages.
+// devices say that have none, takes their values from the states they publish,
+// keeps each value once in the store, and has what is in the store sent to every
+// destination. It knows MQTT, the store and which destinations there are. It must
+// never know Zigbee, what kind of device publishes a state, how a destination is
+// spoken to, or pages.
 package metrics
 
 import (
@@ -16,6 +16,7 @@ import (
 
 	"github.com/smartcore-ireland/hems/internal/discovery"
 	"github.com/smartcore-ireland/hems/internal/health"
+	"github.com/smartcore-ireland/hems/internal/metrics/delivery"
 	"github.com/smartcore-ireland/hems/internal/mqttclient"
 	"github.com/smartcore-ireland/hems/internal/store"
 )
@@ -33,7 +34,7 @@ type Options struct {
 	// the store when it ends.
 	OpenStore func() (*store.Store, error)
 	// Destinations are sent all readings; none is fine.
-	Destinations []Destination
+	Destinations []delivery.Destination
 	// DiscoveryPrefix is the topic above discovery documents; default
 	// "homeassistant".
 	DiscoveryPrefix string
@@ -52,7 +53,7 @@ type Options struct {
 type Writer struct {
 	o       Options
 	log     *slog.Logger
-	senders []*sender
+	senders []*delivery.Sender
 	natives []native
 
 	mu       sync.Mutex
@@ -106,7 +107,7 @@ func New(o Options) (*Writer, error) {
 	}
 	names := map[string]bool{}
 	for _, d := range o.Destinations {
-		s, err := newSender(d, o.Log)
+		s, err := delivery.New(d, delivery.Options{Log: o.Log, Changed: w.lookAtHealth})
 		if err != nil {
 			return nil, fmt.Errorf("metrics: %w", err)
 		}
@@ -114,7 +115,6 @@ func New(o Options) (*Writer, error) {
 			return nil, fmt.Errorf("metrics: two destinations are called %q", d.Name)
 		}
 		names[d.Name] = true
-		s.changed = w.lookAtHealth
 		w.senders = append(w.senders, s)
 	}
 	return w, nil
@@ -201,7 +201,7 @@ func (w *Writer) work(ctx context.Context) error {
 	group.Go(func() { w.topics.run(ctx) })
 	group.Go(func() { w.awaitClock(ctx) })
 	for _, s := range w.senders {
-		group.Go(func() { s.run(ctx, w.store) })
+		group.Go(func() { s.Run(ctx, w.store) })
 	}
 	// Below the prefix there may be much that is no document.
 	for _, filter := range []string{"/+/+/config", "/+/+/+/config"} {

@@ -7,6 +7,8 @@ import (
 	"errors"
 	"io"
 	"log/slog"
+	"net/http"
+	"net/http/httptest"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -19,6 +21,7 @@ import (
 	"github.com/mochi-mqtt/server/v2/listeners"
 	"github.com/mochi-mqtt/server/v2/packets"
 	"github.com/smartcore-ireland/hems/internal/health"
+	"github.com/smartcore-ireland/hems/internal/metrics/delivery"
 	"github.com/smartcore-ireland/hems/internal/mqttclient"
 	"github.com/smartcore-ireland/hems/internal/store"
 )
@@ -315,16 +318,22 @@ func (l *lockedBuffer) String() string {
 	return l.b.String()
 }
 
+// token is that of the destinations of the tests.
+const token = "secret-token-of-the-test"
+
 func TestHealthNamesADestinationThatIsAway(t *testing.T) {
 	b := newBroker(t)
 	path := filepath.Join(t.TempDir(), "hems.db")
 	b.publish(t, powerTopic, powerConfig, true)
-	srv := newServer(t)
-	srv.rule = always(401, `{"code":"unauthorized","message":"unauthorized access"}`)
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.WriteHeader(http.StatusUnauthorized)
+		_, _ = io.WriteString(w, `{"code":"unauthorized","message":"unauthorized access"}`)
+	}))
+	t.Cleanup(srv.Close)
 	var log lockedBuffer
 	w, stop := start(t, Options{
 		MQTT: mqttclient.Options{Server: b.url}, OpenStore: openAt(path), Log: slog.New(slog.NewTextHandler(&log, nil)),
-		Destinations: []Destination{{Name: "influx", URL: srv.URL, Token: func() (string, error) { return token, nil }}},
+		Destinations: []delivery.Destination{{Name: "influx", URL: srv.URL, Token: func() (string, error) { return token, nil }}},
 	})
 	b.subscribed(t, stateTopic)
 	b.publish(t, stateTopic, `{"power":5}`, false)
@@ -388,8 +397,8 @@ func TestAbout(t *testing.T) {
 }
 
 func TestNewRefusesTwoDestinationsOfOneName(t *testing.T) {
-	d := Destination{Name: "a", URL: "http://192.0.2.1"}
-	if _, err := New(Options{OpenStore: openAt("x"), Destinations: []Destination{d, d}}); err == nil {
+	d := delivery.Destination{Name: "a", URL: "http://192.0.2.1"}
+	if _, err := New(Options{OpenStore: openAt("x"), Destinations: []delivery.Destination{d, d}}); err == nil {
 		t.Error("got no error")
 	}
 }

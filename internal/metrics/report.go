@@ -70,11 +70,11 @@ func (w *Writer) health(ctx context.Context) health.Report {
 		messages = append(messages, about(int64(n))+" readings wait for the clock to be set")
 	}
 	for _, d := range w.senders {
-		trouble, hint := d.trouble()
+		trouble, hint := d.Trouble()
 		if trouble == "" {
 			continue
 		}
-		backlog, err := s.Backlog(ctx, d.cursor())
+		backlog, err := s.Backlog(ctx, d.Cursor())
 		if err != nil {
 			continue // the store's own failure is reported above, next time
 		}

@@ -14,10 +14,13 @@ import (
 
 // Serve answers on l until ctx ends:
 //
-//	POST /v1/check        writes into the store, reads it back and removes it
-//	POST /v1/snapshot     a copy of the store, as a SQLite database
-//	GET  /v1/destinations how far each destination is
-//	GET  /v1/pending      what is not yet in the store's file, see store.Pending
+//	POST /v1/check                             writes into the store, reads it back and removes it
+//	POST /v1/snapshot                          a copy of the store, as a SQLite database
+//	GET  /v1/pending                           what is not yet in the store's file, see store.Pending
+//	GET  /v1/destinations                      how far each is
+//	POST /v1/destinations/{name}/resend?from=  sends everything since a moment again
+//	GET  /v1/destinations/{name}/aside?after=  readings that it refuses
+//	POST /v1/destinations/{name}/aside/resend  sends those again
 //
 // An error is JSON: {"code","error","hint"}. Who may ask is up to the listener.
 func (w *Writer) Serve(ctx context.Context, l net.Listener) error {

@@ -14,6 +14,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/smartcore-ireland/hems/internal/metrics/delivery"
 	"github.com/smartcore-ireland/hems/internal/mqttclient"
 	"github.com/smartcore-ireland/hems/internal/store"
 )
@@ -48,7 +49,7 @@ func TestAClockThatStepsCostsNoReading(t *testing.T) {
 		OpenStore: func() (*store.Store, error) {
 			return store.Open(path, store.Options{CommitInterval: 20 * time.Millisecond, Now: c.now})
 		},
-		Destinations: []Destination{{Name: "d", URL: server.URL, Bucket: "b", Every: time.Millisecond}},
+		Destinations: []delivery.Destination{{Name: "d", URL: server.URL, Bucket: "b", Every: time.Millisecond}},
 	})
 	b.subscribed(t, stateTopic)
 	want := map[string]int{}
@@ -74,7 +75,7 @@ func TestAClockThatStepsCostsNoReading(t *testing.T) {
 		t.Errorf("how often each reading was sent (-want +got):\n%s", diff)
 	}
 	mu.Unlock()
-	backlog, err := w.store.Backlog(t.Context(), w.senders[0].cursor())
+	backlog, err := w.store.Backlog(t.Context(), w.senders[0].Cursor())
 	if err != nil || backlog != 0 {
 		t.Errorf("%d readings are yet to be sent, %v", backlog, err)
 	}

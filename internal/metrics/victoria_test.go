@@ -21,6 +21,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/smartcore-ireland/hems/internal/metrics/delivery"
 	"github.com/smartcore-ireland/hems/internal/mqttclient"
 	"github.com/smartcore-ireland/hems/internal/store"
 	"github.com/smartcore-ireland/hems/internal/testservers"
@@ -181,7 +182,7 @@ func (c *chain) start(t *testing.T) {
 		OpenStore: func() (*store.Store, error) {
 			return store.Open(c.path, store.Options{CommitInterval: 100 * time.Millisecond})
 		},
-		Destinations: []Destination{{
+		Destinations: []delivery.Destination{{
 			Name: "victoria", URL: c.front.URL, Org: "hems", Bucket: "home_assistant",
 			Token: func() (string, error) { return token, nil }, Every: 50 * time.Millisecond,
 		}},

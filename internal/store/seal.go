@@ -28,17 +28,13 @@ func (s *Store) sweep(ctx context.Context) error {
 	hour := now.Add(-sealDelay).Truncate(time.Hour)
 	return s.use(func(db *sql.DB) error {
 		if hour.Equal(s.lastSweep) {
-			return s.countEnergy(ctx, db, hour.UnixMilli())
+			return nil
 		}
 		s.lastSweep = hour
 		if err := s.seal(ctx, db, hour.UnixMilli()); err != nil {
 			return err
 		}
 		if err := s.sealTexts(ctx, db, hour.UnixMilli()); err != nil {
-			return err
-		}
-		s.ledgerDue = true
-		if err := s.countEnergy(ctx, db, hour.UnixMilli()); err != nil {
 			return err
 		}
 		trusted, err := clockTrusted(ctx, db, now)

@@ -118,7 +118,6 @@ type Store struct {
 	enc       encoder
 	inflight  map[string]int64 // by cursor: end of the batch handed out
 	lastSweep time.Time
-	ledgerDue bool // there is more to be counted into the ledger
 	ended     bool // Close has closed the file for good
 
 	// textsSealed is the first row of texts that may have to be sealed.
