@@ -24,6 +24,8 @@ const remoteUsage = `usage: hems status [HOST]
        hems restore HOST FILE [-passphrase-file FILE] [-yes]
        hems diagnostics HOST [-o FILE]
        hems config HOST get | set PATH VALUE | history [ID] | restore ID
+       hems history HOST power | energy | peaks | series | state | always-on
+                    [-from TIME] [-to TIME] [-step STEP] [-format table|csv|json] …
 
 HOST is an appliance's name or address, such as hems.local, or its dashboard's
 URL. It can be left out where HEMS_URL is set, as run/demo.env does.
@@ -40,6 +42,8 @@ version before in the same way.
 hems backup writes an archive that only the passphrase opens ("-o -" is standard
 output); hems restore puts one back, on the same card or a new one, and replaces
 everything there.
+
+hems history tells what was: see "hems history -h".
 `
 
 // remoteCommands are those that ask an appliance over the network, with the
@@ -57,6 +61,7 @@ var remoteCommands = map[string]struct {
 	"restore":     {1, 1, (*remote).restore, (*remote).keepFlags},
 	"diagnostics": {0, 0, (*remote).diagnostics, func(r *remote, f *flag.FlagSet) { f.StringVar(&r.output, "o", "", "") }},
 	"config":      {1, 3, (*remote).config, nil},
+	"history":     {1, 1, (*remote).history, (*remote).historyFlags},
 }
 
 // remote is one command to one appliance.
@@ -70,6 +75,7 @@ type remote struct {
 	older, follow, yes              bool
 	process, output, passphraseFile string
 	lines                           int
+	past                            past
 	every                           time.Duration // between two looks at an update
 	shown                           string        // the word of progress that was shown last
 }
@@ -91,7 +97,7 @@ func (c *command) remote(ctx context.Context, name string, args []string) error 
 	r := &remote{command: c, name: name, every: cmp.Or(c.every, time.Second)}
 	flags := flag.NewFlagSet(name, flag.ContinueOnError)
 	flags.SetOutput(c.stderr)
-	flags.Usage = func() { fmt.Fprint(c.stderr, remoteUsage) }
+	flags.Usage = func() { fmt.Fprint(c.stderr, usageOf(name)) }
 	user := flags.String("user", cmp.Or(c.getenv("HEMS_USER"), "owner"), "")
 	passwordFile := flags.String("password-file", "", "")
 	flags.BoolVar(&r.json, "json", false, "")
@@ -133,9 +139,18 @@ func (c *command) remote(ctx context.Context, name string, args []string) error 
 	return r.tell(spec.run(r, ctx, words))
 }
 
+// usageOf is what the command of that name is shown for -h.
+func usageOf(name string) string {
+	if name == "history" {
+		return historyUsage
+	}
+	return remoteUsage
+}
+
 func isVerb(word string) bool {
-	_, ok := configVerbs[word]
-	return ok
+	_, config := configVerbs[word]
+	_, history := historyVerbs[word]
+	return config || history
 }
 
 // allWords parses flags wherever they stand among the other words.

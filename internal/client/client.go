@@ -1,5 +1,5 @@
 // Package client asks an appliance about itself: its health, its system, its
-// updates, backups, logs and configuration, and where its readings go. It knows
+// updates, backups, logs and configuration, where its readings go and what they were. It knows
 // the questions of the interfaces of the manager and of the metrics writer and how
 // an answer or a refusal reads, whether it comes from a unix socket or through the
 // dashboard. It must never know who asks,
@@ -26,6 +26,7 @@ import (
 type Client struct {
 	base           string // before the question's path, without a slash at its end
 	metrics        string // the same for questions to the metrics writer; empty: it is not reached
+	history        string // and for questions about the past
 	http           *http.Client
 	user, password string // Basic authentication when user is set
 }
@@ -45,7 +46,7 @@ func Remote(address, user, password string) (*Client, error) {
 	}
 	api := u.Scheme + "://" + u.Host + "/api/v1"
 	return &Client{
-		base: api + "/system", metrics: api + "/metrics",
+		base: api + "/system", metrics: api + "/metrics", history: api + "/history",
 		http: &http.Client{Transport: transport(nil)}, user: user, password: password,
 	}, nil
 }

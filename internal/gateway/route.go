@@ -104,6 +104,7 @@ func (g *Gateway) routes() []route {
 		{"GET /api/v1/history/power", forPrograms, g.past.Power, unhurried},
 		{"GET /api/v1/history/energy", forPrograms, g.past.Energy, unhurried},
 		{"GET /api/v1/history/peaks", forPrograms, g.past.Peaks, unhurried},
+		{"GET /api/v1/history/state", forPrograms, g.past.State, unhurried},
 		{"GET /api/v1/history/always-on", forPrograms, g.past.AlwaysOn, small},
 
 		// The manager's interface, for those who may. What it keeps for the

@@ -93,6 +93,7 @@ var examples = map[string]struct {
 	"GET /api/v1/history/power":                  {path: "/api/v1/history/power?entity=house_power", want: http.StatusOK},
 	"GET /api/v1/history/energy":                 {path: "/api/v1/history/energy?entity=house_energy", want: http.StatusOK},
 	"GET /api/v1/history/peaks":                  {path: "/api/v1/history/peaks?entity=house_power&step=hour", want: http.StatusOK},
+	"GET /api/v1/history/state":                  {path: "/api/v1/history/state?entity=house_power", want: http.StatusOK},
 	"GET /api/v1/history/always-on":              {path: "/api/v1/history/always-on?entity=house_power", want: http.StatusOK},
 	"GET /no/such/page":                          {want: http.StatusNotFound},
 	"GET /api/v1/no":                             {want: http.StatusNotFound},

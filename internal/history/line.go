@@ -17,6 +17,7 @@ type line struct {
 	reader *store.Reader
 	parts  []part
 	unit   string // of the answer
+	binary bool   // its states are on and off
 }
 
 // part is a series of a line, and the factor to the unit of the answer.
@@ -47,7 +48,7 @@ func (h *History) find(ctx context.Context, entity string, table map[string]floa
 	}
 	c := all[current]
 	_, convertible := table[c.Unit]
-	l := line{reader: r, unit: c.Unit}
+	l := line{reader: r, unit: c.Unit, binary: c.Domain == "binary_sensor" || c.Domain == "switch"}
 	if convertible {
 		l.unit = base(table)
 	}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -72,7 +73,13 @@ func (c *Chronicle) read(r *http.Request, takes string) (a ask, err error) {
 	case "raw":
 	case "":
 		a.autoStep = true
-		a.steps = c.usual(a.span)
+		points := usualPoints
+		if text := query.Get("points"); text != "" {
+			if points, err = strconv.Atoi(text); err != nil || points < 10 || points > 5000 {
+				return a, &badAsk{"points", "points is about how many a curve is to have, from 10 to 5000", "points=600"}
+			}
+		}
+		a.steps = c.usual(a.span, points)
 	default:
 		if a.steps, err = calendar.ParseSteps(step, c.Place); err != nil {
 			return a, &badAsk{"step", err.Error(), "step=5m"}
@@ -109,12 +116,15 @@ func (c *Chronicle) span(from, to string, now time.Time) (calendar.Span, error) 
 	return calendar.Span{From: begin.From, To: end.To}, nil
 }
 
-// usual is the step that makes a curve of some hundred points of a span.
-func (c *Chronicle) usual(span calendar.Span) calendar.Steps {
-	const enough = 600
+// usualPoints is how many points a curve has at most, unless a step is asked for.
+const usualPoints = 600
+
+// usual is the shortest step with which a curve of a span has no more points than
+// that.
+func (c *Chronicle) usual(span calendar.Span, points int) calendar.Steps {
 	long := span.To.Sub(span.From)
-	for _, d := range []time.Duration{10 * time.Second, time.Minute, 5 * time.Minute, 15 * time.Minute, time.Hour, 6 * time.Hour} {
-		if long/d <= enough {
+	for _, d := range []time.Duration{10 * time.Second, time.Minute, 5 * time.Minute, 15 * time.Minute, 30 * time.Minute, time.Hour, 6 * time.Hour} {
+		if long/d <= time.Duration(points) {
 			return calendar.Every(d, c.Place)
 		}
 	}

@@ -22,6 +22,7 @@ type History interface {
 	Curve(ctx context.Context, q history.Query) (history.Curve, error)
 	Peaks(ctx context.Context, q history.Query, window func(time.Time) string) ([]history.Peak, history.Peak, string, history.Coverage, error)
 	Tally(ctx context.Context, q history.TallyQuery) (history.Tally, error)
+	States(ctx context.Context, entity string, from, to time.Time) ([]history.State, error)
 	AlwaysOn(ctx context.Context, entity string, from, to time.Time) (watt float64, ok bool, err error)
 }
 
@@ -95,6 +96,8 @@ func refuse(w http.ResponseWriter, err error) {
 		r.Code, r.Hint = "range", "a date stands for its whole day: from=2026-11-01&to=2026-11-30 is November"
 	case errors.Is(err, history.ErrSteps):
 		r.Code, r.Hint = "step", "steps are 5m, 30m, 6h and so on, or hour, day, week, month, year"
+	case errors.Is(err, history.ErrMany):
+		r.Code, r.Hint = "too_many", "from=today"
 	case errors.Is(err, history.ErrNoCounter):
 		r.Code, r.Hint = "no_counter", "energy is counted from counters alone; /api/v1/history/series lists them as meters"
 	case errors.Is(err, history.ErrUnknownEntity):

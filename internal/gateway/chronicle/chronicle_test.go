@@ -44,12 +44,18 @@ func newHouse(t *testing.T) *house {
 	}
 	t.Cleanup(func() { s.Close() })
 	for _, d := range []store.Series{
-		{Entity: "house_power", Unit: "kW", DeviceClass: "power", StateClass: "measurement", Device: "House", Key: "power"},
+		{Entity: "house_power", Domain: "sensor", Unit: "kW", DeviceClass: "power", StateClass: "measurement", Device: "House", Key: "power"},
 		{Entity: "house_energy", Unit: "kWh", DeviceClass: "energy", StateClass: "total_increasing", Device: "House", Key: "energy"},
 		{Entity: "house_produced_energy", Unit: "Wh", DeviceClass: "energy", StateClass: "total_increasing", Device: "House", Key: "produced_energy"},
 		{Entity: "plug_power", Unit: "W", DeviceClass: "power", StateClass: "measurement", Device: "Plug", Key: "power"},
+		{Entity: "house_mode", Domain: "select", Device: "House", Key: "mode"},
 	} {
 		if _, err := s.Register(d); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for i, mode := range []string{"eco", `"warm", they said`} {
+		if err := s.Append(store.Reading{Entity: "house_mode", Time: h.now.Add(time.Duration(i-2) * time.Hour), Text: mode}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -87,6 +93,7 @@ func newHouse(t *testing.T) *house {
 	mux.HandleFunc("/energy", c.Energy)
 	mux.HandleFunc("/peaks", c.Peaks)
 	mux.HandleFunc("/always-on", c.AlwaysOn)
+	mux.HandleFunc("/state", c.State)
 	srv := httptest.NewServer(mux)
 	t.Cleanup(srv.Close)
 	h.url = srv.URL
@@ -218,9 +225,9 @@ func TestPower(t *testing.T) {
 		t.Errorf("raw CSV: got %q, want %q", body, want)
 	}
 	// A range without a word about its step gets a curve that can be looked at.
-	for _, from := range []string{"2026-10-26T11:00", "2026-10-26", "2026-10", "2016"} {
+	for _, from := range []string{"2026-10-26T11:00", "2026-10-26", "2026-10", "2016", "2026-10&points=50"} {
 		h.ask("/power?from="+from, &got)
-		if n := len(got.Time); n == 0 || n > 700 {
+		if n := len(got.Time); n == 0 || n > 600 || n > 50 && strings.HasSuffix(from, "50") {
 			t.Errorf("from %s: %d points by %s", from, n, got.Step)
 		}
 	}
@@ -244,12 +251,21 @@ func TestPeaksAndSeries(t *testing.T) {
 	}
 	var list seriesAnswer
 	h.ask("/series", &list)
-	if len(list.Series) != 4 || len(list.Meters) != 2 || list.Series[3].Entity != "plug_power" || !list.Series[0].Current {
+	if len(list.Series) != 5 || len(list.Meters) != 2 || list.Series[3].Entity != "plug_power" || !list.Series[0].Current {
 		t.Errorf("series: got %+v", list)
 	}
 	_, body = h.get("/series?format=csv")
-	if !strings.HasPrefix(body, "entity,unit,device class,state class,device,current\nhouse_power,kW,power,measurement,House,true\n") {
+	if !strings.HasPrefix(body, "entity,domain,unit,device class,state class,device,current\nhouse_power,sensor,kW,power,measurement,House,true\n") {
 		t.Errorf("series: got %q", body)
+	}
+	var states stateAnswer
+	h.ask("/state?entity=select.house_mode&from=2026-10-26T10:30", &states)
+	if len(states.States) != 2 || states.States[0].State != "eco" || states.States[1].Time.Format(time.RFC3339) != "2026-10-26T11:00:00Z" {
+		t.Errorf("states: got %+v", states)
+	}
+	_, body = h.get("/state?entity=house_mode&format=csv")
+	if want := "time,state\n2026-10-26T10:00:00Z,eco\n2026-10-26T11:00:00Z,\"\"\"warm\"\", they said\"\n"; body != want {
+		t.Errorf("states: got %q, want %q", body, want)
 	}
 	var base alwaysOnAnswer
 	h.ask("/always-on?from=2026-10-26", &base)
@@ -278,6 +294,7 @@ func TestWhatIsAskedWrong(t *testing.T) {
 		{"/power?step=raw&windows=smart", 400, "parameter"},
 		{"/power?stpe=5m", 400, "parameter"},
 		{"/power?step=5m&step=1m", 400, "parameter"},
+		{"/power?points=1", 400, "points"},
 		{"/power?format=xml", 400, "format"},
 		{"/energy?entity=plug_power", 400, "no_counter"},
 		{"/energy?entity=nothing", 404, "unknown_entity"},
@@ -293,6 +310,8 @@ func TestWhatIsAskedWrong(t *testing.T) {
 		{"/peaks?step=1m", 400, "step"},
 		{"/peaks?step=raw", 400, "step"},
 		{"/always-on?format=csv", 400, "format"},
+		{"/state", 400, "parameter"},
+		{"/state?entity=nothing", 404, "unknown_entity"},
 		{"/series?entity=x", 400, "parameter"},
 		{"/power?entity=nothing&format=csv", 404, "unknown_entity"},
 	} {

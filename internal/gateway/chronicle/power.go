@@ -58,7 +58,7 @@ type powerAnswer struct {
 
 // Power answers GET /api/v1/history/power.
 func (c *Chronicle) Power(w http.ResponseWriter, r *http.Request) {
-	c.handle(w, r, "entity from to step", func(w http.ResponseWriter, r *http.Request, a ask) error {
+	c.handle(w, r, "entity from to step points", func(w http.ResponseWriter, r *http.Request, a ask) error {
 		if a.entity == "" {
 			if a.entity = c.Main(); a.entity == "" {
 				return noMeter

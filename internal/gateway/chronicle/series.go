@@ -3,6 +3,7 @@ package chronicle
 import (
 	"net/http"
 	"strconv"
+	"time"
 
 	"github.com/smartcore-ireland/hems/internal/store"
 )
@@ -15,6 +16,7 @@ type seriesAnswer struct {
 
 type series struct {
 	Entity      string `json:"entity"`
+	Domain      string `json:"domain,omitempty"`
 	Unit        string `json:"unit"`
 	DeviceClass string `json:"device_class,omitempty"`
 	StateClass  string `json:"state_class,omitempty"`
@@ -32,10 +34,10 @@ func (c *Chronicle) Series(w http.ResponseWriter, r *http.Request) {
 		list := seriesOf(all)
 		if a.csv {
 			s := newStream(w, "series", "", a.span.From.In(c.Place), a.span.To.In(c.Place))
-			err := s.row("entity", "unit", "device class", "state class", "device", "current")
+			err := s.row("entity", "domain", "unit", "device class", "state class", "device", "current")
 			for _, v := range list {
 				if err == nil {
-					err = s.row(v.Entity, v.Unit, v.DeviceClass, v.StateClass, v.Device, strconv.FormatBool(v.Current))
+					err = s.row(v.Entity, v.Domain, v.Unit, v.DeviceClass, v.StateClass, v.Device, strconv.FormatBool(v.Current))
 				}
 			}
 			return s.end(true, err)
@@ -52,6 +54,47 @@ func (c *Chronicle) Series(w http.ResponseWriter, r *http.Request) {
 	})
 }
 
+// stateAnswer is each change of an entity's state in a range, and first the state
+// that it was in when the range began, which may have been reported before it.
+type stateAnswer struct {
+	Entity string `json:"entity"`
+	span
+	States []state `json:"states"`
+}
+
+type state struct {
+	Time  time.Time `json:"time"`
+	State string    `json:"state"`
+}
+
+// State answers GET /api/v1/history/state.
+func (c *Chronicle) State(w http.ResponseWriter, r *http.Request) {
+	c.handle(w, r, "entity from to", func(w http.ResponseWriter, r *http.Request, a ask) error {
+		if a.entity == "" {
+			return &badAsk{"parameter", "no entity was named", "entity=NAME; /api/v1/history/series lists what there is"}
+		}
+		all, err := c.History.States(r.Context(), a.entity, a.span.From, a.span.To)
+		if err != nil {
+			return err
+		}
+		if a.csv {
+			s := newStream(w, "state", a.entity, a.span.From.In(c.Place), a.span.To.In(c.Place))
+			err := s.row("time", "state")
+			for _, v := range all {
+				if err == nil {
+					err = s.row(v.Time.In(c.Place).Format(stamp), v.Text)
+				}
+			}
+			return s.end(len(all) > 0, err)
+		}
+		v := stateAnswer{Entity: a.entity, span: span{a.span.From.In(c.Place), a.span.To.In(c.Place)}, States: []state{}}
+		for _, x := range all {
+			v.States = append(v.States, state{x.Time.In(c.Place), x.Text})
+		}
+		return c.json(w, r, v)
+	})
+}
+
 func seriesOf(all []store.Series) []series {
 	current := map[string]int{} // the last of an entity is its current one
 	for i, s := range all {
@@ -59,7 +102,7 @@ func seriesOf(all []store.Series) []series {
 	}
 	list := []series{}
 	for i, s := range all {
-		list = append(list, series{s.Entity, s.Unit, s.DeviceClass, s.StateClass, s.Device, current[s.Entity] == i})
+		list = append(list, series{s.Entity, s.Domain, s.Unit, s.DeviceClass, s.StateClass, s.Device, current[s.Entity] == i})
 	}
 	return list
 }
