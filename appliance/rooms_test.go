@@ -71,6 +71,7 @@ var rules = []rule{
 		reason: "a client of two brokers: it does not know how ours keeps messages"},
 	{room: "internal/broker/uplink/mapping", only: nothing, never: []string{"net"}, reason: "names of topics, not who sends messages"},
 	{room: "internal/store", never: []string{"internal/mqttclient", "net/http"}, reason: "readings, whoever brought them and whoever asks"},
+	{room: "internal/store/pages", only: nothing, never: []string{"net", "database/sql", "modernc.org/sqlite/..."}, reason: "it reads a file that SQLite no longer reads, and not what the tables mean"},
 	{room: "internal/ledger", only: nothing, never: []string{"net", "database/sql"}, reason: "energy per half hour, wherever it was read and is kept"},
 	{room: "internal/calendar", only: nothing, never: []string{"net", "database/sql"}, reason: "clocks and names, not what is counted or priced in them"},
 	{room: "internal/hdf", only: []string{"internal/ledger"}, never: []string{"net", "database/sql", "log/slog"}, reason: "what a file says, and no word of whose it is"},

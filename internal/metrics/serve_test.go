@@ -95,7 +95,7 @@ func TestTheStoreIsCheckedAndCopiedOverTheSocket(t *testing.T) {
 	if s, ok, err := r.Last(t.Context(), series[0].ID); err != nil || !ok || s.Value != 5 {
 		t.Errorf("last reading of the copy: %v, %v, %v; want 5 W, that waited in memory", s, ok, err)
 	}
-	if got, err := filepath.Glob(path + ".*"); err != nil || len(got) != 1 { // the lock
+	if got, err := filepath.Glob(path + ".*"); err != nil || len(got) != 2 { // the lock and what is known of the file
 		t.Errorf("files beside the store: %v", got)
 	}
 	// A store that lost its file is not well.

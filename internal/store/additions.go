@@ -23,7 +23,7 @@ type addition struct {
 
 // additions are made in this order. Each stands in the file of what it is for;
 // they are only ever added to.
-var additions = []addition{textAddition, originAddition, memoAddition, asideAddition, deliveryAddition}
+var additions = []addition{textAddition, originAddition, memoAddition, asideAddition, deliveryAddition, copiesAddition}
 
 // addAll makes the additions that the file does not have. One that this
 // program does not know is left alone.

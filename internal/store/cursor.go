@@ -41,6 +41,10 @@ func (s *Store) Next(ctx context.Context, name string, limit int) (b Batch, err 
 		if err != nil {
 			return err
 		}
+		if at.samples < s.gate { // what follows it is still being taken over
+			b = Batch{from: at, after: at}
+			return nil
+		}
 		b, err = s.nextBatch(ctx, db, at, limit)
 		s.inflight[name] = b.after.samples
 		return err
@@ -122,6 +126,10 @@ func (s *Store) addTexts(ctx context.Context, db *sql.DB, b *Batch, upTo int64, 
 // damaged ones are, or they would be asked for again for ever.
 func (s *Store) segmentItems(ctx context.Context, db *sql.DB, g segment, skip int64, limit int) (items []Item, passed int64, err error) {
 	take := func(data []byte, n int64) {
+		if isLost(data) {
+			passed += n
+			return
+		}
 		columns, err := decodeBlob(data, 0)
 		if err != nil {
 			s.o.Log.Error("readings are damaged and cannot be sent; the others are", "samples", n, "err", err)

@@ -74,6 +74,19 @@ func TestDamageAnywhereIsSurvived(t *testing.T) {
 	}
 }
 
+// settle waits until nothing follows from a damaged file any more.
+func settle(s *Store) {
+	for {
+		s.dbMu.Lock()
+		following := s.following
+		s.dbMu.Unlock()
+		if following == nil {
+			return
+		}
+		<-following
+	}
+}
+
 // serve takes up to n batches of a cursor.
 func serve(s *Store, n int) (values map[float64]bool, err error) {
 	values = map[float64]bool{}
@@ -114,6 +127,7 @@ func goesOn(path string, c *clock) error {
 		if err = s.Commit(context.Background()); err != nil {
 			continue
 		}
+		settle(s)
 		s.lastSweep = time.Time{}
 		if err = s.sweep(context.Background()); err != nil {
 			continue

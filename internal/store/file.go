@@ -14,6 +14,8 @@ import (
 	"golang.org/x/sys/unix"
 	"modernc.org/sqlite"
 	sqlite3 "modernc.org/sqlite/lib"
+
+	"github.com/smartcore-ireland/hems/internal/store/pages"
 )
 
 // migrations bring the file from version i to version i+1; they are only ever
@@ -64,8 +66,14 @@ func dsn(path, params string) (string, error) {
 
 // openFile opens the file, and once more after setting a damaged one aside.
 func (s *Store) openFile() error {
-	err := s.load()
-	if err != nil && damaged(err) {
+	if err := s.straighten(); err != nil {
+		return err
+	}
+	err := checkLog(s.path)
+	if err == nil {
+		err = s.load()
+	}
+	if damaged(err) {
 		return s.replace(err)
 	}
 	return err
@@ -102,6 +110,12 @@ func (s *Store) load() (err error) {
 	if err := addAll(ctx, db, s.o.Now()); err != nil {
 		return err
 	}
+	if err := quickCheck(ctx, db); err != nil {
+		return err
+	}
+	if err := s.adopt(ctx, db); err != nil {
+		return err
+	}
 	entries, err := loadSeries(ctx, db)
 	if err != nil {
 		return err
@@ -118,10 +132,40 @@ func (s *Store) load() (err error) {
 	if last < 0 || last > maxSeq {
 		return fmt.Errorf("%w: the last reading has number %d", errDamage, last)
 	}
+	entriesOfSchema, err := readSchema(ctx, db)
+	if err != nil {
+		return err
+	}
+	s.changeState(func(st *state) { st.Schema = entriesOfSchema })
 	s.db, s.next = db, max(s.next, last+1)
 	s.textsSealed = 0
 	s.learn(entries)
+	if len(s.rescues) > 0 && s.following == nil {
+		done := make(chan struct{})
+		s.following = done
+		go func() {
+			defer close(done)
+			s.follow()
+		}()
+	}
 	return nil
+}
+
+// readSchema reads what the file has and where.
+func readSchema(ctx context.Context, q querier) (all []pages.Entry, err error) {
+	rows, err := q.QueryContext(ctx, `SELECT type, name, tbl_name, rootpage, coalesce(sql, '') FROM sqlite_schema ORDER BY rootpage, name`)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var e pages.Entry
+		if err := rows.Scan(&e.Kind, &e.Name, &e.Table, &e.Root, &e.SQL); err != nil {
+			return nil, err
+		}
+		all = append(all, e)
+	}
+	return all, rows.Err()
 }
 
 // setModes makes the file if it is missing, and gives it and those beside it
@@ -261,21 +305,21 @@ func damaged(err error) bool {
 	return false
 }
 
-// replace sets a damaged file aside and begins a new one with the series that
-// are known. s.dbMu is held, or s is not shared yet.
+// replace sets a damaged file aside and begins a new one, into which what can be
+// read of the other is taken over. s.dbMu is held, or s is not shared yet.
 func (s *Store) replace(cause error) error {
 	if s.db != nil {
 		s.db.Close() // its error says no more than cause
 		s.db = nil
 	}
-	aside := fmt.Sprintf("%s.damaged-%s", s.path, s.o.Now().UTC().Format("20060102T150405.000Z"))
-	for _, suffix := range []string{"", "-wal", "-shm"} {
-		if err := os.Rename(s.path+suffix, aside+suffix); err != nil && !errors.Is(err, os.ErrNotExist) {
-			return fmt.Errorf("setting the damaged store aside: %w", err)
-		}
+	if err := s.setAside(); err != nil {
+		return err
 	}
-	s.o.Log.Error("the store of readings is damaged; it was set aside and a new one is begun",
-		"damage", cause, "kept_as", aside, "hint", "older readings are in that file; copy it away before it is deleted")
+	s.o.Log.Error("the store of readings is damaged; a new one is begun, and what can be read of the old one follows", "damage", cause)
+	s.changeState(func(st *state) {
+		st.Salvage = &Salvage{Began: s.o.Now().UTC(), Cause: cause.Error()}
+		st.Bad = nil
+	})
 	clear(s.inflight)
 	return s.load()
 }

@@ -18,11 +18,15 @@ import (
 )
 
 func TestDamagedFileIsSetAside(t *testing.T) {
-	for name, damage := range map[string]func(b []byte) []byte{
-		"Garbage":      func(b []byte) []byte { return []byte(strings.Repeat("not a database ", 1000)) },
-		"ZeroedHeader": func(b []byte) []byte { clear(b[:100]); return b },
-		"ZeroedSchema": func(b []byte) []byte { clear(b[100:4096]); return b },
-		"CutShort":     func(b []byte) []byte { return b[:5000] },
+	first, second := wantSample(0, 1), wantSample(time.Minute, 2)
+	for name, c := range map[string]struct {
+		damage func(b []byte) []byte
+		want   []Sample
+	}{
+		"Garbage":      {func(b []byte) []byte { return []byte(strings.Repeat("not a database ", 1000)) }, []Sample{second}},
+		"ZeroedHeader": {func(b []byte) []byte { clear(b[:100]); return b }, []Sample{first, second}},
+		"ZeroedSchema": {func(b []byte) []byte { clear(b[100:4096]); return b }, []Sample{first, second}},
+		"CutShort":     {func(b []byte) []byte { return b[:5000] }, []Sample{second}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()
@@ -42,22 +46,23 @@ func TestDamagedFileIsSetAside(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if err := os.WriteFile(path, damage(b), 0o600); err != nil {
+			if err := os.WriteFile(path, c.damage(b), 0o600); err != nil {
 				t.Fatal(err)
 			}
 
-			var log strings.Builder
-			s = open(t, path, Options{Log: logTo(&log)})
+			log := &safeLog{}
+			s = open(t, path, Options{Log: log.logger()})
 			id := register(t, s, "p", "W")
 			appendAll(t, s, at("p", time.Minute, 2))
 			commit(t, s)
-			if diff := cmp.Diff([]Sample{wantSample(time.Minute, 2)}, allSamples(t, reader(t, path), id)); diff != "" {
+			settle(s)
+			if diff := cmp.Diff(c.want, allSamples(t, reader(t, path), id)); diff != "" {
 				t.Errorf("samples (-want +got):\n%s", diff)
 			}
 			if kept, err := filepath.Glob(path + ".damaged-*Z"); err != nil || len(kept) != 1 {
 				t.Errorf("got %v set aside (%v), want one file", kept, err)
 			}
-			if !strings.Contains(log.String(), "level=ERROR") || !strings.Contains(log.String(), "set aside") {
+			if !strings.Contains(log.String(), "level=ERROR") || !strings.Contains(log.String(), "is damaged") {
 				t.Errorf("log: got %q, want a loud word about it", log.String())
 			}
 		})

@@ -31,8 +31,10 @@ func (s *Store) sweep(ctx context.Context) error {
 			return nil
 		}
 		s.lastSweep = hour
-		if err := s.seal(ctx, db, hour.UnixMilli()); err != nil {
-			return err
+		if !s.salvaging() { // or hours are not whole
+			if err := s.seal(ctx, db, hour.UnixMilli()); err != nil {
+				return err
+			}
 		}
 		if err := s.sealTexts(ctx, db, hour.UnixMilli()); err != nil {
 			return err

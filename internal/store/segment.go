@@ -197,3 +197,10 @@ func loadSeries(ctx context.Context, q querier) ([]entry, error) {
 	}
 	return all, rows.Err()
 }
+
+// insertSeries writes a series; how is what is done when its id is there.
+func insertSeries(ctx context.Context, tx *sql.Tx, how string, e entry) error {
+	_, err := tx.ExecContext(ctx, `INSERT `+how+` INTO series (id, rank, entity, unit, device_class, state_class, device, key, unique_id)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`, e.ID, e.rank, e.Entity, e.Unit, e.DeviceClass, e.StateClass, e.Device, e.Key, e.UniqueID)
+	return err
+}

@@ -125,7 +125,7 @@ func TestSnapshotThatFailsLeavesNothingAndIsNotTheLast(t *testing.T) {
 		t.Fatal(err)
 	}
 	snapshot.Close()
-	want := []string{"hems.db", "hems.db-shm", "hems.db-wal", "hems.db.lock"}
+	want := []string{"hems.db", "hems.db-shm", "hems.db-wal", "hems.db.lock", "hems.db.state"}
 	if diff := cmp.Diff(want, listDir(t, dir)); diff != "" {
 		t.Errorf("files (-want +got):\n%s", diff)
 	}

@@ -110,6 +110,14 @@ type Store struct {
 
 	copying sync.Mutex // held while there is a Snapshot
 
+	stateMu  sync.Mutex
+	state    state
+	written  string // state as it is in its file
+	checking bool
+	checked  chan struct{} // closed when there are no more checks
+
+	salvageSpare int64 // bytes that taking over old readings leaves free
+
 	// db is guarded by dbMu, which is held through a commit. It is never
 	// taken while mu is held.
 	dbMu      sync.Mutex
@@ -118,7 +126,10 @@ type Store struct {
 	enc       encoder
 	inflight  map[string]int64 // by cursor: end of the batch handed out
 	lastSweep time.Time
-	ended     bool // Close has closed the file for good
+	rescues   []*rescue     // damaged files whose readings still follow
+	gate      int64         // cursors before this wait for them
+	following chan struct{} // closed when nothing follows any more; nil: nothing does
+	ended     bool          // Close has closed the file for good
 
 	// textsSealed is the first row of texts that may have to be sealed.
 	textsSealed int64
@@ -201,13 +212,26 @@ func Open(path string, o Options) (*Store, error) {
 		stop:     make(chan struct{}),
 		done:     make(chan struct{}),
 		over:     make(chan struct{}),
+
+		checked:      make(chan struct{}),
+		salvageSpare: spare,
 	}
 	s.companions = []companion{&s.origins, &s.memos}
+	s.loadState()
 	if err := s.openFile(); err != nil {
 		lock.Close()
 		return nil, fmt.Errorf("opening the store %s: %w", path, err)
 	}
+	due := s.state.Checked.Add(checkEvery)
+	if !s.state.Clean {
+		due = time.Time{}
+	}
+	s.changeState(func(st *state) { st.Clean = false })
 	go s.committer()
+	go func() {
+		defer close(s.checked)
+		s.checker(due)
+	}()
 	return s, nil
 }
 
@@ -347,11 +371,24 @@ func (s *Store) Close() error {
 	s.mu.Unlock()
 	close(s.stop)
 	<-s.done
+	<-s.checked
+	s.dbMu.Lock()
+	following := s.following
+	s.dbMu.Unlock()
+	if following != nil {
+		<-following
+	}
 	err := s.Commit(context.Background())
 	close(s.over)
 	s.dbMu.Lock()
 	defer s.dbMu.Unlock()
 	s.ended = true
+	for _, r := range s.rescues {
+		r.file.Close() // only ever read
+	}
+	if err == nil {
+		s.changeState(func(st *state) { st.Clean = true })
+	}
 	if s.db != nil {
 		err = errors.Join(err, s.db.Close())
 		s.db = nil
