@@ -77,9 +77,9 @@ type Register struct {
 	Kind  Kind
 	At    int64 // unix seconds
 	Value ledger.Energy
-	// Meter numbers the meters (serial numbers) of the file from 0: registers
-	// of two meters have nothing to do with each other.
-	Meter int
+	// Serial is a keyed hash of the meter's serial number: registers of two
+	// meters have nothing to do with each other.
+	Serial uint32
 }
 
 // A Fault is a row that cannot be used.
@@ -97,7 +97,7 @@ type File struct {
 	Rows int // with data, whether they could be used or not
 	// Import and Export are half hours in ascending time, each once.
 	Import, Export []ledger.Slot
-	// Registers are in the order of kind, meter and time.
+	// Registers are in the order of kind, serial and time.
 	Registers []Register
 
 	Serials    int            // how many meters: more than one is a meter that was exchanged
@@ -112,9 +112,13 @@ type File struct {
 
 // meterName is the name of an MPRN.
 func meterName(mprn string, key []byte) string {
+	return "hdf_" + hex.EncodeToString(keyed(key, "mprn "+mprn)[:8])
+}
+
+func keyed(key []byte, text string) []byte {
 	h := hmac.New(sha256.New, key)
-	h.Write([]byte("mprn " + mprn))
-	return "hdf_" + hex.EncodeToString(h.Sum(nil)[:8])
+	h.Write([]byte(text))
+	return h.Sum(nil)
 }
 
 // An Error is why a file cannot be used at all.

@@ -2,6 +2,7 @@ package hdf
 
 import (
 	"cmp"
+	"encoding/binary"
 	"maps"
 	"slices"
 	"strings"
@@ -23,6 +24,10 @@ func Parse(data []byte, o Options) (*File, error) {
 	f.Meter, f.Last3 = meterName(t.mprn, o.Key), t.mprn[len(t.mprn)-3:]
 	f.Form = strings.Join(slices.Sorted(maps.Keys(t.forms)), "+")
 	f.Serials = len(t.serials)
+	serials := make([]uint32, len(t.serials))
+	for text, n := range t.serials {
+		serials[n] = binary.BigEndian.Uint32(keyed(o.Key, "serial "+text))
+	}
 	all, err := t.place(o.Zone)
 	if err != nil {
 		return nil, err
@@ -35,7 +40,7 @@ func Parse(data []byte, o Options) (*File, error) {
 		case ExportInterval:
 			f.Export = append(f.Export, slotsOf(s)...)
 		default:
-			f.Registers = append(f.Registers, f.registersOf(s, kind, key[1])...)
+			f.Registers = append(f.Registers, f.registersOf(s, kind, serials[key[1]])...)
 		}
 	}
 	f.Import, f.Export = joinMeters(f.Import), joinMeters(f.Export)
@@ -113,7 +118,7 @@ func follows(a, b stamped) bool {
 // registersOf leaves out readings that no meter can have had: those that do
 // not follow from the one before while the next one does, and a first one that
 // neither of the next two follows while they follow each other.
-func (f *File) registersOf(s sequence, kind Kind, meter int) []Register {
+func (f *File) registersOf(s sequence, kind Kind, serial uint32) []Register {
 	good := make([]bool, len(s))
 	last := -1
 	for i := range s {
@@ -136,7 +141,7 @@ func (f *File) registersOf(s sequence, kind Kind, meter int) []Register {
 	var out []Register
 	for i, r := range s {
 		if good[i] {
-			out = append(out, Register{kind, r.at, r.value, meter})
+			out = append(out, Register{kind, r.at, r.value, serial})
 		}
 	}
 	return out

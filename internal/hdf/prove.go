@@ -98,12 +98,12 @@ const registerStep = ledger.WattHour
 func Prove(imported, exported []ledger.Slot, registers []Register, zone *time.Location) []Proof {
 	sorted := slices.Clone(registers)
 	slices.SortStableFunc(sorted, func(a, b Register) int {
-		return cmp.Or(cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.Meter, b.Meter), cmp.Compare(a.At, b.At))
+		return cmp.Or(cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.Serial, b.Serial), cmp.Compare(a.At, b.At))
 	})
 	var proofs []Proof
 	for i := 1; i < len(sorted); i++ {
 		a, b := sorted[i-1], sorted[i]
-		if a.Kind != b.Kind || a.Meter != b.Meter || b.Value < a.Value || a.At == b.At ||
+		if a.Kind != b.Kind || a.Serial != b.Serial || b.Value < a.Value || a.At == b.At ||
 			a.At%ledger.SlotSeconds != 0 || b.At%ledger.SlotSeconds != 0 {
 			continue
 		}
@@ -165,12 +165,12 @@ func prove(p *Proof, slots []ledger.Slot, zone *time.Location) bool {
 // peak and off-peak registers with the 24-hour register.
 func BandsAgree(registers []Register) (agree, differ int) {
 	type moment struct {
-		meter int
-		at    int64
+		serial uint32
+		at     int64
 	}
 	sum, whole, n := map[moment]ledger.Energy{}, map[moment]ledger.Energy{}, map[moment]int{}
 	for _, r := range registers {
-		m := moment{r.Meter, r.At}
+		m := moment{r.Serial, r.At}
 		switch r.Kind {
 		case NightRegister, PeakRegister, OffPeakRegister:
 			sum[m] += r.Value

@@ -12,8 +12,9 @@ const (
 	// some devices say the same millisecond's news in two messages.
 	maxPower   = 100 * KilowattHour // an hour
 	jumpWithin = 10 * 60 * 1000     // ms
-	// A counter that has begun again counts from zero as far as resetPower
-	// explains it, of at least resetWithin; more than that it brought along.
+	// A counter that has less than keptTenths of what it had has begun again
+	// from zero, as far as resetPower explains what it has, of at least
+	// resetWithin; more than that it brought along.
 	resetPower  = 30 * KilowattHour // an hour
 	resetWithin = 60 * 1000         // ms
 	// correction is how far a counter may fall without having been replaced:
@@ -101,7 +102,7 @@ func (c *Counter) Add(r Reading) Event {
 	case -rise <= correction && r.Value >= c.Last.Value/10*keptTenths:
 		c.count(Reading{r.Milli, c.Last.Value}, 0, 0)
 		return WasCorrection
-	case r.Value >= 0 && r.Value <= within(resetPower, since, resetWithin):
+	case r.Value >= 0 && r.Value < c.Last.Value/10*keptTenths && r.Value <= within(resetPower, since, resetWithin):
 		return c.goOn(r, r.Value, Reset, WasReset)
 	default:
 		return c.goOn(r, 0, Replaced, WasReplaced)

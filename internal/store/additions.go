@@ -23,7 +23,15 @@ type addition struct {
 
 // additions are made in this order. Each stands in the file of what it is for;
 // they are only ever added to.
-var additions = []addition{textAddition, originAddition, memoAddition, asideAddition, deliveryAddition, copiesAddition}
+var additions = []addition{
+	textAddition,
+	originAddition,
+	memoAddition,
+	asideAddition,
+	deliveryAddition,
+	copiesAddition,
+	ledgerAddition,
+}
 
 // addAll makes the additions that the file does not have. One that this
 // program does not know is left alone.

@@ -51,26 +51,29 @@ func counterLines(entries []entry) []counterLine {
 }
 
 // readings returns those of a counter with from ≤ time < to, in ms, in
-// ascending order.
-func (l counterLine) readings(ctx context.Context, q querier, from, to int64) ([]ledger.Reading, error) {
+// ascending order, with those that wait.
+func (l counterLine) readings(ctx context.Context, q querier, waiting Pending, from, to int64) ([]ledger.Reading, error) {
 	var all []ledger.Reading
 	for _, p := range l.parts {
 		samples, _, err := readSeries(ctx, q, p.ID, from, to)
 		if err != nil {
 			return nil, err
 		}
-		all = appendReadings(all, samples, p.Unit)
+		all = appendReadings(all, merge(samples, waiting.between(p.ID, from, to)), p.Unit)
 	}
 	sortReadings(all)
 	return all, nil
 }
 
 // before returns the counter's last reading before a time in ms.
-func (l counterLine) before(ctx context.Context, q querier, ms int64) (last ledger.Reading, ok bool, err error) {
+func (l counterLine) before(ctx context.Context, q querier, waiting Pending, ms int64) (last ledger.Reading, ok bool, err error) {
 	for _, p := range l.parts {
 		v, found, err := readBefore(ctx, q, p.ID, ms)
 		if err != nil {
 			return last, false, err
+		}
+		if w, waits := waiting.before(p.ID, ms); waits && (!found || w.Milli >= v.Milli) {
+			v, found = w, true
 		}
 		if e, counts := ledger.FromUnit(v.Value, p.Unit); found && counts && (!ok || v.Milli > last.Milli) {
 			last, ok = ledger.Reading{Milli: v.Milli, Value: e}, true

@@ -28,7 +28,7 @@ func (s *Store) sweep(ctx context.Context) error {
 	hour := now.Add(-sealDelay).Truncate(time.Hour)
 	return s.use(func(db *sql.DB) error {
 		if hour.Equal(s.lastSweep) {
-			return nil
+			return s.countEnergy(ctx, db, hour.UnixMilli())
 		}
 		s.lastSweep = hour
 		if !s.salvaging() { // or hours are not whole
@@ -37,6 +37,10 @@ func (s *Store) sweep(ctx context.Context) error {
 			}
 		}
 		if err := s.sealTexts(ctx, db, hour.UnixMilli()); err != nil {
+			return err
+		}
+		s.ledgerDue = true
+		if err := s.countEnergy(ctx, db, hour.UnixMilli()); err != nil {
 			return err
 		}
 		trusted, err := clockTrusted(ctx, db, now)

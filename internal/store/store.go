@@ -126,6 +126,7 @@ type Store struct {
 	enc       encoder
 	inflight  map[string]int64 // by cursor: end of the batch handed out
 	lastSweep time.Time
+	ledgerDue bool          // there is more to be counted into the ledger
 	rescues   []*rescue     // damaged files whose readings still follow
 	gate      int64         // cursors before this wait for them
 	following chan struct{} // closed when nothing follows any more; nil: nothing does
