@@ -37,6 +37,7 @@ func Run(ctx context.Context, env appliance.Env, cfg appliance.Config) error {
 		},
 		Destinations: destinations(env, cfg.Metrics.Destinations),
 		Clock:        clock(env),
+		Zone:         cfg.Home.TimeZone.Location,
 		Log:          env.Log,
 	})
 	if err != nil {

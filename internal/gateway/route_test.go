@@ -70,6 +70,7 @@ var examples = map[string]struct {
 	"POST /api/v1/system/claimed":                {want: http.StatusMethodNotAllowed}, // the gateway's own
 	"GET /api/v1/system/no":                      {want: http.StatusNotFound},
 	"DELETE /api/v1/system/config":               {want: http.StatusMethodNotAllowed},
+	"GET /api/v1/metrics/check":                  {want: http.StatusOK},
 	"GET /api/v1/metrics/destinations":           {want: http.StatusOK},
 	"POST /api/v1/metrics/snapshot":              {want: http.StatusMethodNotAllowed}, // the manager's own
 	"GET /api/v1/metrics/no":                     {want: http.StatusNotFound},

@@ -38,6 +38,8 @@ type Options struct {
 	// DiscoveryPrefix is the topic above discovery documents; default
 	// "homeassistant".
 	DiscoveryPrefix string
+	// Zone is that of the home, for times that people read; default UTC.
+	Zone *time.Location
 	// Log is where the writer reports; default: nowhere.
 	Log *slog.Logger
 	// Now is the clock that readings are stamped with; default time.Now.
@@ -93,6 +95,9 @@ func New(o Options) (*Writer, error) {
 	}
 	if o.Now == nil {
 		o.Now = time.Now
+	}
+	if o.Zone == nil {
+		o.Zone = time.UTC
 	}
 	if o.Elapsed == nil {
 		began := time.Now()

@@ -69,6 +69,9 @@ func (w *Writer) health(ctx context.Context) health.Report {
 	if n, waits := w.waitingForClock(); waits {
 		messages = append(messages, about(int64(n))+" readings wait for the clock to be set")
 	}
+	if message, hint := soundness(s.Check(), w.o.Now(), w.o.Zone); message != "" {
+		messages, hints = append(messages, message), append(hints, hint)
+	}
 	for _, d := range w.senders {
 		trouble, hint := d.Trouble()
 		if trouble == "" {

@@ -15,6 +15,7 @@ import (
 // Serve answers on l until ctx ends:
 //
 //	POST /v1/check                             writes into the store, reads it back and removes it
+//	GET  /v1/check                             what is known about the soundness of the store, see store.Check
 //	POST /v1/snapshot                          a copy of the store, as a SQLite database
 //	GET  /v1/pending                           what is not yet in the store's file, see store.Pending
 //	GET  /v1/destinations                      how far each is

@@ -18,6 +18,7 @@ const checkWithin = 20 * time.Second
 // serveStore answers for the store as a whole.
 func (w *Writer) serveStore(mux *http.ServeMux) {
 	mux.HandleFunc("POST /v1/check", w.serveCheck)
+	mux.HandleFunc("GET /v1/check", w.serveSoundness)
 	mux.HandleFunc("POST /v1/snapshot", w.serveSnapshot)
 }
 
