@@ -80,7 +80,7 @@ func (s *secured) dial(t *testing.T, certs ...tls.Certificate) (*wire, error) {
 		return nil, err
 	}
 	t.Cleanup(func() { c.Close() })
-	c.SetDeadline(time.Now().Add(20 * time.Second))
+	c.SetDeadline(time.Now().Add(time.Minute))
 	return &wire{t, c, bufio.NewReader(c)}, nil
 }
 

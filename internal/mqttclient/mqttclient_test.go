@@ -78,7 +78,7 @@ func open(t *testing.T, o mqttclient.Options) *mqttclient.Client {
 
 func await(t *testing.T, c *mqttclient.Client) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 15*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	if err := c.AwaitConnection(ctx); err != nil {
 		t.Fatal(err)
@@ -97,7 +97,7 @@ func (c collector) next(t *testing.T) mqttclient.Message {
 	select {
 	case m := <-c.ch:
 		return m
-	case <-time.After(15 * time.Second):
+	case <-time.After(time.Minute):
 		t.Fatal("no message came within 15 s")
 		return mqttclient.Message{}
 	}
@@ -165,7 +165,7 @@ func TestOverlappingFiltersAreEachCalledOnceInOrder(t *testing.T) {
 	}
 	select {
 	case <-done:
-	case <-time.After(15 * time.Second):
+	case <-time.After(time.Minute):
 	}
 	mu.Lock()
 	defer mu.Unlock()

@@ -86,7 +86,7 @@ func (b *broker) hear(text string) {
 		b.t.Fatal(err)
 	}
 	got := make([]byte, len(want))
-	if err := b.SetReadDeadline(time.Now().Add(10 * time.Second)); err != nil {
+	if err := b.SetReadDeadline(time.Now().Add(time.Minute)); err != nil {
 		b.t.Fatal(err)
 	}
 	n, err := io.ReadFull(b, got)
@@ -102,7 +102,7 @@ const (
 
 func await(t *testing.T, c *Client) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	if err := c.AwaitConnection(ctx); err != nil {
 		t.Fatal(err)

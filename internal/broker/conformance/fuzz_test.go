@@ -202,7 +202,7 @@ func (p *play) connect(seat int) {
 	}
 	p.seats[seat] = g
 	p.said = append(p.said, fmt.Sprintf("%d connects", seat))
-	conn.SetDeadline(time.Now().Add(30 * time.Second))
+	conn.SetDeadline(time.Now().Add(time.Minute))
 	conn.Write(p.packet(g, fmt.Sprintf(`10 [ N v %02x 001e %s "%c" %s @ ]`, flags, properties, 'a'+rune(o>>4&3), will)))
 	g.done.Go(g.read)
 }
