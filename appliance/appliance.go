@@ -88,10 +88,13 @@ func EnvFromOS(getenv func(string) string) (Env, error) {
 // A Port is one of the appliance's TCP ports, by what answers there.
 type Port int
 
-// The ports; with a port base they are that many above it. What is between is
-// kept for HTTPS and Home Assistant's front.
+// The ports; with a port base they are that many above it. On a card the first
+// four depend on Home Assistant: see Web.
 const (
 	PortDashboard     Port = 0 // 80 on a card, else 8080
+	PortDashboardTLS  Port = 1 // 443 on a card, else 8443
+	PortHome          Port = 2 // Home Assistant's front: 80 on a card, else 8081
+	PortHomeTLS       Port = 3 // 443 on a card, else 8444
 	PortMQTT          Port = 4 // 1883, MQTT over TCP
 	PortMQTTTLS       Port = 5 // 8883, MQTT over TLS
 	PortMQTTWebSocket Port = 6 // 9001, MQTT over WebSocket
@@ -111,10 +114,15 @@ func (e Env) Number(p Port) int {
 		return 9001
 	case p == PortUpdate:
 		return 9080
+	case p == PortDashboardTLS || p == PortHomeTLS:
+		if e.Card {
+			return 443
+		}
+		return 8443 + int(p)/2
 	case e.Card:
 		return 80
 	}
-	return 8080
+	return 8080 + int(p)/2
 }
 
 // Address is the address to listen on for p.

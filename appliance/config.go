@@ -24,6 +24,7 @@ type Config struct {
 	Zigbee  Zigbee  `yaml:"zigbee"`
 	Metrics Metrics `yaml:"metrics"`
 	Gateway Gateway `yaml:"gateway"`
+	Hass    Hass    `yaml:"home_assistant"`
 	Update  Update  `yaml:"update"`
 	Time    Time    `yaml:"time"`
 }
@@ -79,8 +80,19 @@ type Metrics struct {
 
 // Gateway is the dashboard.
 type Gateway struct {
-	// Listen replaces the addresses of the environment ("host:port").
-	Listen []string `yaml:"listen"`
+	// Listen replaces the addresses of the environment ("host:port"); there is no
+	// HTTPS then but at those of ListenHTTPS.
+	Listen      []string `yaml:"listen"`
+	ListenHTTPS []string `yaml:"listen_https"`
+}
+
+// Hass is a Home Assistant that this appliance stands before.
+type Hass struct {
+	// URL is its address; empty: there is none.
+	URL HassURL `yaml:"url"`
+	// VerifyCertificate: of an https address only a certificate that is good for
+	// its host is taken.
+	VerifyCertificate bool `yaml:"verify_certificate"`
 }
 
 // Update is where new versions of the whole system may come from.
@@ -112,6 +124,7 @@ func DefaultConfig() Config {
 		},
 		MQTT:    defaultMQTT(),
 		Metrics: Metrics{CommitEvery: Duration(time.Minute), KeepDays: 400},
+		Hass:    Hass{VerifyCertificate: true},
 		Time:    Time{Servers: []string{"0.pool.ntp.org", "1.pool.ntp.org", "2.pool.ntp.org", "3.pool.ntp.org"}},
 	}
 }

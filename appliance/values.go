@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"strings"
 	"time"
 
 	"go.yaml.in/yaml/v3"
@@ -99,6 +100,33 @@ func (f *Feed) UnmarshalYAML(n *yaml.Node) error {
 
 // MarshalYAML implements yaml.Marshaler.
 func (f Feed) MarshalYAML() (any, error) { return urlText(f.URL), nil }
+
+// HassURL is Home Assistant's address, or nothing.
+type HassURL struct{ *url.URL }
+
+// UnmarshalYAML implements yaml.Unmarshaler.
+func (h *HassURL) UnmarshalYAML(n *yaml.Node) error {
+	if n.Value == "" {
+		h.URL = nil
+		return nil
+	}
+	var u URL
+	if err := u.UnmarshalYAML(n); err != nil {
+		return errors.New("not Home Assistant's address: write it as http://192.0.2.1:8123, or leave it empty")
+	}
+	switch {
+	case u.Path != "" && u.Path != "/" || u.RawQuery != "" || u.Fragment != "":
+		return errors.New("Home Assistant's address ends with its port: write it as http://192.0.2.1:8123")
+	case strings.HasSuffix(strings.TrimSuffix(strings.ToLower(u.Hostname()), "."), ".local"):
+		return fmt.Errorf("%s is not looked up from here: give its address in numbers, and let the router keep it", u.Hostname())
+	}
+	u.Path = ""
+	h.URL = u.URL
+	return nil
+}
+
+// MarshalYAML implements yaml.Marshaler.
+func (h HassURL) MarshalYAML() (any, error) { return urlText(h.URL), nil }
 
 // UnmarshalYAML implements yaml.Unmarshaler.
 func (f *FlowControl) UnmarshalYAML(n *yaml.Node) error {

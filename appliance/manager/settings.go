@@ -75,16 +75,12 @@ func (s *settings) now() manager.Settings {
 		Feed:      feed,
 		Automatic: c.Update.Automatic,
 		Zone:      c.Home.TimeZone.Location,
-		Dashboard: "http://" + dashboard(s.env, c.Gateway.Listen) + "/healthz",
+		Dashboard: "http://" + dashboard(s.env.Web(c).Dashboard[0]) + "/healthz",
 	}
 }
 
 // dashboard is where this machine itself reaches the dashboard.
-func dashboard(env appliance.Env, listen []string) string {
-	address := env.Address(appliance.PortDashboard)
-	if len(listen) > 0 {
-		address = listen[0]
-	}
+func dashboard(address string) string {
 	host, port, err := net.SplitHostPort(address)
 	if err != nil { // the gateway says what is wrong with it
 		return address
