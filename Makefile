@@ -92,7 +92,7 @@ unit: ui ## unit tests with the race detector
 	CGO_ENABLED=1 $(GO) test -race -timeout 8m ./...
 
 e2e: build testservers ## the real programs end to end, with a real browser and real time-series servers
-	@.ci/need chromium mosquitto_pub=mosquitto-clients
+	@.ci/need chromium mosquitto_pub=mosquitto-clients zbarimg=zbar-tools
 	HEMS_BIN=$(abspath $(BIN)) $(GO) test -tags e2e -count=1 -timeout 15m ./internal/e2e/... ./internal/gateway/... ./internal/metrics/...
 
 # They take some eight minutes on two processors, once; more than a test may.

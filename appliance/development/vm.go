@@ -135,7 +135,7 @@ func VM(ctx context.Context, o VMOptions) error {
 		{Host: d.address(appliance.PortMQTT), Guest: guest.Number(appliance.PortMQTT)},
 		{Host: d.address(appliance.PortUpdate), Guest: guest.Number(appliance.PortUpdate)},
 	}
-	for _, p := range []appliance.Port{appliance.PortMQTTTLS, appliance.PortMQTTWebSocket} {
+	for _, p := range []appliance.Port{appliance.PortDashboardTLS, appliance.PortMQTTTLS, appliance.PortMQTTWebSocket} {
 		l, err := net.Listen("tcp", d.address(p))
 		if err != nil { // no reason not to boot
 			fmt.Fprintf(o.Stdout, "note: %s is in use here: without it\n", d.address(p))

@@ -19,9 +19,11 @@ import (
 	"github.com/smartcore-ireland/hems/appliance"
 	"github.com/smartcore-ireland/hems/internal/client"
 	"github.com/smartcore-ireland/hems/internal/gateway"
+	"github.com/smartcore-ireland/hems/internal/gateway/front"
 	"github.com/smartcore-ireland/hems/internal/gateway/signin"
 	"github.com/smartcore-ireland/hems/internal/history"
 	"github.com/smartcore-ireland/hems/internal/mqttclient"
+	"github.com/smartcore-ireland/hems/internal/pki"
 	"github.com/smartcore-ireland/hems/internal/remote/mdns"
 	"github.com/smartcore-ireland/hems/internal/store"
 )
@@ -43,9 +45,10 @@ func Prepare(env appliance.Env) error {
 
 // Run serves the dashboard until ctx ends.
 func Run(ctx context.Context, env appliance.Env, cfg appliance.Config) error {
-	listen := cfg.Gateway.Listen
-	if len(listen) == 0 {
-		listen = []string{env.Address(appliance.PortDashboard)}
+	web := env.Web(cfg)
+	home, err := homeAssistant(env, cfg, web)
+	if err != nil {
+		return err
 	}
 	zone := cfg.Home.TimeZone.Location
 	h := history.Open(env.Path("store", "hems.db"), store.ReaderOptions{
@@ -58,9 +61,16 @@ func Run(ctx context.Context, env appliance.Env, cfg appliance.Config) error {
 		programs = append(programs, p.Name)
 	}
 	g, err := gateway.New(gateway.Options{
-		Listen:  listen,
-		Sockets: &sockets,
-		Dir:     env.Path("gateway"),
+		Listen:    web.Dashboard,
+		ListenTLS: web.DashboardTLS,
+		Port:      web.Port,
+		PortTLS:   web.PortTLS,
+		// The manager makes them, and makes them anew in time.
+		Certificates:  pki.NewCertificates(pki.HolderDir(env.Path("pki"), "gateway")).GetCertificate,
+		Authority:     env.Path("pki", pki.CAFile),
+		HomeAssistant: home,
+		Sockets:       &sockets,
+		Dir:           env.Path("gateway"),
 		MQTT: mqttclient.Options{
 			Server:   "unix://" + env.MQTTSocket(),
 			ClientID: "hems-gateway",
@@ -92,6 +102,19 @@ func Run(ctx context.Context, env appliance.Env, cfg appliance.Config) error {
 		wg.Go(func() { mdns.Run(ctx, mdns.Options{Host: cfg.Home.HostName, Log: env.Log}) })
 	}
 	return g.Run(ctx)
+}
+
+// homeAssistant is the one behind this appliance, if there is one.
+func homeAssistant(env appliance.Env, cfg appliance.Config, web appliance.Web) (gateway.HomeAssistant, error) {
+	to := cfg.Hass.URL.URL
+	if to == nil {
+		return gateway.HomeAssistant{}, nil
+	}
+	f, err := front.New(front.Options{
+		To: to, Unverified: !cfg.Hass.VerifyCertificate,
+		DashboardPort: web.Port, DashboardTLSPort: web.PortTLS, Cookies: gateway.Cookies, Log: env.Log,
+	})
+	return gateway.HomeAssistant{Front: f, URL: to.String(), Listen: web.Home, ListenTLS: web.HomeTLS}, err
 }
 
 // sinceBoot is the time since power-up, however the clock was set meanwhile.

@@ -51,7 +51,8 @@ func TestWhereTheDashboardIs(t *testing.T) {
 		{appliance.Env{}, []string{"[::1]:http"}, "[::1]:80"},
 		{appliance.Env{}, []string{"nonsense"}, "nonsense"},
 	} {
-		if got := dashboard(tt.env, tt.listen); got != tt.want {
+		web := tt.env.Web(appliance.Config{Gateway: appliance.Gateway{Listen: tt.listen}})
+		if got := dashboard(web.Dashboard[0]); got != tt.want {
 			t.Errorf("%+v, %q: %s, want %s", tt.env, tt.listen, got, tt.want)
 		}
 	}

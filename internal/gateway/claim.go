@@ -83,7 +83,7 @@ func (g *Gateway) claim(w http.ResponseWriter, r *http.Request) {
 		http.Redirect(w, r, "/login", http.StatusSeeOther)
 		return
 	}
-	http.SetCookie(w, g.sessionCookie(r, token, int(signin.IdleTime.Seconds())))
+	g.giveCookie(w, r, token)
 	http.Redirect(w, r, "/", http.StatusSeeOther)
 }
 

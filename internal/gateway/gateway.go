@@ -7,6 +7,7 @@ package gateway
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"html/template"
@@ -19,6 +20,7 @@ import (
 
 	"github.com/smartcore-ireland/hems/internal/client"
 	"github.com/smartcore-ireland/hems/internal/gateway/chronicle"
+	"github.com/smartcore-ireland/hems/internal/gateway/front"
 	"github.com/smartcore-ireland/hems/internal/gateway/live"
 	"github.com/smartcore-ireland/hems/internal/gateway/signin"
 	"github.com/smartcore-ireland/hems/internal/mqttclient"
@@ -40,11 +42,16 @@ type Home struct {
 // Options are what a Gateway needs.
 type Options struct {
 	Listen          []string           // TCP addresses, host:port
+	ListenTLS       []string           // the same, with TLS
+	Port, PortTLS   int                // where a visitor who is led to the dashboard finds it; 0: not there
+	Certificates    CertificateSource  // for TLS; required where ListenTLS or HomeTLS is not empty
+	Authority       string             // the file of the authority's certificate, which people put on their phones; empty: none
 	Sockets         *Sockets           // outlives a run; nil: a run that ends closes its sockets
 	Dir             string             // accounts and sessions; made when missing
 	MQTT            mqttclient.Options // how to reach the broker
 	History         History            // required
 	Home            Home
+	HomeAssistant   HomeAssistant
 	DiscoveryPrefix string           // empty: "homeassistant"
 	BaseTopic       string           // empty: "zigbee2mqtt"
 	Version         string           // shown under More
@@ -56,6 +63,16 @@ type Options struct {
 	Clock           func() time.Time // nil: time.Now
 	Password        signin.Params    // cost of new password hashes; zero: signin.DefaultParams
 }
+
+// HomeAssistant is the one that this appliance stands before.
+type HomeAssistant struct {
+	Front             *front.Front // nil: there is none
+	URL               string       // its address, as it was given
+	Listen, ListenTLS []string     // TCP addresses, host:port
+}
+
+// CertificateSource is GetCertificate of a tls.Config.
+type CertificateSource = func(*tls.ClientHelloInfo) (*tls.Certificate, error)
 
 // A Gateway serves the dashboard.
 type Gateway struct {
@@ -72,6 +89,7 @@ type Gateway struct {
 	proxy, metricsProxy *httputil.ReverseProxy
 
 	watch   watch
+	links   links
 	handler http.Handler
 	limits  limits
 	retry   time.Duration // between attempts to get a taken port
@@ -166,9 +184,17 @@ func (g *Gateway) Run(ctx context.Context) error {
 			g.log.Error("following the house", "err", err)
 		}
 	})
-	g.o.Sockets.keep(g.o.Listen)
-	for _, addr := range g.o.Listen {
-		wg.Go(func() { g.listen(ctx, addr) })
+	doors := g.doors()
+	var addrs []string
+	for _, d := range doors {
+		addrs = append(addrs, d.addr)
+	}
+	g.o.Sockets.keep(addrs)
+	for _, d := range doors {
+		wg.Go(func() { g.listen(ctx, d) })
+	}
+	if f := g.o.HomeAssistant.Front; f != nil {
+		wg.Go(func() { f.Run(ctx) })
 	}
 	<-ctx.Done()
 	wg.Wait()
@@ -196,13 +222,13 @@ func (g *Gateway) watchSeed(ctx context.Context) {
 }
 
 // listen gets the address, however long that takes, and serves on it.
-func (g *Gateway) listen(ctx context.Context, addr string) {
+func (g *Gateway) listen(ctx context.Context, d door) {
 	said := ""
 	for ctx.Err() == nil {
-		l, err := g.o.Sockets.listen(ctx, addr)
+		l, err := g.o.Sockets.listen(ctx, d.addr)
 		if err == nil {
-			g.log.Info("the dashboard is at", "address", l.Addr())
-			err = g.serve(ctx, l)
+			g.log.Info(d.what+" is at", "address", l.Addr())
+			err = d.serve(ctx, l)
 			said = ""
 		}
 		if ctx.Err() != nil {
@@ -210,7 +236,7 @@ func (g *Gateway) listen(ctx context.Context, addr string) {
 		}
 		if err != nil && err.Error() != said {
 			said = err.Error()
-			g.log.Error("the dashboard cannot be reached at "+addr, "err", err, "hint", listenHint(err))
+			g.log.Error(d.what+" cannot be reached at "+d.addr, "err", err, "hint", listenHint(err))
 		}
 		select {
 		case <-ctx.Done():
@@ -220,7 +246,15 @@ func (g *Gateway) listen(ctx context.Context, addr string) {
 }
 
 // serve answers on l until ctx ends; it closes l.
-func (g *Gateway) serve(ctx context.Context, l net.Listener) error {
+func (g *Gateway) serve(ctx context.Context, l net.Listener) error { return g.serveOn(ctx, l, nil) }
+
+// serveTLS is serve with TLS, in HTTP/2 for who speaks it: a page's event stream
+// does not take one of a browser's six connections then.
+func (g *Gateway) serveTLS(ctx context.Context, l net.Listener) error {
+	return g.serveOn(ctx, l, g.tls())
+}
+
+func (g *Gateway) serveOn(ctx context.Context, l net.Listener, secure *tls.Config) error {
 	srv := &http.Server{
 		Handler:           g,
 		ReadHeaderTimeout: g.limits.header,
@@ -228,6 +262,8 @@ func (g *Gateway) serve(ctx context.Context, l net.Listener) error {
 		WriteTimeout:      g.limits.write,
 		IdleTimeout:       g.limits.idle,
 		MaxHeaderBytes:    16 << 10,
+		TLSConfig:         secure,
+		HTTP2:             &http.HTTP2Config{MaxConcurrentStreams: maxStreams},
 		ErrorLog:          slog.NewLogLogger(g.log.Handler(), slog.LevelDebug), // strangers' broken handshakes
 		BaseContext:       func(net.Listener) context.Context { return ctx },   // ends the event streams
 	}
@@ -240,7 +276,13 @@ func (g *Gateway) serve(ctx context.Context, l net.Listener) error {
 			srv.Close()
 		}
 	})
-	err := srv.Serve(limitConns(l, g.limits.conns, g.limits.each))
+	l = limitConns(l, g.limits.conns, g.limits.each)
+	var err error
+	if secure == nil {
+		err = srv.Serve(l)
+	} else {
+		err = srv.ServeTLS(l, "", "") // the configuration has the certificates
+	}
 	if !stop() {
 		<-stopped
 	}

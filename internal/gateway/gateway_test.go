@@ -68,6 +68,7 @@ func newHouse(t *testing.T, settings ...setting) *house {
 		MQTT:      h.mqtt("gateway"),
 		History:   h.past,
 		Home:      Home{TimeZone: time.UTC},
+		Authority: authorityFileOf(t),
 		Version:   "1.2.3",
 		Manager:   h.manager.Socket,
 		Metrics:   h.metrics.Socket,

@@ -57,25 +57,28 @@ func (g *Gateway) login(w http.ResponseWriter, r *http.Request) {
 		g.showLogin(w, r, http.StatusInternalServerError, b)
 		return
 	}
-	http.SetCookie(w, g.sessionCookie(r, token, int(signin.IdleTime.Seconds())))
+	g.giveCookie(w, r, token)
 	private(w)
 	http.Redirect(w, r, b.Next, http.StatusSeeOther)
 }
 
 func (g *Gateway) logout(w http.ResponseWriter, r *http.Request) {
-	if err := g.door.End(visitorOf(r).token); err != nil {
-		g.log.Error("a session could not be ended", "err", err)
-		http.Error(w, "signing out failed; try again", http.StatusInternalServerError)
-		return
+	for _, token := range append(g.tokens(r), visitorOf(r).token) {
+		if err := g.door.End(token); err != nil {
+			g.log.Error("a session could not be ended", "err", err)
+			http.Error(w, "signing out failed; try again", http.StatusInternalServerError)
+			return
+		}
 	}
-	http.SetCookie(w, g.sessionCookie(r, "", -1))
+	g.clearCookies(w, r)
 	http.Redirect(w, r, "/login", http.StatusSeeOther)
 }
 
 // healthz tells a monitor whether all is well, and a stranger nothing more than
 // the name of the first part that is not.
-func (g *Gateway) healthz(w http.ResponseWriter, _ *http.Request) {
+func (g *Gateway) healthz(w http.ResponseWriter, r *http.Request) {
 	private(w)
+	g.allowPlain(w, r)
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	text, status := "ok", http.StatusOK
 	if part := g.model.Failing(); part != "" {

@@ -41,6 +41,8 @@ type page struct {
 	Script    string
 	Icon      string
 	Door      string // the script of the page before there is an owner
+	Better    string // the origin over TLS, for a page that came in the clear
+	Mover     string // the script that goes there once it is trusted
 	Health    live.Health
 	Verdict   *verdictNotice // what became of the last update, until it was read
 	Body      any
@@ -48,13 +50,16 @@ type page struct {
 
 // UnderMore reports whether the page is one behind More.
 func (p page) UnderMore() bool {
-	return slices.Contains([]string{"system", "update", "backup", "logs", "config", "wait"}, p.Here)
+	return slices.Contains([]string{"system", "update", "backup", "logs", "config", "wait", "https", "home-assistant"}, p.Here)
 }
 
 func (g *Gateway) page(r *http.Request, here, title string, body any) page {
 	p := page{
 		Title: title, Here: here, Home: g.o.Home.Name, User: visitorOf(r).user, Theme: theme(r),
 		Style: g.files.staticURL("style.css"), Icon: g.files.staticURL("icon.svg"), Door: g.files.staticURL("door.js"), Body: body,
+	}
+	if p.Better = g.betterOrigin(r); p.Better != "" {
+		p.Mover = g.files.staticURL("secure.js")
 	}
 	if here != "" {
 		p.BundleCSS, p.Script = g.files.scriptURL("main.css"), g.files.scriptURL("main.js")
@@ -154,10 +159,12 @@ func (g *Gateway) devicesPage(w http.ResponseWriter, r *http.Request) {
 type moreBody struct {
 	Version string
 	State   string // "well", or what is not, in two words
+	Secure  bool   // over TLS
+	Home    string // Home Assistant's state, in two words; empty: there is none
 }
 
 func (g *Gateway) morePage(w http.ResponseWriter, r *http.Request) {
-	g.show(w, r, http.StatusOK, "more.html", g.page(r, "more", "More", moreBody{Version: g.o.Version, State: g.stateWord()}))
+	g.show(w, r, http.StatusOK, "more.html", g.page(r, "more", "More", moreBody{Version: g.o.Version, State: g.stateWord(), Secure: r.TLS != nil, Home: homeWord(g.homeAssistant())}))
 }
 
 // stateWord is how everything is, as it stands beside the way to the details.
@@ -212,9 +219,10 @@ func theme(r *http.Request) string {
 	return ""
 }
 
-// setTheme remembers the choice in the browser; "system" forgets it.
+// setTheme remembers the choice in the browser; "system" forgets it. The cookie is
+// no secret, and is not bound to TLS: a plain page could not replace it then.
 func (g *Gateway) setTheme(w http.ResponseWriter, r *http.Request) {
-	c := &http.Cookie{Name: themeCookie, Path: "/", MaxAge: -1, SameSite: http.SameSiteLaxMode, HttpOnly: true, Secure: r.TLS != nil}
+	c := &http.Cookie{Name: themeCookie, Path: "/", MaxAge: -1, SameSite: http.SameSiteLaxMode, HttpOnly: true}
 	if v := r.PostFormValue("theme"); v == "light" || v == "dark" {
 		c.Value, c.MaxAge = v, 365*24*60*60
 	}

@@ -11,12 +11,13 @@ type access int
 
 const (
 	forEveryone access = iota // before sign-in: the sign-in page, its files, the health check
+	forLink                   // a link that somebody who is signed in handed out; its handler knows whether it is one
 	forSignedIn               // a session
 	forPrograms               // a session, or the account's name and password with the request
 )
 
 func (a access) String() string {
-	return [...]string{"everyone", "signed in", "programs"}[a]
+	return [...]string{"everyone", "link", "signed in", "programs"}[a]
 }
 
 // A route is one row of the table below.
@@ -68,6 +69,9 @@ func (g *Gateway) routes() []route {
 		{"GET /static/{name}", forEveryone, g.files.serveStatic, small}, // styles and icons
 		{"GET /healthz", forEveryone, g.healthz, small},
 
+		{"GET /trust/{link}", forLink, g.trustPage, small},
+		{"GET /trust/{link}/{file}", forLink, g.trustFile, small},
+
 		{"GET /{$}", forSignedIn, g.nowPage, small},
 		{"GET /devices", forSignedIn, g.devicesPage, small},
 		{"GET /pair", forSignedIn, g.pairPage, small},
@@ -95,6 +99,10 @@ func (g *Gateway) routes() []route {
 		{"GET /system/config", forSignedIn, g.configPage, small},
 		{"POST /system/config/restore", forSignedIn, g.restoreConfig, small},
 		{"POST /system/restart", forSignedIn, g.restart, small},
+		{"GET /system/https", forSignedIn, g.httpsPage, small},
+		{"GET /system/https/{file}", forSignedIn, g.authorityFile, small},
+		{"GET /system/home-assistant", forSignedIn, g.homeAssistantPage, small},
+		{"POST /system/home-assistant", forSignedIn, g.setHomeAssistant, small},
 
 		{"GET /events", forPrograms, g.events, small},
 		{"GET /api/v1/now", forPrograms, g.apiNow, small},
@@ -106,6 +114,7 @@ func (g *Gateway) routes() []route {
 		{"GET /api/v1/history/peaks", forPrograms, g.past.Peaks, unhurried},
 		{"GET /api/v1/history/state", forPrograms, g.past.State, unhurried},
 		{"GET /api/v1/history/always-on", forPrograms, g.past.AlwaysOn, small},
+		{"GET /api/v1/home-assistant", forPrograms, g.apiHomeAssistant, small},
 
 		// The manager's interface, for those who may. What it keeps for the
 		// gateway alone (that the appliance was claimed) is not here.
@@ -172,7 +181,7 @@ func (g *Gateway) build() http.Handler {
 		if strings.HasPrefix(r.URL.Path, "/api/") && who == forSignedIn {
 			who = forPrograms // an unknown one answers like a known one
 		}
-		if who == forEveryone {
+		if who == forEveryone || who == forLink {
 			mux.ServeHTTP(w, r)
 			return
 		}
@@ -194,23 +203,9 @@ func (g *Gateway) build() http.Handler {
 	}))
 	guarded := crossOrigin.Handler(inner)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		secure(w.Header())
+		g.secure(w.Header(), r)
 		guarded.ServeHTTP(w, r)
 	})
-}
-
-// secure sets what every answer carries. Everything comes from this origin;
-// nothing inline runs, nothing frames these pages, nothing learns where a
-// visitor came from.
-func secure(h http.Header) {
-	h.Set("Content-Security-Policy", "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "+
-		"connect-src 'self'; manifest-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'")
-	h.Set("X-Content-Type-Options", "nosniff")
-	h.Set("X-Frame-Options", "DENY")
-	h.Set("Referrer-Policy", "no-referrer")
-	h.Set("Permissions-Policy", "camera=(), geolocation=(), microphone=(), payment=(), usb=()")
-	h.Set("Cross-Origin-Opener-Policy", "same-origin")
-	h.Set("Cross-Origin-Resource-Policy", "same-origin")
 }
 
 // private keeps an answer out of every cache; static files overrule it.

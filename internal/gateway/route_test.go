@@ -22,6 +22,13 @@ var examples = map[string]struct {
 	"GET /claim":                                 {want: http.StatusSeeOther}, // it is claimed
 	"POST /claim":                                {form: url.Values{"user": {"eve"}, "password": {"a cup of poison"}}, want: http.StatusSeeOther},
 	"GET /system":                                {want: http.StatusOK},
+	"GET /system/https":                          {want: http.StatusOK},
+	"GET /system/https/{file}":                   {path: "/system/https/hems-ca.crt", want: http.StatusOK},
+	"GET /trust/{link}":                          {path: "/trust/guessed", want: http.StatusSeeOther},
+	"GET /trust/{link}/{file}":                   {path: "/trust/guessed/hems-ca.crt", want: http.StatusSeeOther},
+	"GET /system/home-assistant":                 {want: http.StatusOK},
+	"POST /system/home-assistant":                {form: url.Values{"url": {"http://192.0.2.1:8123"}}, want: http.StatusSeeOther},
+	"GET /api/v1/home-assistant":                 {want: http.StatusOK},
 	"GET /system/update":                         {want: http.StatusOK},
 	"POST /system/update":                        {file: "bundle", want: http.StatusSeeOther},
 	"POST /system/update/seen":                   {form: url.Values{"next": {"/devices"}}, want: http.StatusSeeOther},
@@ -192,7 +199,7 @@ func TestEveryRouteSignedOut(t *testing.T) {
 			res := h.do(h.visitor(), h.walk(pattern))
 			to := res.Header.Get("Location")
 			switch who {
-			case forSignedIn:
+			case forSignedIn, forLink: // nobody has handed a link out
 				if res.StatusCode != http.StatusSeeOther || !strings.HasPrefix(to, "/login") {
 					t.Errorf("got %s to %q, want 303 to the sign-in page", res.Status, to)
 				}
@@ -232,7 +239,7 @@ func TestEveryRouteSignedIn(t *testing.T) {
 func TestEveryRouteWithThePassword(t *testing.T) {
 	h := newHouse(t, keptReadings(t))
 	for pattern, who := range h.everyRoute() {
-		if who == forEveryone {
+		if who == forEveryone || who == forLink {
 			continue
 		}
 		t.Run(pattern, func(t *testing.T) {

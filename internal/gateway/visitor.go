@@ -41,31 +41,10 @@ func address(r *http.Request) netip.Addr {
 	return ap.Addr().Unmap()
 }
 
-// cookieName differs between appliances on one host, because a browser sends a
-// host's cookies to each of its ports.
-func (g *Gateway) cookieName() string { return "hems_session_" + g.door.Instance() }
-
-func (g *Gateway) sessionCookie(r *http.Request, token string, age int) *http.Cookie {
-	return &http.Cookie{
-		Name: g.cookieName(), Value: token, Path: "/", MaxAge: age,
-		HttpOnly: true, Secure: r.TLS != nil, SameSite: http.SameSiteLaxMode,
-	}
-}
-
-// session is the visitor a session cookie stands for.
-func (g *Gateway) session(r *http.Request) (visitor, bool) {
-	c, err := r.Cookie(g.cookieName())
-	if err != nil {
-		return visitor{}, false
-	}
-	user, ok := g.door.Session(c.Value)
-	return visitor{user: user, token: c.Value}, ok
-}
-
 // visitor finds out who asks. When it returns false it has answered.
 func (g *Gateway) visitor(w http.ResponseWriter, r *http.Request, who access) (visitor, bool) {
 	if v, ok := g.session(r); ok {
-		return v, true
+		return g.moveSession(w, r, v), true
 	}
 	user, password, basic := r.BasicAuth()
 	if who != forPrograms || !basic {
