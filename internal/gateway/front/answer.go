@@ -87,8 +87,3 @@ func (a *answer) understand() error {
 	a.socket = a.status == 101 && upgrade && websocket
 	return nil
 }
-
-// empty says whether no body follows, whatever the head says of its length.
-func (a *answer) empty(method []byte) bool {
-	return string(method) == "HEAD" || a.status < 200 || a.status == 204 || a.status == 304
-}

@@ -24,7 +24,6 @@ type request struct {
 	websocket            bool
 	expects              bool // waits to be asked for the body
 	page                 bool // a browser that shows the answer
-	circular             bool // it was here already
 }
 
 // fault is why a request is refused.
