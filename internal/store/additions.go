@@ -31,6 +31,7 @@ var additions = []addition{
 	deliveryAddition,
 	copiesAddition,
 	ledgerAddition,
+	rollupAddition,
 }
 
 // addAll makes the additions that the file does not have. One that this

@@ -83,10 +83,11 @@ func tidySamples(s []Sample) []Sample {
 
 // encoder holds what is reused from one blob to the next.
 type encoder struct {
-	plain []byte
-	ints  []int64
-	out   bytes.Buffer
-	flate *flate.Writer
+	plain  []byte
+	values []float64
+	ints   []int64
+	out    bytes.Buffer
+	flate  *flate.Writer
 }
 
 // blob encodes tidy columns. The result is valid until the next call.
@@ -147,7 +148,11 @@ func appendTimes(p []byte, s []Sample) []byte {
 var pow10 = [maxDecimals + 1]float64{1, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9}
 
 func (e *encoder) appendValues(p []byte, s []Sample) []byte {
-	decimals, ok := e.scale(s)
+	e.values = e.values[:0]
+	for _, v := range s {
+		e.values = append(e.values, v.Value)
+	}
+	decimals, ok := e.scale()
 	if !ok {
 		p = append(p, rawValues)
 		for _, v := range s {
@@ -164,14 +169,14 @@ func (e *encoder) appendValues(p []byte, s []Sample) []byte {
 	return p
 }
 
-// scale finds the fewest decimals with which every value is a whole number
+// scale finds the fewest decimals with which each of e.values is a whole number
 // that divides back to exactly the same value, and leaves those in e.ints.
-func (e *encoder) scale(s []Sample) (decimals int, ok bool) {
+func (e *encoder) scale() (decimals int, ok bool) {
 	const exact = 1 << 53
-	for _, v := range s {
+	for _, v := range e.values {
 		for {
-			r := math.Round(v.Value * pow10[decimals])
-			if math.Abs(r) < exact && r/pow10[decimals] == v.Value && !(r == 0 && math.Signbit(v.Value)) {
+			r := math.Round(v * pow10[decimals])
+			if math.Abs(r) < exact && r/pow10[decimals] == v && !(r == 0 && math.Signbit(v)) {
 				break
 			}
 			if decimals++; decimals > maxDecimals {
@@ -180,9 +185,9 @@ func (e *encoder) scale(s []Sample) (decimals int, ok bool) {
 		}
 	}
 	e.ints = e.ints[:0]
-	for _, v := range s { // values seen before decimals grew are checked again
-		r := math.Round(v.Value * pow10[decimals])
-		if math.Abs(r) >= exact || r/pow10[decimals] != v.Value {
+	for _, v := range e.values { // those seen before decimals grew are checked again
+		r := math.Round(v * pow10[decimals])
+		if math.Abs(r) >= exact || r/pow10[decimals] != v {
 			return 0, false
 		}
 		e.ints = append(e.ints, int64(r))

@@ -1,12 +1,10 @@
 package store
 
 import (
-	"context"
-	"fmt"
 	"math"
 	"time"
 
-	"github.com/smartcore-ireland/hems/internal/ledger"
+	"github.com/smartcore-ireland/hems/internal/calendar"
 )
 
 // Rollup is what the samples of one series in one period come to.
@@ -36,42 +34,6 @@ const (
 	dayMS  = int64(24 * time.Hour / time.Millisecond)
 )
 
-// Rollups returns those of a series whose period begins at from or later and
-// before to, in ascending order; periods without a sample are missing. They are
-// complete up to now: what is not yet rolled up is computed, with the samples
-// that wait when ReaderOptions.Pending is given. Values keep their exact sum, as
-// far as a float64 can.
-func (r *Reader) Rollups(ctx context.Context, series int64, p Period, from, to time.Time) (all []Rollup, err error) {
-	waiting := r.waiting(ctx)
-	begin, end := ceilMilli(from), ceilMilli(to)
-	err = r.view(ctx, func(q querier) error {
-		switch p {
-		case FiveMinutes:
-			begin, end = ceilTo(begin, fiveMS), ceilTo(end, fiveMS)
-			all, err = rawRollups(ctx, q, waiting, series, begin, end)
-		case Day:
-			zone := r.o.Zone
-			begin, end = ceilDay(begin, zone), ceilDay(end, zone)
-			all, err = rawRollups(ctx, q, waiting, series, begin, end)
-			all = joinRollups(all, func(ms int64) (from, to int64) { return civilDay(ms, zone) })
-		default:
-			err = fmt.Errorf("there are no rollups over the period %d", p)
-		}
-		return err
-	})
-	return all, err
-}
-
-// rawRollups computes those over five minutes of a range that both begins and
-// ends with a period.
-func rawRollups(ctx context.Context, q querier, waiting Pending, series, from, to int64) ([]Rollup, error) {
-	s, _, err := readSeries(ctx, q, series, from, to)
-	if err != nil {
-		return nil, err
-	}
-	return rollUp(merge(s, waiting.between(series, from, to))), nil
-}
-
 // rollUp makes rollups over five minutes of samples in ascending time.
 func rollUp(s []Sample) (all []Rollup) {
 	for i := 0; i < len(s); {
@@ -98,10 +60,11 @@ func rollUpOne(begin int64, s []Sample) Rollup {
 	return r
 }
 
-// joinRollups makes rollups of longer periods from ones in ascending order.
-func joinRollups(s []Rollup, period func(ms int64) (from, to int64)) (all []Rollup) {
+// joinRollups makes rollups over days of a zone from ones over five minutes in
+// ascending order.
+func joinRollups(s []Rollup, zone *time.Location) (all []Rollup) {
 	for i := 0; i < len(s); {
-		from, to := period(s[i].Milli)
+		from, to := civilDay(s[i].Milli, zone)
 		r := s[i]
 		r.Milli = from
 		var sum adder
@@ -181,18 +144,36 @@ func ceilTo(ms, step int64) int64 {
 
 // civilDay is when the day in a zone that holds a moment begins and ends, in ms.
 func civilDay(ms int64, zone *time.Location) (from, to int64) {
-	from, to = ledger.DayOf(floorTo(ms, 1000)/1000, zone)
-	return from * 1000, to * 1000
+	f, t := calendar.Day(time.UnixMilli(ms), zone)
+	return f.UnixMilli(), t.UnixMilli()
 }
 
 // ceilDay is the first moment from ms on at which a day in the zone begins.
 func ceilDay(ms int64, zone *time.Location) int64 {
-	if ms <= 0 || ms >= maxMilli { // no samples there
-		return ms
-	}
 	from, to := civilDay(ms, zone)
 	if from < ms {
 		return to
 	}
 	return from
+}
+
+// keepFuller merges rollups over the same periods, both in ascending order: of
+// two of one period the one of more samples is kept, since the other lacks
+// samples that retention has deleted or that are damaged; of two of equally many
+// the computed one, which is newer.
+func keepFuller(kept, computed []Rollup) []Rollup {
+	all := make([]Rollup, 0, max(len(kept), len(computed)))
+	for len(kept) > 0 && len(computed) > 0 {
+		switch k, c := kept[0], computed[0]; {
+		case k.Milli < c.Milli:
+			all, kept = append(all, k), kept[1:]
+		case k.Milli > c.Milli:
+			all, computed = append(all, c), computed[1:]
+		case k.Count > c.Count:
+			all, kept, computed = append(all, k), kept[1:], computed[1:]
+		default:
+			all, kept, computed = append(all, c), kept[1:], computed[1:]
+		}
+	}
+	return append(append(all, kept...), computed...)
 }

@@ -21,27 +21,43 @@ const (
 	trustHours = 24
 )
 
-// sweep seals the hours that are over and deletes what is older than the
-// retention. It does something once an hour.
+// sweep seals the hours that are over, rolls up and deletes what is older than
+// the retention. It follows each commit, but does all of that once an hour; only
+// rolling up, when there is much of it, is spread over the commits.
 func (s *Store) sweep(ctx context.Context) error {
+	s.sweeping.Lock()
+	defer s.sweeping.Unlock()
 	now := s.o.Now()
 	hour := now.Add(-sealDelay).Truncate(time.Hour)
-	return s.use(func(db *sql.DB) error {
-		if hour.Equal(s.lastSweep) {
-			return s.countEnergy(ctx, db, hour.UnixMilli())
-		}
-		s.lastSweep = hour
-		if !s.salvaging() { // or hours are not whole
-			if err := s.seal(ctx, db, hour.UnixMilli()); err != nil {
+	fresh := false
+	err := s.use(func(db *sql.DB) error {
+		if !hour.Equal(s.lastSweep) {
+			s.lastSweep, fresh, s.ledgerDue = hour, true, true
+			if !s.salvaging() { // or hours are not whole
+				if err := s.seal(ctx, db, hour.UnixMilli()); err != nil {
+					return err
+				}
+			}
+			if err := s.sealTexts(ctx, db, hour.UnixMilli()); err != nil {
 				return err
 			}
 		}
-		if err := s.sealTexts(ctx, db, hour.UnixMilli()); err != nil {
+		return s.countEnergy(ctx, db, hour.UnixMilli())
+	})
+	if err != nil {
+		return err
+	}
+	if fresh || s.rolling {
+		if err := s.rollUpSome(ctx, now); err != nil {
 			return err
 		}
-		s.ledgerDue = true
-		if err := s.countEnergy(ctx, db, hour.UnixMilli()); err != nil {
-			return err
+	}
+	if !fresh {
+		return nil
+	}
+	return s.use(func(db *sql.DB) error {
+		if s.ledgerDue {
+			return nil // it needs them once more
 		}
 		trusted, err := clockTrusted(ctx, db, now)
 		if err != nil || !trusted {
@@ -175,9 +191,12 @@ func (s *Store) gather(ctx context.Context, db *sql.DB, first, last int64) ([]co
 	return columns, nil
 }
 
-// expire deletes segments that ended before the given time (ms).
+// expire deletes segments that ended before the given time (ms) and have been
+// rolled up.
 func (s *Store) expire(ctx context.Context, db *sql.DB, before int64) error {
-	old, err := querySegments(ctx, db, `WHERE max_ms < ? ORDER BY max_ms LIMIT ?`, before, sweepSegments)
+	old, err := querySegments(ctx, db, `WHERE max_ms < ?1 AND last <= (SELECT marked FROM rollup_state)
+		AND NOT EXISTS (SELECT 1 FROM rollup_due WHERE day BETWEEN min_ms / ?3 AND max_ms / ?3)
+		ORDER BY max_ms LIMIT ?2`, before, sweepSegments, dayMS)
 	if err != nil || len(old) == 0 {
 		return err
 	}

@@ -64,6 +64,9 @@ type Options struct {
 	CommitInterval time.Duration
 	// Retention is how long readings are kept. Default 400 days.
 	Retention time.Duration
+	// Zone is where the days of rollups begin and end. When it becomes another,
+	// the days are made anew from the rollups over five minutes. Default UTC.
+	Zone *time.Location
 	// MaxPending is how many readings may wait in memory while the file takes
 	// none (disk full). Default 100,000, about 5 MB.
 	MaxPending int
@@ -132,6 +135,10 @@ type Store struct {
 	following chan struct{} // closed when nothing follows any more; nil: nothing does
 	ended     bool          // Close has closed the file for good
 
+	// rolling: there is more to roll up than the last sweep did. It is guarded by
+	// sweeping, which is held through a sweep.
+	sweeping sync.Mutex
+	rolling  bool
 	// textsSealed is the first row of texts that may have to be sealed.
 	textsSealed int64
 
@@ -181,6 +188,9 @@ func Open(path string, o Options) (*Store, error) {
 	}
 	if o.Retention <= 0 {
 		o.Retention = 400 * 24 * time.Hour
+	}
+	if o.Zone == nil {
+		o.Zone = time.UTC
 	}
 	if o.MaxPending <= 0 {
 		o.MaxPending = 100_000
