@@ -32,6 +32,7 @@ var additions = []addition{
 	copiesAddition,
 	ledgerAddition,
 	rollupAddition,
+	lostAddition,
 }
 
 // addAll makes the additions that the file does not have. One that this

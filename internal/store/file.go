@@ -82,7 +82,7 @@ func (s *Store) openFile() error {
 // load opens the file, brings its form up to date and reads what must be known
 // before the first commit. s.dbMu is held, or s is not shared yet.
 func (s *Store) load() (err error) {
-	name, err := dsn(s.path, "_txlock=immediate&_pragma=busy_timeout(5000)&_pragma=journal_mode(WAL)"+
+	name, err := dsn(s.path, "_txlock=immediate&_pragma=busy_timeout(5000)&_pragma=auto_vacuum(incremental)&_pragma=journal_mode(WAL)"+
 		"&_pragma=synchronous(FULL)&_pragma=journal_size_limit(8388608)")
 	if err != nil {
 		return err

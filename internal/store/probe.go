@@ -9,6 +9,9 @@ import (
 	"time"
 )
 
+// probePrefix begins the names of cursors that stand for no destination.
+const probePrefix = "probe/"
+
 // Probe writes something into the file, reads it back as another process would,
 // and removes it again: nil says that the store takes and gives readings. It
 // costs two commits of two pages each, 16 kB written to the log, so it is not
@@ -17,7 +20,7 @@ func (s *Store) Probe(ctx context.Context) error {
 	// A cursor that stands before everything means nothing to anyone: no
 	// destination can be called that, and a version that does not know probes
 	// finds nothing that it does not know.
-	name := "probe/" + rand.Text()
+	name := probePrefix + rand.Text()
 	err := s.use(func(db *sql.DB) error {
 		_, err := db.ExecContext(ctx, `INSERT INTO cursor (name, seq) VALUES (?, 0)`, name)
 		return err
@@ -30,7 +33,7 @@ func (s *Store) Probe(ctx context.Context) error {
 	gone := s.use(func(db *sql.DB) error {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
 		defer cancel()
-		_, err := db.ExecContext(ctx, `DELETE FROM cursor WHERE name LIKE 'probe/%'`)
+		_, err := db.ExecContext(ctx, `DELETE FROM cursor WHERE name LIKE ?`, probePrefix+"%")
 		return err
 	})
 	if gone != nil {

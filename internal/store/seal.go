@@ -11,10 +11,6 @@ const (
 	// sealDelay is how long after its end an hour is sealed: by then
 	// destinations that keep up have been sent it, and none stands inside.
 	sealDelay = 5 * time.Minute
-	// sweepSegments is how many segments one sweep may delete: two days' worth,
-	// so that retention catches up quickly, and a clock that is wrong for long
-	// costs little.
-	sweepSegments = 48
 	// trustHours is how many hours with readings there must be in the last two
 	// days by the clock before it is trusted to say what is too old: one that
 	// is far ahead until the network has told the time deletes nothing.
@@ -22,8 +18,9 @@ const (
 )
 
 // sweep seals the hours that are over, rolls up and deletes what is older than
-// the retention. It follows each commit, but does all of that once an hour; only
-// rolling up, when there is much of it, is spread over the commits.
+// the retention or for which there is no room. It follows each commit, but does
+// nearly all of that once an hour; only what there is much of is spread over the
+// commits.
 func (s *Store) sweep(ctx context.Context) error {
 	s.sweeping.Lock()
 	defer s.sweeping.Unlock()
@@ -52,18 +49,13 @@ func (s *Store) sweep(ctx context.Context) error {
 			return err
 		}
 	}
-	if !fresh {
-		return nil
-	}
 	return s.use(func(db *sql.DB) error {
-		if s.ledgerDue {
-			return nil // it needs them once more
+		if fresh {
+			if err := s.expire(ctx, db, now); err != nil {
+				return err
+			}
 		}
-		trusted, err := clockTrusted(ctx, db, now)
-		if err != nil || !trusted {
-			return err
-		}
-		return s.expire(ctx, db, now.Add(-s.o.Retention).UnixMilli())
+		return s.makeRoom(ctx, db, now)
 	})
 }
 
@@ -189,35 +181,4 @@ func (s *Store) gather(ctx context.Context, db *sql.DB, first, last int64) ([]co
 	}
 	tidy(columns)
 	return columns, nil
-}
-
-// expire deletes segments that ended before the given time (ms) and have been
-// rolled up.
-func (s *Store) expire(ctx context.Context, db *sql.DB, before int64) error {
-	old, err := querySegments(ctx, db, `WHERE max_ms < ?1 AND last <= (SELECT marked FROM rollup_state)
-		AND NOT EXISTS (SELECT 1 FROM rollup_due WHERE day BETWEEN min_ms / ?3 AND max_ms / ?3)
-		ORDER BY max_ms LIMIT ?2`, before, sweepSegments, dayMS)
-	if err != nil || len(old) == 0 {
-		return err
-	}
-	tx, err := db.BeginTx(ctx, nil)
-	if err != nil {
-		return err
-	}
-	defer tx.Rollback()
-	for _, g := range old {
-		if _, err := tx.ExecContext(ctx, `DELETE FROM chunk WHERE id BETWEEN ? AND ?`, chunkID(g.first, 0), chunkID(g.first, 1<<seriesBits-1)); err != nil {
-			return err
-		}
-		for _, table := range []string{"segment", "block"} {
-			if _, err := tx.ExecContext(ctx, `DELETE FROM `+table+` WHERE first = ?`, g.first); err != nil {
-				return err
-			}
-		}
-	}
-	if err := tx.Commit(); err != nil {
-		return err
-	}
-	s.o.Log.Info("readings older than the retention were deleted", "segments", len(old), "before", time.UnixMilli(before).UTC())
-	return nil
 }

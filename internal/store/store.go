@@ -64,6 +64,12 @@ type Options struct {
 	CommitInterval time.Duration
 	// Retention is how long readings are kept. Default 400 days.
 	Retention time.Duration
+	// DiskShare is how many percent of the file system the store may take, and
+	// MinFree how many bytes of it are to stay free, whoever takes the others:
+	// when it is more, or less, the oldest readings are deleted before their
+	// time. Default 50 and 256 MB; of a small file system an eighth.
+	DiskShare int
+	MinFree   int64
 	// Zone is where the days of rollups begin and end. When it becomes another,
 	// the days are made anew from the rollups over five minutes. Default UTC.
 	Zone *time.Location
@@ -110,6 +116,7 @@ type Store struct {
 	path string
 	o    Options
 	lock *os.File
+	disk func(path string) (diskSpace, error)
 
 	copying sync.Mutex // held while there is a Snapshot
 
@@ -159,6 +166,7 @@ type Store struct {
 	begun        map[int64]bool // series with a reading since Open
 	lastID       int64
 	failure      error
+	room         Room
 	advanced     chan struct{} // closed and replaced at each commit
 	taken        Ticket        // readings taken since Open
 	durable      Ticket        // of those, how many are in the file
@@ -189,6 +197,12 @@ func Open(path string, o Options) (*Store, error) {
 	if o.Retention <= 0 {
 		o.Retention = 400 * 24 * time.Hour
 	}
+	if o.DiskShare <= 0 || o.DiskShare > 100 {
+		o.DiskShare = 50
+	}
+	if o.MinFree <= 0 {
+		o.MinFree = 256 << 20
+	}
 	if o.Zone == nil {
 		o.Zone = time.UTC
 	}
@@ -209,7 +223,7 @@ func Open(path string, o Options) (*Store, error) {
 		return nil, fmt.Errorf("opening the store %s: %w", path, err)
 	}
 	s := &Store{
-		path: path, o: o, lock: lock,
+		path: path, o: o, lock: lock, disk: statDisk,
 		inflight: map[string]int64{},
 		pending:  map[int64][]Sample{},
 		unsaved:  map[int64]struct{}{},
