@@ -93,7 +93,7 @@ func (r *running) next(t *testing.T) string {
 		return c.Home.Name
 	case err := <-r.done:
 		t.Fatalf("the process has ended: %v\n%s", err, r.log)
-	case <-time.After(10 * time.Second):
+	case <-time.After(time.Minute):
 		t.Fatalf("the process was not run again:\n%s", r.log)
 	}
 	return ""

@@ -51,7 +51,7 @@ func owned(form ...string) url.Values {
 // asked waits until the manager was asked something.
 func (h *house) asked(question string) {
 	h.t.Helper()
-	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
 		if slices.Contains(h.manager.Questions(), question) {
 			return
 		}

@@ -50,7 +50,7 @@ func (h *house) follow(c *http.Client, url string) *feed {
 // next returns the data of the next event of a name for which ok holds.
 func (f *feed) next(name string, ok func(data string) bool) string {
 	f.t.Helper()
-	timeout := time.After(10 * time.Second)
+	timeout := time.After(time.Minute)
 	event := ""
 	for {
 		select {

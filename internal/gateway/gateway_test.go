@@ -229,7 +229,7 @@ func (h *house) get(c *http.Client, path string) (int, string) {
 func (h *house) await(c *http.Client, path, want string) {
 	h.t.Helper()
 	var body string
-	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
 		if _, body = h.get(c, path); strings.Contains(body, want) {
 			return
 		}

@@ -41,7 +41,7 @@ func TestPairingIsAskedForOverMQTT(t *testing.T) {
 			if got != tt.want {
 				t.Errorf("%s: got %s, want %s", tt.do, got, tt.want)
 			}
-		case <-time.After(10 * time.Second):
+		case <-time.After(time.Minute):
 			t.Fatalf("%s: nothing was asked", tt.do)
 		}
 	}

@@ -34,7 +34,7 @@ func TestTakenPortIsSaidOnceAndTriedAgain(t *testing.T) {
 	ran := make(chan error, 1)
 	go func() { ran <- g.Run(ctx) }()
 
-	deadline := time.Now().Add(10 * time.Second)
+	deadline := time.Now().Add(time.Minute)
 	for !strings.Contains(log.String(), "another program has this port") {
 		if time.Now().After(deadline) {
 			t.Fatalf("the taken port was never said; the log has\n%s", log)
@@ -93,7 +93,7 @@ func TestVisitorsWaitBetweenTwoRuns(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		ran := make(chan error, 1)
 		go func() { ran <- g.Run(ctx) }()
-		for deadline := time.Now().Add(10 * time.Second); !strings.Contains(log.String(), "the dashboard is at"); time.Sleep(10 * time.Millisecond) {
+		for deadline := time.Now().Add(time.Minute); !strings.Contains(log.String(), "the dashboard is at"); time.Sleep(10 * time.Millisecond) {
 			if time.Now().After(deadline) {
 				t.Fatalf("it never listened; the log has\n%s", log)
 			}

@@ -52,7 +52,7 @@ func (h *hostEnd) next() ash.Frame {
 			h.t.Fatal("the dongle closed the line")
 		}
 		return f
-	case <-time.After(10 * time.Second):
+	case <-time.After(time.Minute):
 		h.t.Fatal("the dongle says nothing for 10 s")
 	}
 	return ash.Frame{}
@@ -190,7 +190,7 @@ func launch(t *testing.T, o Options) *Simulator {
 
 func dial(t *testing.T, s *Simulator) *hostEnd {
 	t.Helper()
-	for deadline := time.Now().Add(5 * time.Second); ; time.Sleep(5 * time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(5 * time.Millisecond) {
 		line, err := s.Dial(t.Context())
 		if err == nil {
 			return attach(t, line)

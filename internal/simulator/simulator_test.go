@@ -161,7 +161,7 @@ func TestTCP(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer second.Close()
-	second.SetReadDeadline(time.Now().Add(5 * time.Second))
+	second.SetReadDeadline(time.Now().Add(time.Minute))
 	if _, err := second.Read(make([]byte, 1)); !errors.Is(err, io.EOF) {
 		t.Errorf("a second host: got %v, want the end of the connection", err)
 	}

@@ -55,7 +55,7 @@ func readings(t *testing.T, b *program, value string) {
 		t.Fatal(err)
 	}
 	for len(got) < len(want) {
-		w.SetReadDeadline(time.Now().Add(5 * time.Second))
+		w.SetReadDeadline(time.Now().Add(time.Minute))
 		m, err := w.read()
 		if err != nil {
 			break

@@ -197,7 +197,7 @@ func (m mosquitto) shared() {
 	for i := range 6 {
 		m.pub("-t", x, "-q", "1", "-m", fmt.Sprint(i))
 	}
-	for deadline := time.After(10 * time.Second); len(seen) < 6; {
+	for deadline := time.After(time.Minute); len(seen) < 6; {
 		select {
 		case l := <-a.lines:
 			if strings.HasPrefix(l, "message") {
