@@ -26,6 +26,7 @@ const remoteUsage = `usage: hems status [HOST]
        hems config HOST get | set PATH VALUE | history [ID] | restore ID
        hems history HOST power | energy | peaks | series | state | always-on
                     [-from TIME] [-to TIME] [-step STEP] [-format table|csv|json] …
+       hems destination list HOST, hems destination resend HOST NAME -from TIME
 
 HOST is an appliance's name or address, such as hems.local, or its dashboard's
 URL. It can be left out where HEMS_URL is set, as run/demo.env does.
@@ -43,7 +44,8 @@ hems backup writes an archive that only the passphrase opens ("-o -" is standard
 output); hems restore puts one back, on the same card or a new one, and replaces
 everything there.
 
-hems history tells what was: see "hems history -h".
+hems history tells what was: see "hems history -h". hems destination tells and
+mends what databases are sent: see "hems destination -h".
 `
 
 // remoteCommands are those that ask an appliance over the network, with the
@@ -62,6 +64,7 @@ var remoteCommands = map[string]struct {
 	"diagnostics": {0, 0, (*remote).diagnostics, func(r *remote, f *flag.FlagSet) { f.StringVar(&r.output, "o", "", "") }},
 	"config":      {1, 3, (*remote).config, nil},
 	"history":     {1, 1, (*remote).history, (*remote).historyFlags},
+	"destination": {1, 2, (*remote).destination, (*remote).destinationFlags},
 }
 
 // remote is one command to one appliance.
@@ -76,6 +79,8 @@ type remote struct {
 	process, output, passphraseFile string
 	lines                           int
 	past                            past
+	from                            string        // of hems destination resend
+	again                           bool          // of hems destination aside
 	every                           time.Duration // between two looks at an update
 	shown                           string        // the word of progress that was shown last
 }
@@ -111,6 +116,9 @@ func (c *command) remote(ctx context.Context, name string, args []string) error 
 	case err != nil:
 		return errUsage
 	}
+	if name == "destination" {
+		words = hostFirst(words)
+	}
 	address := c.getenv("HEMS_URL")
 	r.host = address
 	// With HEMS_URL the host may be left out.
@@ -141,8 +149,11 @@ func (c *command) remote(ctx context.Context, name string, args []string) error 
 
 // usageOf is what the command of that name is shown for -h.
 func usageOf(name string) string {
-	if name == "history" {
+	switch name {
+	case "history":
 		return historyUsage
+	case "destination":
+		return destinationUsage
 	}
 	return remoteUsage
 }
@@ -150,7 +161,8 @@ func usageOf(name string) string {
 func isVerb(word string) bool {
 	_, config := configVerbs[word]
 	_, history := historyVerbs[word]
-	return config || history
+	_, destination := destinationVerbs[word]
+	return config || history || destination
 }
 
 // allWords parses flags wherever they stand among the other words.

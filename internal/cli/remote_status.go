@@ -89,7 +89,7 @@ func (r *remote) printNode(n client.Node, indent string) {
 		fmt.Fprintf(r.stdout, ": %s", n.Message)
 	}
 	fmt.Fprintln(r.stdout)
-	if n.State == client.Failing && n.Hint != "" {
+	if (n.State == client.Failing || n.State == client.Note) && n.Hint != "" {
 		fmt.Fprintf(r.stdout, "%s  hint: %s\n", indent, n.Hint)
 	}
 	for _, c := range n.Children {

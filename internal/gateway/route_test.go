@@ -109,6 +109,11 @@ var examples = map[string]struct {
 	"PUT /api/v1/now":                            {want: http.StatusMethodNotAllowed},
 	"GET /static/../devices":                     {path: "/static/%2e%2e/devices", want: http.StatusNotFound},
 
+	"GET /system/destinations":         {want: http.StatusOK},
+	"GET /system/destinations/{name}":  {path: "/system/destinations/influx", want: http.StatusOK},
+	"POST /system/destinations/resend": {form: url.Values{"name": {"influx"}, "from": {"2026-11-20"}}, want: http.StatusSeeOther},
+	"POST /system/destinations/aside":  {form: url.Values{"name": {"influx"}}, want: http.StatusSeeOther},
+
 	"POST /api/v1/metrics/destinations/{name}/resend":       {path: "/api/v1/metrics/destinations/influx/resend", want: http.StatusOK},
 	"GET /api/v1/metrics/destinations/{name}/aside":         {path: "/api/v1/metrics/destinations/influx/aside", want: http.StatusOK},
 	"POST /api/v1/metrics/destinations/{name}/aside/resend": {path: "/api/v1/metrics/destinations/influx/aside/resend", want: http.StatusOK},

@@ -29,13 +29,15 @@ function expectRestart(el: HTMLElement | null): void {
   line.dataset['lostHint'] = el.dataset['restartsHint'] ?? '';
 }
 
-/** The state of everything, every few seconds while the page is seen. */
+/** The list of the page, such as the state of everything, every few seconds while the page is seen. */
 export async function followState(): Promise<void> {
-  const every = Number(document.getElementById('list')?.dataset['every'] ?? 3) * 1000;
+  const list = document.getElementById('list');
+  const every = Number(list?.dataset['every'] ?? 3) * 1000;
+  const name = list?.dataset['part'] ?? 'state-part';
   for (;;) {
     await sleep(every);
     if (document.hidden) continue;
-    const html = await part('state-part');
+    const html = await part(name);
     if (html !== undefined) showList(html);
   }
 }
