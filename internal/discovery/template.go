@@ -163,3 +163,6 @@ func show(v any) string {
 	}
 	return string(b)
 }
+
+// Evaluates tells whether the template is more than a path of keys.
+func (t *Template) Evaluates() bool { return t != nil && t.full != nil }

@@ -153,6 +153,7 @@ func (g *Gateway) routes() []route {
 
 		// The metrics writer's interface, one row for each question.
 		{"GET /api/v1/metrics/check", forPrograms, g.passToMetrics, small},
+		{"GET /api/v1/metrics/trouble", forPrograms, g.passToMetrics, small},
 		{"GET /api/v1/metrics/destinations", forPrograms, g.passToMetrics, small},
 		{"POST /api/v1/metrics/destinations/{name}/resend", forPrograms, g.passToMetrics, small},
 		{"GET /api/v1/metrics/destinations/{name}/aside", forPrograms, g.passToMetrics, small},

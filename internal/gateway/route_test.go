@@ -78,6 +78,7 @@ var examples = map[string]struct {
 	"GET /api/v1/system/no":                      {want: http.StatusNotFound},
 	"DELETE /api/v1/system/config":               {want: http.StatusMethodNotAllowed},
 	"GET /api/v1/metrics/check":                  {want: http.StatusOK},
+	"GET /api/v1/metrics/trouble":                {want: http.StatusOK},
 	"GET /api/v1/metrics/destinations":           {want: http.StatusOK},
 	"POST /api/v1/metrics/snapshot":              {want: http.StatusMethodNotAllowed}, // the manager's own
 	"GET /api/v1/metrics/no":                     {want: http.StatusNotFound},

@@ -30,6 +30,9 @@ type refuser struct{}
 func (refuser) Subscribe(context.Context, string, byte, func(mqttclient.Message)) error {
 	return errors.New("refused")
 }
+func (r refuser) SubscribeAll(_ context.Context, filters []string, _ byte, _ func(mqttclient.Message)) (map[string]error, error) {
+	return nil, errors.New("refused")
+}
 func (refuser) Unsubscribe(context.Context, string) error { return nil }
 
 func TestRefusedSubscriptionsAreOneLineOfTheLog(t *testing.T) {

@@ -2,7 +2,10 @@ package metrics
 
 import (
 	"context"
+	"slices"
 	"time"
+
+	"github.com/smartcore-ireland/hems/internal/mqttclient"
 )
 
 const (
@@ -32,24 +35,41 @@ type Clock struct {
 // time would be, they have how long ago they arrived.
 type hold struct {
 	began    time.Duration
-	readings []held
+	held     []held
+	readings int // in all of them
 	dropped  int
 }
 
+// held are the readings of one message.
 type held struct {
-	entity  *entity
-	arrived time.Duration // by the clock that counts from the start
-	value   float64
+	message  mqttclient.Message
+	when     moment
+	readings []reading
 }
 
-// keep takes a reading; w.mu is held.
-func (w *Writer) keep(e *entity, v float64) {
-	if len(w.hold.readings) == maxHeld { // the newest are worth more
-		w.hold.readings = w.hold.readings[1:]
-		w.hold.dropped++
-		w.counts.Dropped++
+// keep takes the readings of a message; w.mu is held.
+func (w *Writer) keep(m mqttclient.Message, when moment, readings []reading) {
+	if len(readings) == 0 {
+		m.Ack()
+		return
 	}
-	w.hold.readings = append(w.hold.readings, held{e, w.o.Elapsed(), v})
+	h := w.hold
+	for len(h.held) > 0 && h.readings+len(readings) > maxHeld { // the newest are worth more
+		oldest := h.held[0]
+		h.held[0] = held{}
+		h.held = h.held[1:]
+		h.drop(len(oldest.readings))
+		w.counts.Dropped += uint64(len(oldest.readings))
+		oldest.message.Ack()
+	}
+	m.Payload = slices.Clone(m.Payload) // what it is part of need not wait
+	h.held = append(h.held, held{m, when, readings})
+	h.readings += len(readings)
+}
+
+func (h *hold) drop(n int) {
+	h.readings -= n
+	h.dropped += n
 }
 
 // awaitClock gives the readings that wait their time as soon as the clock can be
@@ -113,10 +133,14 @@ func (w *Writer) release(why string) {
 	now, elapsed := w.o.Now(), w.o.Elapsed()
 	h := w.hold
 	w.hold = nil // from now on they have their time when they arrive
-	for _, r := range h.readings {
-		w.storeReading(r.entity, now.Add(r.arrived-elapsed), r.value)
+	for _, r := range h.held {
+		at := r.when.at
+		if at.IsZero() {
+			at = now.Add(r.when.arrived - elapsed)
+		}
+		w.storeReadings(r.message, at, r.readings)
 	}
-	w.log.Info("the clock is believed", "why", why, "readings", len(h.readings), "dropped", h.dropped, "after", (elapsed - h.began).Round(time.Millisecond))
+	w.log.Info("the clock is believed", "why", why, "readings", h.readings, "dropped", h.dropped, "after", (elapsed - h.began).Round(time.Millisecond))
 	w.lookAtHealth()
 }
 
@@ -129,9 +153,9 @@ func (w *Writer) giveUpWaiting(ctx context.Context) {
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	n := len(w.hold.readings)
+	n := w.hold.readings
 	w.counts.Dropped += uint64(n)
-	w.hold.readings = nil // and none that may still come is stored
+	w.hold.held, w.hold.readings = nil, 0 // and none that may still come is stored
 	if n > 0 {
 		w.log.Error("readings were lost: the clock was never set", "readings", n, "clock", w.o.Now().UTC())
 	}
@@ -144,5 +168,5 @@ func (w *Writer) waitingForClock() (int, bool) {
 	if w.hold == nil {
 		return 0, false
 	}
-	return len(w.hold.readings), true
+	return w.hold.readings, true
 }

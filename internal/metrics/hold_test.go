@@ -263,11 +263,12 @@ func TestAProcessThatEndsKeepsWhatCanBe(t *testing.T) {
 }
 
 func TestOnlySoManyReadingsWait(t *testing.T) {
-	w := &Writer{hold: &hold{}, o: Options{Elapsed: func() time.Duration { return 0 }}}
+	w := &Writer{hold: &hold{}}
+	acknowledged := 0
 	for i := range maxHeld + 10 {
-		w.keep(nil, float64(i))
+		w.keep(mqttclient.Message{Acknowledge: func() { acknowledged++ }}, moment{}, []reading{{value: float64(i)}})
 	}
-	if n := len(w.hold.readings); n != maxHeld || w.hold.readings[0].value != 10 || w.counts.Dropped != 10 {
-		t.Errorf("%d wait, from %v on, %d dropped; want the newest %d", n, w.hold.readings[0].value, w.counts.Dropped, maxHeld)
+	if n, first := w.hold.readings, w.hold.held[0].readings[0].value; n != maxHeld || first != 10 || w.counts.Dropped != 10 || acknowledged != 10 {
+		t.Errorf("%d wait, from %v on, %d dropped, %d of them acknowledged; want the newest %d", n, first, w.counts.Dropped, acknowledged, maxHeld)
 	}
 }

@@ -64,18 +64,26 @@ type Writer struct {
 	openErr  error // why the store is not open
 	hold     *hold // nil: the clock is right
 
+	intake    intake
+	early     early
+	announced announced
+	troubles  troubles
+
 	store  *store.Store
 	client *mqttclient.Client
 	topics *topics
 
 	reports     chan struct{} // asks for the health report to be looked at
 	lookAtClock time.Duration
+	settleAfter time.Duration
 }
 
 // Counts is what a Writer has seen since it began.
 type Counts struct {
 	Readings     uint64 // stored
 	Dropped      uint64 // lost because the store could not take more
+	Repeated     uint64 // messages that came again and were stored already
+	Strange      uint64 // messages out of the session that was kept that nobody can read
 	NotNumbers   uint64 // states that are text
 	BadStates    uint64 // states whose template or JSON failed
 	BadDocuments uint64 // discovery documents that could not be used
@@ -106,7 +114,8 @@ func New(o Options) (*Writer, error) {
 	if o.MQTT.ClientID == "" {
 		o.MQTT.ClientID = "hems-metrics"
 	}
-	w := &Writer{o: o, log: o.Log, natives: natives(), reports: make(chan struct{}, 1), lookAtClock: lookAtClock}
+	w := &Writer{o: o, log: o.Log, natives: natives(), reports: make(chan struct{}, 1), lookAtClock: lookAtClock, settleAfter: settleAfter}
+	w.topics = newTopics(nil, w.wantedTopics, w.takeState, w.log)
 	if o.Clock.Right != nil {
 		w.hold = &hold{began: o.Elapsed()}
 	}
@@ -143,6 +152,10 @@ func (w *Writer) Run(ctx context.Context) error {
 	mqtt := w.o.MQTT
 	mqtt.Log = w.log
 	mqtt.Will = &mqttclient.Message{Topic: health.Topic(process), Payload: health.Report{State: health.Offline}.Payload(), QoS: 1, Retain: true}
+	mqtt.HoldAcks, mqtt.ReceiveMaximum, mqtt.Unclaimed = true, window, w.takeUnclaimed
+	if mqtt.SessionExpiry == 0 {
+		mqtt.SessionExpiry = sessionKept
+	}
 	mqtt.OnUp = func(context.Context, *mqttclient.Client) { w.lookAtHealth() }
 	// The client outlives ctx by a moment, so that it can say goodbye.
 	clientCtx, stopClient := context.WithCancel(context.WithoutCancel(ctx))
@@ -152,6 +165,7 @@ func (w *Writer) Run(ctx context.Context) error {
 		return fmt.Errorf("metrics: %w", err)
 	}
 	w.client = client
+	w.topics.client = client
 
 	var group sync.WaitGroup
 	reporting, stopReporting := context.WithCancel(ctx)
@@ -165,6 +179,9 @@ func (w *Writer) Run(ctx context.Context) error {
 	}
 	stopReporting()
 	group.Wait()
+	if w.store != nil {
+		w.lastCommit(context.WithoutCancel(ctx))
+	}
 	w.sayGoodbye(ctx)
 	if w.store != nil {
 		err = errors.Join(err, w.store.Close())
@@ -183,6 +200,7 @@ func (w *Writer) openStore(ctx context.Context) error {
 		if err == nil {
 			w.store = s
 			w.entities = newRegistry(s.Series())
+			w.recall(ctx)
 		}
 		w.mu.Unlock()
 		w.lookAtHealth()
@@ -201,16 +219,16 @@ func (w *Writer) openStore(ctx context.Context) error {
 
 // work subscribes to everything and sends until ctx ends.
 func (w *Writer) work(ctx context.Context) error {
-	w.topics = newTopics(w.client, w.wantedTopics, w.takeState, w.log)
 	var group sync.WaitGroup
 	group.Go(func() { w.topics.run(ctx) })
+	group.Go(func() { w.acknowledgeStored(ctx) })
+	group.Go(func() { w.settle(ctx) })
 	group.Go(func() { w.awaitClock(ctx) })
 	for _, s := range w.senders {
 		group.Go(func() { s.Run(ctx, w.store) })
 	}
-	// Below the prefix there may be much that is no document.
-	for _, filter := range []string{"/+/+/config", "/+/+/+/config"} {
-		group.Go(func() { w.topics.keepSubscribed(ctx, w.o.DiscoveryPrefix+filter, w.takeDocument) })
+	for _, filter := range w.documentFilters() {
+		group.Go(func() { w.topics.keepSubscribed(ctx, filter, w.takeDocument) })
 	}
 	for _, n := range w.natives {
 		take := w.takeNative(n.hear)

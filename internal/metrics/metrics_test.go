@@ -229,7 +229,7 @@ func TestWriterDescribesSeries(t *testing.T) {
 	}
 	want := []store.Series{{
 		ID: 1, Entity: "frient_blink_counter_power", Unit: "W", DeviceClass: "power", StateClass: "measurement",
-		Device: "Frient Blink Counter", Key: "power", UniqueID: "0x0015bc003f000001_power_zigbee2mqtt",
+		Device: "Frient Blink Counter", Key: "power", UniqueID: "0x0015bc003f000001_power_zigbee2mqtt", Domain: "sensor",
 	}}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("series (-want +got):\n%s", diff)

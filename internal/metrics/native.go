@@ -27,12 +27,17 @@ func natives() []native {
 func (w *Writer) takeNative(hear func(string, []byte) (discovery.Config, bool)) func(mqttclient.Message) {
 	return func(m mqttclient.Message) {
 		w.mu.Lock()
-		if c, news := hear(m.Topic, m.Payload); news {
-			w.learn(m.Topic, c)
-		}
-		w.mu.Unlock()
-		w.takeState(m)
+		defer w.mu.Unlock()
+		w.hear(hear, m)
 	}
+}
+
+// hear is takeNative; it needs mu.
+func (w *Writer) hear(hear func(string, []byte) (discovery.Config, bool), m mqttclient.Message) {
+	if c, news := hear(m.Topic, m.Payload); news {
+		w.remember(m.Topic, m.Payload, w.learn(m.Topic, c) || len(m.Payload) > 0)
+	}
+	w.read(m)
 }
 
 // heardAnyway tells whether a topic is one of natives' own.

@@ -2,7 +2,7 @@ package metrics
 
 import (
 	"errors"
-	"os"
+	"math"
 	"time"
 
 	"github.com/smartcore-ireland/hems/internal/discovery"
@@ -10,35 +10,50 @@ import (
 	"github.com/smartcore-ireland/hems/internal/store"
 )
 
+// documentFilters match the topics of discovery documents. Below the prefix there
+// may be much that is none.
+func (w *Writer) documentFilters() []string {
+	return []string{w.o.DiscoveryPrefix + "/+/+/config", w.o.DiscoveryPrefix + "/+/+/+/config"}
+}
+
 // takeDocument learns entities from a discovery document, retained or new.
 func (w *Writer) takeDocument(m mqttclient.Message) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.learnFrom(m)
+}
+
+// learnFrom is takeDocument; it needs mu. A document is acknowledged at once: it
+// is retained.
+func (w *Writer) learnFrom(m mqttclient.Message) {
+	defer m.Ack()
 	c, err := discovery.Parse(w.o.DiscoveryPrefix, m.Topic, m.Payload)
 	if errors.Is(err, discovery.ErrTopic) || isText(err) {
 		return
 	}
-	w.mu.Lock()
-	defer w.mu.Unlock()
 	if err != nil {
 		// What was announced here before goes on: a device that publishes
 		// nonsense once should not lose its readings.
-		w.badDocument("a discovery document cannot be used", "err", err)
+		w.badDocument("a discovery document cannot be used", m.Topic, err)
 		return
 	}
+	w.troubles.well(document(m.Topic))
 	for _, fault := range c.Faults {
 		if isText(fault) {
 			continue
 		}
-		w.badDocument("an entity of a discovery document cannot be used", "err", fault)
+		w.badDocument("an entity of a discovery document cannot be used", m.Topic, fault)
 	}
-	w.learn(m.Topic, c)
+	w.remember(m.Topic, m.Payload, w.learn(m.Topic, c))
 }
 
-// learn takes the entities that were announced at topic. It needs mu.
-func (w *Writer) learn(topic string, c discovery.Config) {
+// learn takes the entities that were announced at topic; false: there are none. It
+// needs mu.
+func (w *Writer) learn(topic string, c discovery.Config) bool {
 	before := w.entities.len()
 	learnt, err := w.entities.apply(c)
 	if err != nil {
-		w.badDocument("an entity is not taken", "topic", topic, "err", err)
+		w.badDocument("an entity is not taken", topic, err)
 	}
 	for _, e := range learnt {
 		device := ""
@@ -47,7 +62,7 @@ func (w *Writer) learn(topic string, c discovery.Config) {
 		}
 		_, err := w.store.Register(store.Series{
 			Entity: e.series, Unit: e.UnitOfMeasurement, DeviceClass: e.DeviceClass, StateClass: e.StateClass,
-			Device: device, Key: e.Key, UniqueID: e.UniqueID,
+			Device: device, Key: e.Key, UniqueID: e.UniqueID, Domain: e.Component,
 		})
 		if err != nil {
 			w.log.Error("an entity's readings cannot be stored", "entity", e.series, "err", err)
@@ -57,6 +72,8 @@ func (w *Writer) learn(topic string, c discovery.Config) {
 		w.log.Info("entities changed", "by", topic, "entities", now)
 	}
 	w.topics.changed()
+	w.retryEarly()
+	return len(learnt) > 0
 }
 
 // isText reports whether an entity cannot be read here, and measures nothing
@@ -72,10 +89,11 @@ const repeatAfter = 5 * time.Minute
 
 // badDocument counts, and logs the first ones and then the 64th, 128th and so
 // on: a flood must not fill the log. It needs mu.
-func (w *Writer) badDocument(what string, args ...any) {
+func (w *Writer) badDocument(what, topic string, err error) {
 	w.counts.BadDocuments++
+	w.troubles.add(document(topic), trouble{Kind: "document", Topic: topic, Error: err.Error()}, w.o.Now())
 	if n := w.counts.BadDocuments; n <= 32 || n&(n-1) == 0 {
-		w.log.Warn(what, append(args, "bad_documents", n)...)
+		w.log.Warn(what, "topic", topic, "err", err, "bad_documents", n)
 	}
 }
 
@@ -95,62 +113,66 @@ func (w *Writer) wantedTopics() map[string]bool {
 // takeState stores the readings in a state. A retained one, sent again because
 // we subscribed, is of unknown age and gives none.
 func (w *Writer) takeState(m mqttclient.Message) {
-	if m.Retain {
-		return
-	}
-	now := w.o.Now()
-	state := discovery.NewState(m.Payload)
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	w.read(m)
+}
+
+// read is takeState; it needs mu.
+func (w *Writer) read(m mqttclient.Message) {
+	switch {
+	case m.Retain:
+		m.Ack()
+		return
+	case w.stored(m):
+		w.counts.Repeated++
+		w.acknowledge(m)
+		return
+	}
+	when := w.momentOf(m)
+	state := discovery.NewState(m.Payload)
+	var readings []reading
 	for _, e := range w.entities.byTopic[m.Topic] {
-		v, err := e.Number(state)
-		var text discovery.NotANumber
-		switch {
-		case err == nil:
-			e.faulty = false
-			if since := now.Sub(e.last); e.Binary() && v == e.value && !e.last.IsZero() && since >= 0 && since < repeatAfter {
-				continue
-			}
-			e.value = v
-			if w.hold != nil {
-				w.keep(e, v)
-			} else {
-				w.storeReading(e, now, v)
-			}
-		case errors.Is(err, discovery.ErrNoValue):
-		case errors.As(err, &text):
-			w.counts.NotNumbers++
-		default:
-			w.counts.BadStates++
-			if !e.faulty { // once, until it is well again
-				e.faulty = true
-				w.log.Warn("a state cannot be read", "entity", e.series, "topic", m.Topic, "err", err)
-			}
+		if r, ok := w.valueOf(e, state, when); ok {
+			readings = append(readings, r)
 		}
+	}
+	switch {
+	case w.hold != nil:
+		w.keep(m, when, readings)
+	default:
+		w.storeReadings(m, when.at, readings)
 	}
 }
 
-// storeReading gives a reading to the store, each of a series at a
-// millisecond of its own.
-func (w *Writer) storeReading(e *entity, now time.Time, v float64) {
-	at := now.Truncate(time.Millisecond)
-	// A clock that was set back by more than this is believed.
-	const near = time.Second
-	if ahead := e.last.Sub(at); ahead >= 0 && ahead < near {
-		at = e.last.Add(time.Millisecond)
-	}
-	err := w.store.Append(store.Reading{Entity: e.series, Time: at, Value: v})
-	if errors.Is(err, os.ErrClosed) {
-		return // the process is ending
-	}
-	if err != nil {
-		w.counts.Dropped++
-		if n := w.counts.Dropped; n&(n-1) == 0 { // the 1st, 2nd, 4th, 8th…
-			w.log.Error("readings were lost", "dropped", n, "err", err)
-			w.lookAtHealth()
+// valueOf is an entity's value in a state; false: it has none that is to be
+// stored. It needs mu.
+func (w *Writer) valueOf(e *entity, state *discovery.State, when moment) (reading, bool) {
+	v, err := e.Number(state)
+	var text discovery.NotANumber
+	switch {
+	case err == nil:
+		w.healthy(e)
+		if e.Binary() && v == e.value && e.since(when) < repeatAfter {
+			return reading{}, false
 		}
-		return
+		e.value = v
+		return reading{entity: e, value: v}, true
+	case errors.Is(err, discovery.ErrNoValue):
+	case errors.As(err, &text):
+		w.counts.NotNumbers++
+	default:
+		w.counts.BadStates++
+		w.ill(e, err)
 	}
-	e.last = at
-	w.counts.Readings++
+	return reading{}, false
+}
+
+// since is how long before a moment the entity's latest reading was; as long as
+// can be when there is none, or none of before.
+func (e *entity) since(when moment) time.Duration {
+	if d := when.at.Sub(e.last); !e.last.IsZero() && d >= 0 {
+		return d
+	}
+	return math.MaxInt64
 }

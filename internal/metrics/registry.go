@@ -21,7 +21,7 @@ type entity struct {
 	owner  string    // the discovery topic and key that announced it
 	series string    // the name of its series: its entity id, made unique
 	last   time.Time // of its latest reading
-	faulty bool      // its latest state could not be read, which was logged
+	ill    bool      // its latest state could not be read, which was logged
 }
 
 // registry holds the entities by what asks for them. It is not safe for

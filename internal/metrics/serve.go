@@ -22,6 +22,7 @@ import (
 //	POST /v1/destinations/{name}/resend?from=  sends everything since a moment again
 //	GET  /v1/destinations/{name}/aside?after=  readings that it refuses
 //	POST /v1/destinations/{name}/aside/resend  sends those again
+//	GET  /v1/trouble                           what devices say and cannot be used, since when, how often
 //
 // An error is JSON: {"code","error","hint"}. Who may ask is up to the listener.
 func (w *Writer) Serve(ctx context.Context, l net.Listener) error {
@@ -45,6 +46,7 @@ func (w *Writer) handler() http.Handler {
 	mux := http.NewServeMux()
 	w.serveStore(mux)
 	w.serveDestinations(mux)
+	w.serveTrouble(mux)
 	w.servePending(mux)
 	return mux
 }

@@ -4,6 +4,9 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"maps"
+	"slices"
+	"sync"
 	"time"
 
 	"github.com/smartcore-ireland/hems/internal/mqttclient"
@@ -12,6 +15,7 @@ import (
 // subscriber is what topics needs of an MQTT client.
 type subscriber interface {
 	Subscribe(ctx context.Context, filter string, qos byte, h func(mqttclient.Message)) error
+	SubscribeAll(ctx context.Context, filters []string, qos byte, h func(mqttclient.Message)) (refused map[string]error, err error)
 	Unsubscribe(ctx context.Context, filter string) error
 }
 
@@ -26,6 +30,10 @@ type topics struct {
 	change chan struct{}
 
 	have map[string]bool // run's own
+
+	mu      sync.Mutex
+	made    map[string]bool // as have, for who asks
+	strange map[string]bool // what the broker is to forget, though we have not asked for it
 }
 
 // A refused subscription is tried again after firstRetry, and then after twice
@@ -40,6 +48,30 @@ const (
 // newTopics takes the topics that are wanted from wanted.
 func newTopics(c subscriber, wanted func() map[string]bool, handler func(mqttclient.Message), log *slog.Logger) *topics {
 	return &topics{client: c, wanted: wanted, handler: handler, log: log, change: make(chan struct{}, 1), have: map[string]bool{}}
+}
+
+// atOnce is how many topics are subscribed to together.
+const atOnce = 500
+
+// forget has the broker forget a subscription of an earlier run.
+func (t *topics) forget(topic string) {
+	t.mu.Lock()
+	if t.strange == nil {
+		t.strange = map[string]bool{}
+	}
+	if len(t.strange) < maxEntities {
+		t.strange[topic] = true
+	}
+	t.mu.Unlock()
+	t.changed()
+}
+
+func (t *topics) strangers() map[string]bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	all := t.strange
+	t.strange = nil
+	return all
 }
 
 // changed says that other topics are wanted now.
@@ -82,15 +114,30 @@ func (t *topics) reconcile(ctx context.Context, loud bool) bool {
 			kept.log(t.log, "subscriptions cannot be ended; it is tried again")
 		}
 	}()
+	var missing []string
 	for topic := range wanted {
-		if t.have[topic] {
-			continue
+		if !t.have[topic] {
+			missing = append(missing, topic)
 		}
-		if err := t.client.Subscribe(ctx, topic, 1, t.handler); err != nil {
-			refused.add(ctx, topic, err)
-			continue
+	}
+	slices.Sort(missing)
+	for group := range slices.Chunk(missing, atOnce) {
+		no, err := t.client.SubscribeAll(ctx, group, 1, t.handler)
+		for _, topic := range group {
+			switch {
+			case err != nil:
+				refused.add(ctx, topic, err)
+			case no[topic] != nil:
+				refused.add(ctx, topic, no[topic])
+			default:
+				t.have[topic] = true
+			}
 		}
-		t.have[topic] = true
+	}
+	for topic := range t.strangers() {
+		if !wanted[topic] {
+			_ = t.client.Unsubscribe(ctx, topic) // if it fails, they come again, and so do we
+		}
 	}
 	for topic := range t.have {
 		if wanted[topic] {
@@ -102,6 +149,9 @@ func (t *topics) reconcile(ctx context.Context, loud bool) bool {
 		}
 		delete(t.have, topic)
 	}
+	t.mu.Lock()
+	t.made = maps.Clone(t.have)
+	t.mu.Unlock()
 	return refused.n+kept.n == 0
 }
 

@@ -34,6 +34,7 @@ func StartMetrics(t *testing.T) *Metrics {
 	t.Helper()
 	m := &Metrics{Socket: filepath.Join(t.TempDir(), "metrics.sock"), bodies: map[string][]byte{}, rows: map[string]row{
 		"GET /v1/check":                             {200, client.Soundness{}},
+		"GET /v1/trouble":                           {200, client.Trouble{}},
 		"GET /v1/destinations":                      {200, []client.Destination{}},
 		"POST /v1/destinations/{name}/resend":       {200, client.Resent{Readings: 64_800}},
 		"GET /v1/destinations/{name}/aside":         {200, []client.Aside{}},
