@@ -2,6 +2,7 @@ package metrics
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/smartcore-ireland/hems/internal/mqttclient"
@@ -27,13 +28,14 @@ type early struct {
 	trying   bool
 }
 
-// takeUnclaimed takes a message that no subscription of this run asks for.
-func (w *Writer) takeUnclaimed(m mqttclient.Message) {
+// take takes a document, what a device says that has none, and a message that no
+// subscription of this run asks for.
+func (w *Writer) take(m mqttclient.Message) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	switch size := len(m.Topic) + len(m.Payload) + 200; {
 	case w.entities != nil && w.takeAny(m):
-	case m.Retain:
+	case m.Retain && !matches(w.alwaysWanted(), m.Topic): // a state of unknown age
 		m.Ack()
 	case w.early.over:
 		w.strange(m)
@@ -50,18 +52,14 @@ func (w *Writer) takeUnclaimed(m mqttclient.Message) {
 // and the store.
 func (w *Writer) takeAny(m mqttclient.Message) bool {
 	for _, n := range w.natives {
-		for _, f := range n.filters {
-			if mqttclient.Match(f, m.Topic) {
-				w.hear(n.hear, m)
-				return true
-			}
-		}
-	}
-	for _, f := range w.documentFilters() {
-		if mqttclient.Match(f, m.Topic) {
-			w.learnFrom(m)
+		if matches(n.filters, m.Topic) {
+			w.hear(n.hear, m)
 			return true
 		}
+	}
+	if matches(w.documentFilters(), m.Topic) {
+		w.learnFrom(m)
+		return true
 	}
 	if len(w.entities.byTopic[m.Topic]) == 0 {
 		return false
@@ -110,4 +108,8 @@ func (w *Writer) strange(m mqttclient.Message) {
 	w.counts.Strange++
 	m.Ack()
 	w.topics.forget(m.Topic)
+}
+
+func matches(filters []string, topic string) bool {
+	return slices.ContainsFunc(filters, func(f string) bool { return mqttclient.Match(f, topic) })
 }

@@ -57,7 +57,7 @@ func TestBadDocumentsDoNotFillTheLog(t *testing.T) {
 		t.Fatal(err)
 	}
 	for i := range 5000 {
-		w.takeDocument(mqttclient.Message{Topic: fmt.Sprintf("homeassistant/sensor/n%d/power/config", i), Payload: []byte("{")})
+		w.learnFrom(mqttclient.Message{Topic: fmt.Sprintf("homeassistant/sensor/n%d/power/config", i), Payload: []byte("{")})
 	}
 	if got := w.Counts().BadDocuments; got != 5000 {
 		t.Errorf("%d documents were counted, want 5000", got)

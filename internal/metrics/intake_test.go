@@ -305,7 +305,7 @@ func TestMessagesWaitForTheStore(t *testing.T) {
 	eventually(t, "messages that wait", func() bool {
 		w.mu.Lock()
 		defer w.mu.Unlock()
-		return len(w.early.messages) == 5
+		return len(w.early.messages) == 6 // with the document
 	})
 	close(release)
 	eventually(t, "all readings", func() bool { return w.Counts().Readings == 5 })

@@ -152,7 +152,7 @@ func (w *Writer) Run(ctx context.Context) error {
 	mqtt := w.o.MQTT
 	mqtt.Log = w.log
 	mqtt.Will = &mqttclient.Message{Topic: health.Topic(process), Payload: health.Report{State: health.Offline}.Payload(), QoS: 1, Retain: true}
-	mqtt.HoldAcks, mqtt.ReceiveMaximum, mqtt.Unclaimed = true, window, w.takeUnclaimed
+	mqtt.HoldAcks, mqtt.ReceiveMaximum, mqtt.Unclaimed = true, window, w.take
 	if mqtt.SessionExpiry == 0 {
 		mqtt.SessionExpiry = sessionKept
 	}
@@ -160,7 +160,16 @@ func (w *Writer) Run(ctx context.Context) error {
 	// The client outlives ctx by a moment, so that it can say goodbye.
 	clientCtx, stopClient := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopClient()
+	// Nothing comes before there are subscriptions, which are then made together.
+	subscribed, password := make(chan struct{}), mqtt.Password
+	if password != nil {
+		mqtt.Password = func() (string, error) { <-subscribed; return password() }
+	}
 	client, err := mqttclient.Open(clientCtx, mqtt)
+	if err == nil {
+		_, err = client.SubscribeAll(ctx, w.alwaysWanted(), 1, w.take)
+	}
+	close(subscribed)
 	if err != nil {
 		return fmt.Errorf("metrics: %w", err)
 	}
@@ -217,7 +226,16 @@ func (w *Writer) openStore(ctx context.Context) error {
 	}
 }
 
-// work subscribes to everything and sends until ctx ends.
+// alwaysWanted are the filters of documents, and of devices that have none.
+func (w *Writer) alwaysWanted() []string {
+	all := w.documentFilters()
+	for _, n := range w.natives {
+		all = append(all, n.filters...)
+	}
+	return all
+}
+
+// work takes states and sends until ctx ends.
 func (w *Writer) work(ctx context.Context) error {
 	var group sync.WaitGroup
 	group.Go(func() { w.topics.run(ctx) })
@@ -226,15 +244,6 @@ func (w *Writer) work(ctx context.Context) error {
 	group.Go(func() { w.awaitClock(ctx) })
 	for _, s := range w.senders {
 		group.Go(func() { s.Run(ctx, w.store) })
-	}
-	for _, filter := range w.documentFilters() {
-		group.Go(func() { w.topics.keepSubscribed(ctx, filter, w.takeDocument) })
-	}
-	for _, n := range w.natives {
-		take := w.takeNative(n.hear)
-		for _, filter := range n.filters {
-			group.Go(func() { w.topics.keepSubscribed(ctx, filter, take) })
-		}
 	}
 	<-ctx.Done()
 	group.Wait()

@@ -376,7 +376,7 @@ func TestReadingsThatFindNoRoomAreCounted(t *testing.T) {
 	}
 	defer w.store.Close()
 	w.topics = newTopics(nil, w.wantedTopics, w.takeState, w.log)
-	w.takeDocument(mqttclient.Message{Topic: powerTopic, Payload: []byte(powerConfig), Retain: true})
+	w.take(mqttclient.Message{Topic: powerTopic, Payload: []byte(powerConfig), Retain: true})
 	for range 5 {
 		w.takeState(mqttclient.Message{Topic: stateTopic, Payload: []byte(`{"power":1}`)})
 	}

@@ -1,6 +1,8 @@
 package metrics
 
 import (
+	"slices"
+
 	"github.com/smartcore-ireland/hems/internal/discovery"
 	"github.com/smartcore-ireland/hems/internal/mqttclient"
 	"github.com/smartcore-ireland/hems/internal/native/shelly"
@@ -23,16 +25,7 @@ func natives() []native {
 	}
 }
 
-// takeNative is takeDocument and takeState for the messages of such devices.
-func (w *Writer) takeNative(hear func(string, []byte) (discovery.Config, bool)) func(mqttclient.Message) {
-	return func(m mqttclient.Message) {
-		w.mu.Lock()
-		defer w.mu.Unlock()
-		w.hear(hear, m)
-	}
-}
-
-// hear is takeNative; it needs mu.
+// hear is learnFrom and read for the messages of such devices. It needs mu.
 func (w *Writer) hear(hear func(string, []byte) (discovery.Config, bool), m mqttclient.Message) {
 	if c, news := hear(m.Topic, m.Payload); news {
 		w.remember(m.Topic, m.Payload, w.learn(m.Topic, c) || len(m.Payload) > 0)
@@ -42,12 +35,5 @@ func (w *Writer) hear(hear func(string, []byte) (discovery.Config, bool), m mqtt
 
 // heardAnyway tells whether a topic is one of natives' own.
 func (w *Writer) heardAnyway(topic string) bool {
-	for _, n := range w.natives {
-		for _, f := range n.filters {
-			if mqttclient.Match(f, topic) {
-				return true
-			}
-		}
-	}
-	return false
+	return slices.ContainsFunc(w.natives, func(n native) bool { return matches(n.filters, topic) })
 }

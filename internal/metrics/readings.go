@@ -16,15 +16,8 @@ func (w *Writer) documentFilters() []string {
 	return []string{w.o.DiscoveryPrefix + "/+/+/config", w.o.DiscoveryPrefix + "/+/+/+/config"}
 }
 
-// takeDocument learns entities from a discovery document, retained or new.
-func (w *Writer) takeDocument(m mqttclient.Message) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.learnFrom(m)
-}
-
-// learnFrom is takeDocument; it needs mu. A document is acknowledged at once: it
-// is retained.
+// learnFrom learns entities from a discovery document, retained or new, which is
+// acknowledged at once: it is retained. It needs mu.
 func (w *Writer) learnFrom(m mqttclient.Message) {
 	defer m.Ack()
 	c, err := discovery.Parse(w.o.DiscoveryPrefix, m.Topic, m.Payload)

@@ -175,21 +175,3 @@ func (f *failures) log(log *slog.Logger, what string) {
 		log.Warn(what, "topics", f.worth, "one", f.topic, "err", f.err)
 	}
 }
-
-// keepSubscribed makes one subscription, however long it takes.
-func (t *topics) keepSubscribed(ctx context.Context, filter string, h func(mqttclient.Message)) {
-	for wait := firstRetry; ; wait = min(2*wait, lastRetry) {
-		err := t.client.Subscribe(ctx, filter, 1, h)
-		if err == nil {
-			return
-		}
-		if wait >= quietRetry {
-			var f failures
-			f.add(ctx, filter, err)
-			f.log(t.log, "discovery documents cannot be subscribed to; it is tried again")
-		}
-		if !pause(ctx, wait) {
-			return
-		}
-	}
-}
