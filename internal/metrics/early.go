@@ -26,6 +26,7 @@ type early struct {
 	bytes    int
 	over     bool // nothing waits any more
 	trying   bool
+	again    bool // more can be read than when it was tried
 }
 
 // take takes a document, what a device says that has none, and a message that no
@@ -71,20 +72,25 @@ func (w *Writer) takeAny(m mqttclient.Message) bool {
 // retryEarly takes those of the messages that wait that somebody can read now. It
 // needs mu.
 func (w *Writer) retryEarly() {
-	if len(w.early.messages) == 0 || w.entities == nil || w.early.trying {
+	e := &w.early
+	if e.again = true; len(e.messages) == 0 || w.entities == nil || e.trying {
 		return
 	}
-	w.early.trying = true // what they announce has us called again
-	waiting := w.early.messages
-	w.early.messages, w.early.bytes = nil, 0
-	var still []mqttclient.Message
-	for _, m := range waiting {
-		if !w.takeAny(m) {
-			still = append(still, m)
-			w.early.bytes += len(m.Topic) + len(m.Payload) + 200
+	e.trying = true // what is announced by them has us called again
+	for e.again {
+		e.again = false
+		waiting := e.messages
+		e.messages, e.bytes = nil, 0
+		var still []mqttclient.Message
+		for _, m := range waiting {
+			if !w.takeAny(m) {
+				still = append(still, m)
+				e.bytes += len(m.Topic) + len(m.Payload) + 200
+			}
 		}
+		e.messages = still
 	}
-	w.early.messages, w.early.trying = still, false
+	e.trying = false
 }
 
 // settle ends the waiting when all retained documents have come.
