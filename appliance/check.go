@@ -50,6 +50,9 @@ func (m Metrics) Check() error {
 	if m.KeepDays < 1 || m.KeepDays > 36500 {
 		return fmt.Errorf("keep_days is %d: give 1 to 36500", m.KeepDays)
 	}
+	if m.DiskShare < 1 || m.DiskShare > 90 {
+		return fmt.Errorf("disk_share is %d: give 1 to 90 percent of the card", m.DiskShare)
+	}
 	return checkDestinations(m.Destinations)
 }
 

@@ -75,6 +75,7 @@ type (
 type Metrics struct {
 	CommitEvery  Duration      `yaml:"commit_every"` // 1s to 10m: how long a reading may wait in memory
 	KeepDays     int           `yaml:"keep_days"`    // 1 to 36500
+	DiskShare    int           `yaml:"disk_share"`   // 1 to 90: percent of the card that readings may take
 	Destinations []Destination `yaml:"destinations"`
 }
 
@@ -123,7 +124,7 @@ func DefaultConfig() Config {
 			Channel: 11, Payloads: "reference", LastSeen: "disable", Output: "json",
 		},
 		MQTT:    defaultMQTT(),
-		Metrics: Metrics{CommitEvery: Duration(time.Minute), KeepDays: 400},
+		Metrics: Metrics{CommitEvery: Duration(time.Minute), KeepDays: 400, DiskShare: 50},
 		Hass:    Hass{VerifyCertificate: true},
 		Time:    Time{Servers: []string{"0.pool.ntp.org", "1.pool.ntp.org", "2.pool.ntp.org", "3.pool.ntp.org"}},
 	}

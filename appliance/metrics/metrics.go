@@ -31,6 +31,8 @@ func Run(ctx context.Context, env appliance.Env, cfg appliance.Config) error {
 			return store.Open(env.Path("store", "hems.db"), store.Options{
 				CommitInterval: time.Duration(cfg.Metrics.CommitEvery),
 				Retention:      time.Duration(cfg.Metrics.KeepDays) * 24 * time.Hour,
+				DiskShare:      cfg.Metrics.DiskShare,
+				Zone:           cfg.Home.TimeZone.Location,
 				Mode:           mode(env),
 				Log:            env.Log,
 			})

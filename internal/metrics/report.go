@@ -9,6 +9,7 @@ import (
 
 	"github.com/smartcore-ireland/hems/internal/health"
 	"github.com/smartcore-ireland/hems/internal/mqttclient"
+	"github.com/smartcore-ireland/hems/internal/store"
 )
 
 // reportEvery is how often health is looked at when nothing asks for it.
@@ -72,6 +73,9 @@ func (w *Writer) health(ctx context.Context) health.Report {
 	if message, hint := soundness(s.Check(), w.o.Now(), w.o.Zone); message != "" {
 		messages, hints = append(messages, message), append(hints, hint)
 	}
+	if message, hint := shortage(s.Room(), w.o.Zone); message != "" {
+		messages, hints = append(messages, message), append(hints, hint)
+	}
 	for _, d := range w.senders {
 		trouble, hint := d.Trouble()
 		if trouble == "" {
@@ -101,6 +105,16 @@ func storeTrouble(err error, dropped uint64) health.Report {
 		message = fmt.Sprintf("readings cannot be stored, and %s were lost: %v", about(int64(dropped)), err)
 	}
 	return health.Report{State: health.Failing, Message: message, Hint: "look for a full or read-only disk; storing resumes by itself"}
+}
+
+// shortage says that readings were deleted before their time.
+func shortage(room store.Room, zone *time.Location) (message, hint string) {
+	if room.Short == "" || room.Since.IsZero() {
+		return "", ""
+	}
+	return fmt.Sprintf("the readings before %s were deleted, because %s; what they came to in five minutes and days is kept",
+			room.Since.In(zone).Format("2 January 2006"), room.Short),
+		"make room on the card, keep readings for fewer days (metrics.keep_days), or use a larger card"
 }
 
 // about writes a number with two significant digits, so that a report does not

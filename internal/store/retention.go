@@ -163,9 +163,14 @@ func (s *Store) measure(ctx context.Context, db *sql.DB) (f filled, err error) {
 // share is how many bytes the store may take.
 func (s *Store) share(f filled) int64 { return f.disk.total / 100 * int64(s.o.DiskShare) }
 
-// minFree is how many bytes of the file system are kept free: of a small one an
-// eighth at most.
-func (s *Store) minFree(f filled) int64 { return min(s.o.MinFree, f.disk.total/8) }
+// minFree is how many bytes of the file system are kept free: by default more
+// than where health calls the disk nearly full.
+func (s *Store) minFree(f filled) int64 {
+	if s.o.MinFree <= 0 {
+		return f.disk.total / 12
+	}
+	return min(s.o.MinFree, f.disk.total/8)
+}
 
 // shortage says why room is to be made, and whether something is to be deleted
 // for it.

@@ -90,7 +90,7 @@ func TestStoreKeepsToItsShareOfTheDisk(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "hems.db")
 	var log strings.Builder
 	d := &fakeDisk{total: 1 << 30, left: 1 << 30}
-	s, c := crowded(t, path, Options{Log: logTo(&log)}, d)
+	s, c := crowded(t, path, Options{Log: logTo(&log), MinFree: 1}, d)
 	if got := s.Room(); got.Short != "" || oldest(t, s) < 9*24*time.Hour {
 		t.Fatalf("with room for everything: got %+v, and the oldest reading is %v old", got, oldest(t, s))
 	}

@@ -67,7 +67,8 @@ type Options struct {
 	// DiskShare is how many percent of the file system the store may take, and
 	// MinFree how many bytes of it are to stay free, whoever takes the others:
 	// when it is more, or less, the oldest readings are deleted before their
-	// time. Default 50 and 256 MB; of a small file system an eighth.
+	// time. Default 50, and a twelfth of the file system; never more than an
+	// eighth.
 	DiskShare int
 	MinFree   int64
 	// Zone is where the days of rollups begin and end. When it becomes another,
@@ -199,9 +200,6 @@ func Open(path string, o Options) (*Store, error) {
 	}
 	if o.DiskShare <= 0 || o.DiskShare > 100 {
 		o.DiskShare = 50
-	}
-	if o.MinFree <= 0 {
-		o.MinFree = 256 << 20
 	}
 	if o.Zone == nil {
 		o.Zone = time.UTC
