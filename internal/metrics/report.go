@@ -77,6 +77,10 @@ func (w *Writer) health(ctx context.Context) health.Report {
 		messages, hints = append(messages, message), append(hints, hint)
 	}
 	for _, d := range w.senders {
+		if kept, more, err := s.AsideCount(ctx, d.Cursor()); err == nil && kept > 0 {
+			messages = append(messages, fmt.Sprintf("%s does not take %s readings, which are put aside", d.Name, about(kept+more)))
+			hints = append(hints, "look at them under Destinations, mend the cause, and send them again")
+		}
 		trouble, hint := d.Trouble()
 		if trouble == "" {
 			continue
