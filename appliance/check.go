@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"regexp"
 	"strconv"
+	"slices"
 	"strings"
 	"time"
 )
@@ -53,8 +54,16 @@ func (m Metrics) Check() error {
 	if m.DiskShare < 1 || m.DiskShare > 90 {
 		return fmt.Errorf("disk_share is %d: give 1 to 90 percent of the card", m.DiskShare)
 	}
+	for i, d := range m.Domains {
+		if !slices.Contains(MetricsDomains, d) {
+			return fmt.Errorf("domains[%d] is %q: give some of %s", i, d, strings.Join(MetricsDomains, ", "))
+		}
+	}
 	return checkDestinations(m.Destinations)
 }
+
+// MetricsDomains are the kinds of entities whose states can be kept.
+var MetricsDomains = []string{"binary_sensor", "light", "number", "select", "sensor", "switch", "text"}
 
 // Check is as for Home.
 func (u Update) Check() error {

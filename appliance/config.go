@@ -76,6 +76,7 @@ type Metrics struct {
 	CommitEvery  Duration      `yaml:"commit_every"` // 1s to 10m: how long a reading may wait in memory
 	KeepDays     int           `yaml:"keep_days"`    // 1 to 36500
 	DiskShare    int           `yaml:"disk_share"`   // 1 to 90: percent of the card that readings may take
+	Domains      []string      `yaml:"domains"`      // whose states are kept: of MetricsDomains
 	Destinations []Destination `yaml:"destinations"`
 }
 

@@ -186,6 +186,8 @@ func TestLoadConfigSaysWhatIsWrongAndWhere(t *testing.T) {
 			{Section: "home", Line: 2, Text: `home.time_zone: "Dublin" is not a time zone: write it as Europe/Dublin`}}},
 		{"DiskShare", "metrics:\n  disk_share: 95\n", []Problem{
 			{Section: "metrics", Line: 1, Text: "metrics.disk_share is 95: give 1 to 90 percent of the card"}}},
+		{"Domains", "metrics:\n  domains: [sensor, climate]\n", []Problem{
+			{Section: "metrics", Line: 1, Text: `metrics.domains[1] is "climate": give some of binary_sensor, light, number, select, sensor, switch, text`}}},
 		{"Duration", "metrics:\n  commit_every: 60\n", []Problem{
 			{Section: "metrics", Line: 2, Text: `metrics.commit_every: "60" is not a time: write it as 10s or 5m`}}},
 		{"Payloads", "zigbee: {payloads: z2m}\n", []Problem{

@@ -38,6 +38,7 @@ func Run(ctx context.Context, env appliance.Env, cfg appliance.Config) error {
 			})
 		},
 		Destinations: destinations(env, cfg.Metrics.Destinations),
+		Domains:      cfg.Metrics.Domains,
 		Clock:        clock(env),
 		Zone:         cfg.Home.TimeZone.Location,
 		Log:          env.Log,

@@ -53,8 +53,14 @@ type Entity struct {
 	// Divisor divides the value's number: of devices that measure in another unit
 	// than the entity's. 0: none.
 	Divisor float64
-	// On and Off are the two values of a binary_sensor or a switch.
+	// On and Off are the two values of an entity that is Binary.
 	On, Off string
+	// Numeric: Home Assistant takes nothing but numbers for its state.
+	Numeric bool
+	// Options are the texts that its state may be; none: any.
+	Options []string
+	// Disabled: Home Assistant has no states of it until a person wants them.
+	Disabled bool
 	// Available says where to look for the entity's availability; empty: it is
 	// always available.
 	Available []Availability
@@ -183,13 +189,21 @@ func parseEntity(component, key string, o object) (Entity, error) {
 	}
 	e.Device = parseDevice(o)
 	var err error
-	if e.Template, err = Compile(e.ValueTemplate); err != nil {
+	source := e.ValueTemplate
+	if component == "light" {
+		source = lightTemplate(o)
+	}
+	if e.Template, err = Compile(source); err != nil {
 		return e, &TemplateError{Measures: e.UnitOfMeasurement != "" || e.StateClass != "", err: err}
 	}
 	e.On, e.Off = o.word("payload_on", "ON"), o.word("payload_off", "OFF")
-	if component == "switch" {
+	switch {
+	case component == "switch":
 		e.On, e.Off = o.word("state_on", e.On), o.word("state_off", e.Off)
+	case component == "light" && o.text("schema") == "template":
+		e.On, e.Off = "on", "off"
 	}
+	e.parseStates(o)
 	if err := e.parseAvailability(o); err != nil {
 		return e, err
 	}
@@ -210,31 +224,6 @@ func (e *TemplateError) Error() string { return "value_template: " + e.err.Error
 
 // Unwrap is what is wrong with the template.
 func (e *TemplateError) Unwrap() error { return e.err }
-
-// Binary reports whether the entity has two values, On and Off.
-func (e *Entity) Binary() bool { return e.Component == "binary_sensor" || e.Component == "switch" }
-
-// Number is the entity's value in a state as a number: 1 and 0 for On and Off.
-// Errors: those of Template.Number.
-func (e *Entity) Number(s *State) (float64, error) {
-	if !e.Binary() {
-		v, err := e.Template.Number(s)
-		if err == nil && e.Divisor != 0 {
-			v /= e.Divisor
-		}
-		return v, err
-	}
-	text, err := e.Template.Text(s)
-	switch {
-	case err != nil:
-		return 0, err
-	case text == e.On:
-		return 1, nil
-	case text == e.Off:
-		return 0, nil
-	}
-	return 0, NotANumber{text}
-}
 
 func (e *Entity) checkLimits() error {
 	for key, v := range map[string]string{

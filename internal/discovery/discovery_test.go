@@ -171,24 +171,6 @@ func TestParseRefuses(t *testing.T) {
 	}
 }
 
-func TestSlug(t *testing.T) {
-	for name, want := range map[string]string{
-		"Frient Blink Counter Power": "frient_blink_counter_power",
-		"  Küche – Strom (m³) ":      "kuche_strom_m3",
-		"Caisleán Óga 21 °C":         "caislean_oga_21_degc",
-		"Straße":                     "strasse",
-		"already_a_slug":             "already_a_slug",
-		"a__b--c":                    "a_b_c",
-		"Tom's":                      "tom_s",
-		"!!!":                        "unknown",
-		"":                           "",
-	} {
-		if got := Slug(name); got != want {
-			t.Errorf("Slug(%q): got %q, want %q", name, got, want)
-		}
-	}
-}
-
 func TestEntityID(t *testing.T) {
 	for _, tc := range []struct{ device, name, want string }{
 		{"Frient Blink Counter", "Frient Blink Counter Power", "frient_blink_counter_power"},

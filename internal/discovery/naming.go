@@ -1,11 +1,6 @@
 package discovery
 
-import (
-	"strings"
-	"unicode"
-
-	"golang.org/x/text/unicode/norm"
-)
+import "strings"
 
 // entityID is the id Home Assistant gives a new entity, without the domain: of
 // what the document asks for (default_entity_id, or the older object_id), or
@@ -60,53 +55,21 @@ func defaultName(component, class string) string {
 	if class == "" {
 		return "MQTT " + strings.ReplaceAll(component, "_", " ")
 	}
-	if class == "pm25" {
-		return "PM2.5"
+	if name, other := classNames[component+"."+class]; other {
+		return name
+	}
+	if name, other := classNames[class]; other {
+		return name
 	}
 	return strings.ReplaceAll(class, "_", " ")
 }
 
-// Slug turns a name into an id as Home Assistant does: Latin letters lose
-// their accents, and everything that is no letter a to z and no digit becomes
-// one "_" between words. A name with nothing to keep gives "unknown". Letters
-// of other alphabets, which Home Assistant spells in Latin ones, are left out.
-func Slug(name string) string {
-	if name == "" {
-		return ""
-	}
-	var b strings.Builder
-	gap := false
-	put := func(s string) {
-		if gap && b.Len() > 0 {
-			b.WriteByte('_')
-		}
-		gap = false
-		b.WriteString(s)
-	}
-	for _, r := range norm.NFKD.String(clip(name)) {
-		r = unicode.ToLower(r)
-		switch s, special := spelled[r]; {
-		case 'a' <= r && r <= 'z' || '0' <= r && r <= '9':
-			put(string(r))
-		case special:
-			if s != "" {
-				put(s)
-			}
-		case unicode.Is(unicode.Mn, r): // an accent, taken off its letter
-		default:
-			gap = true
-		}
-	}
-	if b.Len() == 0 {
-		return "unknown"
-	}
-	return b.String()
-}
-
-// spelled are letters and signs that do not decompose into a Latin letter and
-// an accent.
-var spelled = map[rune]string{
-	'ß': "ss", 'æ': "ae", 'œ': "oe", 'ø': "o", 'đ': "d", 'ð': "d", 'ħ': "h", 'ı': "i",
-	'ł': "l", 'ŋ': "ng", 'þ': "th", 'ŧ': "t", '°': "deg", 'μ': "u", 'ω': "o",
-	'’': "",
+// classNames are the names of device classes that are not their words. Source:
+// Home Assistant, the English names of sensor, number and binary_sensor.
+var classNames = map[string]string{
+	"aqi":                            "Air quality index",
+	"binary_sensor.battery_charging": "Charging",
+	"energy_storage":                 "Stored energy",
+	"pm25":                           "PM2.5",
+	"volume_storage":                 "Stored volume",
 }

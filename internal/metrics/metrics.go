@@ -40,6 +40,9 @@ type Options struct {
 	DiscoveryPrefix string
 	// Zone is that of the home, for times that people read; default UTC.
 	Zone *time.Location
+	// Domains are those of the entities whose states are stored, out of Domains;
+	// default: DefaultDomains.
+	Domains []string
 	// Log is where the writer reports; default: nowhere.
 	Log *slog.Logger
 	// Now is the clock that readings are stamped with; default time.Now.
@@ -208,7 +211,7 @@ func (w *Writer) openStore(ctx context.Context) error {
 		w.openErr = err
 		if err == nil {
 			w.store = s
-			w.entities = newRegistry(s.Series())
+			w.entities = newRegistry(s.Series(), w.o.Domains...)
 			w.recall(ctx)
 		}
 		w.mu.Unlock()

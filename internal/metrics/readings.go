@@ -21,7 +21,11 @@ func (w *Writer) documentFilters() []string {
 func (w *Writer) learnFrom(m mqttclient.Message) {
 	defer m.Ack()
 	c, err := discovery.Parse(w.o.DiscoveryPrefix, m.Topic, m.Payload)
-	if errors.Is(err, discovery.ErrTopic) || isText(err) {
+	if errors.Is(err, discovery.ErrTopic) {
+		return
+	}
+	if isText(err) {
+		w.troubles.add(document(m.Topic), trouble{Kind: "document", Topic: m.Topic, Error: err.Error()}, w.o.Now())
 		return
 	}
 	if err != nil {
@@ -141,18 +145,19 @@ func (w *Writer) read(m mqttclient.Message) {
 // valueOf is an entity's value in a state; false: it has none that is to be
 // stored. It needs mu.
 func (w *Writer) valueOf(e *entity, state *discovery.State, when moment) (reading, bool) {
-	v, err := e.Number(state)
-	var text discovery.NotANumber
+	v, text, err := e.Value(state)
+	var word discovery.NotANumber
 	switch {
 	case err == nil:
 		w.healthy(e)
-		if e.Binary() && v == e.value && e.since(when) < repeatAfter {
+		// What has few values is told again and again, with everything else.
+		if (e.Binary() || text != "") && v == e.value && text == e.text && e.since(when) < repeatAfter {
 			return reading{}, false
 		}
-		e.value = v
-		return reading{entity: e, value: v}, true
+		e.value, e.text = v, text
+		return reading{entity: e, value: v, text: text}, true
 	case errors.Is(err, discovery.ErrNoValue):
-	case errors.As(err, &text):
+	case errors.As(err, &word):
 		w.counts.NotNumbers++
 	default:
 		w.counts.BadStates++

@@ -18,6 +18,7 @@ const maxEntities = 5000
 type entity struct {
 	discovery.Entity
 	value  float64   // the latest
+	text   string    // the same, where it was one
 	owner  string    // the discovery topic and key that announced it
 	series string    // the name of its series: its entity id, made unique
 	last   time.Time // of its latest reading
@@ -36,12 +37,28 @@ type registry struct {
 	// of one name keep the names they had, whoever is announced first.
 	before map[string]string
 	stored map[string]bool // the unique ids in before
+	// domains are those of the entities that are learnt.
+	domains map[string]bool
 }
 
-func newRegistry(known map[int64]store.Series) *registry {
+// Domains are those of the entities that can be read; DefaultDomains are read
+// unless others are asked for.
+var (
+	Domains        = []string{"binary_sensor", "light", "number", "select", "sensor", "switch", "text"}
+	DefaultDomains = []string{"binary_sensor", "sensor", "switch"}
+)
+
+func newRegistry(known map[int64]store.Series, domains ...string) *registry {
+	if len(domains) == 0 {
+		domains = DefaultDomains
+	}
 	r := &registry{
+		domains: map[string]bool{},
 		byOwner: map[string]*entity{}, bySerie: map[string]*entity{}, byTopic: map[string][]*entity{},
 		byUID: map[string]*entity{}, owners: map[string][]string{}, before: map[string]string{}, stored: map[string]bool{},
+	}
+	for _, d := range domains {
+		r.domains[d] = true
 	}
 	for _, s := range known {
 		if s.UniqueID != "" {
@@ -66,7 +83,7 @@ func (r *registry) apply(c discovery.Config) (learnt []*entity, err error) {
 	}
 	delete(r.owners, c.ID)
 	for _, d := range c.Entities {
-		if d.Component != "sensor" && !d.Binary() || d.StateTopic == "" {
+		if !r.domains[d.Component] || d.StateTopic == "" {
 			continue
 		}
 		if r.len() >= maxEntities && !r.stored[d.UniqueID] {
@@ -74,7 +91,7 @@ func (r *registry) apply(c discovery.Config) (learnt []*entity, err error) {
 		}
 		e := &entity{Entity: d, owner: c.ID + "|" + d.Key}
 		if was := old[e.owner]; was != nil {
-			e.last, e.value = was.last, was.value
+			e.last, e.value, e.text = was.last, was.value, was.text
 		}
 		if other := r.byUID[d.UniqueID]; other != nil {
 			r.remove(other)
