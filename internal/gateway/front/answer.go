@@ -24,8 +24,7 @@ var errAnswer = errors.New("the answer cannot be read")
 
 func (a *answer) parse(b []byte, maxFields int) error {
 	*a = answer{fields: a.fields[:0], named: a.named[:0], length: -1}
-	end := bytes.IndexByte(b, '\r')
-	line := b[:end]
+	line, fields, _ := bytes.Cut(b, crlf)
 	version, rest, _ := bytes.Cut(line, []byte{' '})
 	code, reason, _ := bytes.Cut(rest, []byte{' '})
 	switch string(version) {
@@ -40,7 +39,7 @@ func (a *answer) parse(b []byte, maxFields int) error {
 		return errAnswer
 	}
 	a.status, a.reason = int(n), reason
-	rest, f := splitFields(b[end+2:], &a.fields, maxFields)
+	rest, f := splitFields(fields, &a.fields, maxFields)
 	if f != nil || len(rest) != 0 {
 		return fmt.Errorf("%w: %w", errAnswer, f)
 	}

@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/rand"
+	"crypto/tls"
 	"fmt"
 	"io"
 	"log/slog"
@@ -470,5 +471,49 @@ func TestHomeAssistantIsAwayAndComesBack(t *testing.T) {
 	defer home.Close()
 	if res := h.ask(get); res.StatusCode != http.StatusOK {
 		t.Errorf("as soon as it is back: got %s, want 200", res.Status)
+	}
+}
+
+// newTLSHouse is newHouse over TLS.
+func newTLSHouse(t *testing.T, home http.Handler) *house {
+	t.Helper()
+	srv := httptest.NewUnstartedServer(nil)
+	srv.StartTLS() // for its certificate
+	defer srv.Close()
+	h := newHouse(t, home)
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	served := make(chan error, 1)
+	secure := &tls.Config{Certificates: srv.TLS.Certificates}
+	go func() { served <- h.Serve(ctx, l, secure) }()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-served; err != nil {
+			t.Errorf("Serve with TLS: %v", err)
+		}
+	})
+	h.addr = l.Addr().String()
+	return h
+}
+
+func TestOverTLS(t *testing.T) {
+	h := newTLSHouse(t, http.HandlerFunc(echo))
+	c := http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, ForceAttemptHTTP2: true}}
+	for range 2 {
+		res, err := c.Get("https://" + h.addr + "/x")
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := read(t, res)
+		if res.ProtoMajor != 1 || !strings.Contains(got, "X-Forwarded-Proto: https\n") || !strings.Contains(got, "X-Forwarded-For: 127.0.0.1\n") {
+			t.Errorf("got %s with\n%s", res.Proto, got)
+		}
+	}
+	d := websocket.Dialer{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}
+	if _, res, err := d.Dial("wss://"+h.addr+"/", nil); err == nil || res.StatusCode != http.StatusOK {
+		t.Errorf("a WebSocket to what is none: got %v", err)
 	}
 }

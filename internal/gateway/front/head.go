@@ -71,15 +71,19 @@ func endOfHead(b []byte, from int) (int, *fault) {
 	}
 }
 
+var crlf = []byte("\r\n")
+
 // parse reads a head, with its empty line. Fields of r are used again.
 func (r *request) parse(b []byte, maxFields int) *fault {
 	*r = request{fields: r.fields[:0], named: r.named[:0]}
-	end := bytes.IndexByte(b, '\r')
-	line := b[:end]
+	line, rest, _ := bytes.Cut(b, crlf)
+	if bytes.IndexByte(line, '\r') >= 0 {
+		return bad("a line has a carriage return in it")
+	}
 	if f := r.parseLine(line); f != nil {
 		return f
 	}
-	rest, f := splitFields(b[end+2:], &r.fields, maxFields)
+	rest, f := splitFields(rest, &r.fields, maxFields)
 	if f != nil {
 		return f
 	}
