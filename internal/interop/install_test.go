@@ -50,7 +50,7 @@ func programs(t *testing.T) string {
 		return dir
 	}
 	dir := t.TempDir()
-	run(t, root(t), "go", "build", "-o", dir, "./cmd/hems-simulator", "./cmd/hems-broker", "./cmd/hems-zigbee", "./cmd/hems")
+	run(t, root(t), "go", "build", "-o", dir, "./cmd/hems-simulator", "./cmd/hems-broker", "./cmd/hems-zigbee", "./cmd/hems-gateway", "./cmd/hems")
 	return dir
 }
 
