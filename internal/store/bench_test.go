@@ -23,10 +23,13 @@ type home struct {
 func newHome(b testing.TB, s *Store, n int) *home {
 	h := &home{rnd: rand.New(rand.NewPCG(1, 2))}
 	units := []string{"W", "kWh", "V", "A", "Hz"}
+	classes := []string{"power", "energy", "voltage", "current", "frequency"}
+	states := []string{"measurement", "total_increasing", "measurement", "measurement", "measurement"}
 	start := []float64{500, 1000, 230, 2, 50}
 	for i := range n {
 		name := fmt.Sprintf("device_%d_%s", i/5, strings.ToLower(units[i%5]))
-		if _, err := s.Register(Series{Entity: name, Unit: units[i%5]}); err != nil {
+		d := Series{Entity: name, Unit: units[i%5], DeviceClass: classes[i%5], StateClass: states[i%5], Domain: "sensor"}
+		if _, err := s.Register(d); err != nil {
 			b.Fatal(err)
 		}
 		h.names, h.values = append(h.names, name), append(h.values, start[i%5])
@@ -54,7 +57,10 @@ func (h *home) round(t time.Time) []Reading {
 // fill writes a span of the load, committed each minute, sealed each hour and
 // sent to one destination.
 func fill(b testing.TB, s *Store, c *clock, series int, from time.Time, span time.Duration) {
-	h := newHome(b, s, series)
+	fillFrom(b, s, c, newHome(b, s, series), from, span)
+}
+
+func fillFrom(b testing.TB, s *Store, c *clock, h *home, from time.Time, span time.Duration) {
 	ctx := context.Background()
 	for d := time.Duration(0); d < span; d += 10 * time.Second {
 		if err := s.Append(h.round(from.Add(d))...); err != nil {
