@@ -34,7 +34,7 @@ var Processes = []Process{
 		Keeps: []Kept{{Path: "broker", What: "retained messages"}, {Path: "secrets", What: "passwords and tokens"}}},
 	{Name: "hems-zigbee", User: "zigbee", Dir: "zigbee", Sections: []string{"zigbee"},
 		Keeps: []Kept{{Path: "zigbee", What: "the Zigbee network and its devices"}}},
-	{Name: "hems-metrics", User: "metrics", Dir: "store", Sections: []string{"metrics"}, Socket: "metrics.sock",
+	{Name: "hems-metrics", User: "metrics", Dir: "store", Sections: []string{"home", "metrics"}, Socket: "metrics.sock",
 		Keeps: []Kept{storeKept}},
 	{Name: "hems-gateway", User: "gateway", Dir: "gateway", Sections: []string{"home", "gateway", "home_assistant"},
 		Keeps: []Kept{gatewayKept}},

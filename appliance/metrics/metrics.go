@@ -41,6 +41,7 @@ func Run(ctx context.Context, env appliance.Env, cfg appliance.Config) error {
 		Domains:      cfg.Metrics.Domains,
 		Clock:        clock(env),
 		Zone:         cfg.Home.TimeZone.Location,
+		Meter:        cfg.Home.Meter,
 		Log:          env.Log,
 	})
 	if err != nil {

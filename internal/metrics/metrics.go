@@ -38,11 +38,15 @@ type Options struct {
 	// DiscoveryPrefix is the topic above discovery documents; default
 	// "homeassistant".
 	DiscoveryPrefix string
-	// Zone is that of the home, for times that people read; default UTC.
+	// Zone is that of the home, for times that people read, for days and for
+	// the stamps of files; default UTC.
 	Zone *time.Location
 	// Domains are those of the entities whose states are stored, out of Domains;
 	// default: DefaultDomains.
 	Domains []string
+	// Meter is the friendly name of the main meter; empty: the first device
+	// that measures both power and energy.
+	Meter string
 	// Log is where the writer reports; default: nowhere.
 	Log *slog.Logger
 	// Now is the clock that readings are stamped with; default time.Now.

@@ -23,6 +23,12 @@ import (
 //	GET  /v1/destinations/{name}/aside?after=  readings that it refuses
 //	POST /v1/destinations/{name}/aside/resend  sends those again
 //	GET  /v1/trouble                           what devices say and cannot be used, since when, how often
+//	POST /v1/hdf                               takes a file of ESB Networks into the ledger
+//	GET  /v1/hdf                               the files that were taken, and what they prove
+//	GET  /v1/ledger                            the meters in the ledger
+//	GET  /v1/ledger/compare?meter=&from=&to=   our own metering and the files', day by day
+//	GET  /v1/ledger/export?meter=&from=&to=    half hours as CSV, or in ESB Networks' columns:
+//	     &source=own|hdf&format=csv|hdf
 //
 // An error is JSON: {"code","error","hint"}. Who may ask is up to the listener.
 func (w *Writer) Serve(ctx context.Context, l net.Listener) error {
@@ -48,6 +54,7 @@ func (w *Writer) handler() http.Handler {
 	w.serveDestinations(mux)
 	w.serveTrouble(mux)
 	w.servePending(mux)
+	w.serveLedger(mux)
 	return mux
 }
 

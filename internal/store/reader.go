@@ -48,6 +48,11 @@ func OpenReader(path string, options ...ReaderOptions) (*Reader, error) {
 	return r, nil
 }
 
+// Reader opens the store for reading beside its writer, with what waits.
+func (s *Store) Reader() (*Reader, error) {
+	return OpenReader(s.path, ReaderOptions{Pending: func(context.Context) (Pending, error) { return s.Pending(), nil }})
+}
+
 // open returns the open database, and opens the file anew when the writer has
 // replaced it.
 func (r *Reader) open(ctx context.Context) (*sql.DB, error) {
