@@ -50,7 +50,7 @@ type page struct {
 
 // UnderMore reports whether the page is one behind More.
 func (p page) UnderMore() bool {
-	return slices.Contains([]string{"system", "update", "destinations", "backup", "logs", "config", "wait", "https", "home-assistant"}, p.Here)
+	return slices.Contains([]string{"system", "update", "destinations", "backup", "logs", "config", "wait", "https", "home-assistant", "ledger"}, p.Here)
 }
 
 func (g *Gateway) page(r *http.Request, here, title string, body any) page {

@@ -51,11 +51,12 @@ func loadOf(r *http.Request) load {
 
 // The manager's larger ones.
 var (
-	unhurried = load{body: small.body, slow: true} // an answer that takes its time
-	document  = load{body: 1 << 20}
-	foreign   = load{body: 16 << 20, slow: true} // a zigbee network of another program
-	bundle    = load{body: 512 << 20, slow: true}
-	archive   = load{body: 2 << 30, slow: true}
+	unhurried     = load{body: small.body, slow: true} // an answer that takes its time
+	document      = load{body: 1 << 20}
+	foreign       = load{body: 16 << 20, slow: true} // a zigbee network of another program
+	meterFileLoad = load{body: 32 << 20, slow: true} // of ESB Networks
+	bundle        = load{body: 512 << 20, slow: true}
+	archive       = load{body: 2 << 30, slow: true}
 )
 
 // routes is every answer this server gives. What is not here is unknown, and a
@@ -95,6 +96,9 @@ func (g *Gateway) routes() []route {
 		{"GET /system/destinations/{name}", forSignedIn, g.asidePage, small},
 		{"POST /system/destinations/resend", forSignedIn, g.resend, small},
 		{"POST /system/destinations/aside", forSignedIn, g.resendAside, small},
+		{"GET /ledger", forSignedIn, g.ledgerPage, small},
+		{"POST /ledger", forSignedIn, g.takeMeterFile, meterFileLoad},
+		{"GET /ledger/export", forSignedIn, g.exportLedger, unhurried},
 		{"GET /system/backup", forSignedIn, g.backupPage, small},
 		{"POST /system/backup", forSignedIn, g.makeBackup, unhurried},
 		{"POST /system/restore", forSignedIn, g.restore, archive},
@@ -158,6 +162,11 @@ func (g *Gateway) routes() []route {
 		{"POST /api/v1/metrics/destinations/{name}/resend", forPrograms, g.passToMetrics, small},
 		{"GET /api/v1/metrics/destinations/{name}/aside", forPrograms, g.passToMetrics, small},
 		{"POST /api/v1/metrics/destinations/{name}/aside/resend", forPrograms, g.passToMetrics, small},
+		{"GET /api/v1/metrics/hdf", forPrograms, g.passToMetrics, small},
+		{"POST /api/v1/metrics/hdf", forPrograms, g.passToMetrics, meterFileLoad},
+		{"GET /api/v1/metrics/ledger", forPrograms, g.passToMetrics, small},
+		{"GET /api/v1/metrics/ledger/compare", forPrograms, g.passToMetrics, unhurried},
+		{"GET /api/v1/metrics/ledger/export", forPrograms, g.passToMetrics, unhurried},
 	}
 }
 

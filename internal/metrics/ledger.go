@@ -26,12 +26,7 @@ func (w *Writer) local(unix int64) string {
 	return time.Unix(unix, 0).In(w.zone()).Format("2006-01-02T15:04:05Z07:00")
 }
 
-func (w *Writer) zone() *time.Location {
-	if w.o.Zone == nil {
-		return time.UTC
-	}
-	return w.o.Zone
-}
+func (w *Writer) zone() *time.Location { return w.o.Zone }
 
 // Taken is what became of a file of ESB Networks. It never holds an MPRN.
 type taken struct {

@@ -39,6 +39,11 @@ func StartMetrics(t *testing.T) *Metrics {
 		"POST /v1/destinations/{name}/resend":       {200, client.Resent{Readings: 64_800}},
 		"GET /v1/destinations/{name}/aside":         {200, []client.Aside{}},
 		"POST /v1/destinations/{name}/aside/resend": {200, client.Resent{Readings: 2}},
+		"GET /v1/hdf":                               {200, []client.MeterFile{}},
+		"POST /v1/hdf":                              {200, client.MeterFile{}},
+		"GET /v1/ledger":                            {200, []any{}},
+		"GET /v1/ledger/compare":                    {200, client.Comparison{}},
+		"GET /v1/ledger/export":                     {200, "start,end\r\n"},
 	}}
 	l, err := net.Listen("unix", m.Socket)
 	if err != nil {

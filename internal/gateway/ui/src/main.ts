@@ -3,6 +3,7 @@ import { tickTimes } from './age.ts';
 import { showHealth, showLost, type Health } from './health.ts';
 import { NowPage, type Now } from './now.ts';
 import { showList } from './devices.ts';
+import { ledgerPage } from './ledger.ts';
 import { tickCountdown } from './pair.ts';
 import { follow, type Handlers } from './stream.ts';
 import { awaitReturn, backupPage, followState, logsPage, updatePage } from './system.ts';
@@ -32,6 +33,7 @@ if (page === 'pair') {
 if (page === 'system' || page === 'destinations') void followState();
 if (page === 'update') updatePage();
 if (page === 'backup') backupPage();
+if (page === 'ledger') ledgerPage();
 if (page === 'logs') void logsPage();
 if (page === 'wait') void awaitReturn();
 follow(url, handlers, showLost);
