@@ -1,0 +1,160 @@
+package history
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"path/filepath"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/smartcore-ireland/hems/internal/calendar"
+	"github.com/smartcore-ireland/hems/internal/store"
+)
+
+// The stores that benchmarks read: the one of a busy home, a month long, and a year
+// of a few series.
+var (
+	benchSeries = flag.Int("series", 250, "series of the busy home")
+	benchDays   = flag.Int("days", 30, "days of the busy home")
+	benchYear   = flag.Int("year", 365, "days of the few series")
+)
+
+// busyHome writes n series (device_K_power in W and device_K_energy in kWh in turn)
+// every ten seconds, as a writer does: committed, sealed, rolled up and counted.
+func busyHome(b *testing.B, n, days int, place *time.Location) (h *History, end time.Time) {
+	b.Helper()
+	began := time.Now()
+	path := filepath.Join(b.TempDir(), "hems.db")
+	end = calendar.Midnight(2026, 11, 1, place)
+	from := end.AddDate(0, 0, -days)
+	var now atomic.Int64
+	now.Store(from.UnixMilli())
+	s, err := store.Open(path, store.Options{CommitInterval: time.Hour, MaxPending: 1_000_000, Now: func() time.Time { return time.UnixMilli(now.Load()) }})
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() { s.Close() })
+	rnd := rand.New(rand.NewPCG(1, 2))
+	readings, values := make([]store.Reading, n), make([]float64, n)
+	for i := range n {
+		d := store.Series{Entity: fmt.Sprintf("device_%d_power", i/2), Unit: "W", DeviceClass: "power", StateClass: "measurement"}
+		if i%2 == 1 {
+			d = store.Series{Entity: fmt.Sprintf("device_%d_energy", i/2), Unit: "kWh", DeviceClass: "energy", StateClass: "total_increasing"}
+			values[i] = 1000
+		}
+		if _, err := s.Register(d); err != nil {
+			b.Fatal(err)
+		}
+		readings[i].Entity = d.Entity
+	}
+	for at := from; at.Before(end); at = at.Add(10 * time.Second) {
+		for i := range readings {
+			if i%2 == 1 {
+				values[i] = math.Round(values[i]*1000+rnd.Float64()*3) / 1000
+			} else {
+				values[i] = math.Round(math.Abs(values[i]+rnd.Float64()*30-15)*10) / 10
+			}
+			readings[i].Time, readings[i].Value = at.Add(time.Duration(rnd.IntN(900))*time.Millisecond), values[i]
+		}
+		if err := s.Append(readings...); err != nil {
+			b.Fatal(err)
+		}
+		if next := at.Add(10 * time.Second); next.Truncate(time.Hour).Equal(next) {
+			now.Store(next.Add(6 * time.Minute).UnixMilli())
+			committed := s.Advanced()
+			s.CommitSoon() // and what comes with it: sealing, rollups, the ledger
+			<-committed
+		}
+	}
+	b.Logf("%d series for %d days: %d readings in %v", n, days, n*days*8640, time.Since(began).Round(time.Second))
+	h = Open(path, store.ReaderOptions{Zone: place})
+	b.Cleanup(func() { h.Close() })
+	return h, end
+}
+
+// BenchmarkBusyHome is what the dashboard asks of a month of a busy home.
+func BenchmarkBusyHome(b *testing.B) {
+	place := dublin(b)
+	h, end := busyHome(b, *benchSeries, *benchDays, place)
+	ctx := context.Background()
+	day := end.Add(-24 * time.Hour)
+	b.Run("DayByFiveMinutes", func(b *testing.B) {
+		for b.Loop() {
+			if p, err := h.Power(ctx, "device_0_power", day, end, 5*time.Minute); err != nil || len(p) != 288 {
+				b.Fatalf("got %d points, %v; want 288", len(p), err)
+			}
+		}
+	})
+	b.Run("DayByTenSeconds", func(b *testing.B) {
+		for b.Loop() {
+			if p, err := h.Power(ctx, "device_0_power", day, end, 10*time.Second); err != nil || len(p) != 8640 {
+				b.Fatalf("got %d points, %v; want 8640", len(p), err)
+			}
+		}
+	})
+	b.Run("Today", func(b *testing.B) {
+		for b.Loop() {
+			if _, ok, err := h.Counted(ctx, "device_0_energy", day, end); err != nil || !ok {
+				b.Fatal(ok, err)
+			}
+		}
+	})
+	b.Run("MonthByDay", func(b *testing.B) {
+		for b.Loop() {
+			t, err := h.Tally(ctx, TallyQuery{Entity: "device_0_energy", From: end.AddDate(0, 0, -*benchDays), To: end, Steps: steps(b, "day", place)})
+			if err != nil || len(t.Rows) != *benchDays || t.Total.Energy == 0 {
+				b.Fatalf("got %d rows, %v", len(t.Rows), err)
+			}
+		}
+	})
+	b.Run("PeaksOfTheMonth", func(b *testing.B) {
+		for b.Loop() {
+			p, _, _, _, err := h.Peaks(ctx, Query{Entity: "device_0_power", From: end.AddDate(0, 0, -*benchDays), To: end, Steps: steps(b, "day", place)}, nil)
+			if err != nil || len(p) != *benchDays {
+				b.Fatalf("got %d rows, %v", len(p), err)
+			}
+		}
+	})
+}
+
+// BenchmarkYear is a year of a house's meter and one device.
+func BenchmarkYear(b *testing.B) {
+	place := dublin(b)
+	h, end := busyHome(b, 4, *benchYear, place)
+	ctx := context.Background()
+	from := end.AddDate(0, 0, -*benchYear)
+	smart := calendar.Sets["smart"]
+	b.Run("DailyKWh", func(b *testing.B) {
+		for b.Loop() {
+			t, err := h.Tally(ctx, TallyQuery{Entity: "device_0_energy", From: from, To: end, Steps: steps(b, "day", place)})
+			if err != nil || len(t.Rows) != *benchYear || t.Total.Energy == 0 {
+				b.Fatalf("got %d rows, %v", len(t.Rows), err)
+			}
+		}
+	})
+	b.Run("DailyKWhByWindow", func(b *testing.B) {
+		for b.Loop() {
+			t, err := h.Tally(ctx, TallyQuery{Entity: "device_0_energy", From: from, To: end, Steps: steps(b, "day", place),
+				Window: func(t time.Time) string { return smart.At(t, place) }})
+			if err != nil || len(t.Rows) != *benchYear || t.Total.Energy == 0 {
+				b.Fatalf("got %d rows, %v", len(t.Rows), err)
+			}
+		}
+	})
+	b.Run("PowerByDay", func(b *testing.B) {
+		for b.Loop() {
+			n := 0
+			c, err := h.Curve(ctx, Query{Entity: "device_0_power", From: from, To: end, Steps: steps(b, "day", place), Place: place})
+			if err == nil {
+				_, err = c.Each(ctx, func(Point) error { n++; return nil })
+			}
+			if err != nil || n != *benchYear {
+				b.Fatalf("got %d points, %v", n, err)
+			}
+		}
+	})
+}
