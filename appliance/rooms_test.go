@@ -73,6 +73,7 @@ var rules = []rule{
 	{room: "internal/store", never: []string{"internal/mqttclient", "net/http"}, reason: "readings, whoever brought them and whoever asks"},
 	{room: "internal/store/pages", only: nothing, never: []string{"net", "database/sql", "modernc.org/sqlite/..."}, reason: "it reads a file that SQLite no longer reads, and not what the tables mean"},
 	{room: "internal/ledger", only: nothing, never: []string{"net", "database/sql"}, reason: "energy per half hour, wherever it was read and is kept"},
+	{room: "internal/energy", only: []string{"internal/calendar", "internal/ledger"}, never: []string{"net", "database/sql"}, reason: "half hours to a bill, wherever both are kept"},
 	{room: "internal/calendar", only: nothing, never: []string{"net", "database/sql"}, reason: "clocks and names, not what is counted or priced in them"},
 	{room: "internal/hdf", only: []string{"internal/ledger"}, never: []string{"net", "database/sql", "log/slog"}, reason: "what a file says, and no word of whose it is"},
 	{room: "internal/hdf/hdftest", only: []string{"internal/ledger"}, reason: "it makes files without the code that reads them"},
