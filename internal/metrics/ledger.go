@@ -154,8 +154,8 @@ type proof struct {
 	Verdict   string `json:"verdict"`
 }
 
-// everything is a range that all slots are in.
-var everything = [2]time.Time{time.Unix(0, 0), time.Date(2200, 1, 1, 0, 0, 0, 0, time.UTC)}
+// allTime is a range that all slots are in.
+var allTime = [2]time.Time{time.Unix(0, 0), time.Date(2200, 1, 1, 0, 0, 0, 0, time.UTC)}
 
 // prove compares what files said of a meter's half hours and registers.
 func (w *Writer) prove(ctx context.Context, r *store.Reader, meter string) (*proofs, error) {
@@ -163,11 +163,11 @@ func (w *Writer) prove(ctx context.Context, r *store.Reader, meter string) (*pro
 	if err != nil || len(registers) == 0 {
 		return nil, err
 	}
-	imported, err := fileSlots(ctx, r, meter, ledger.Import, everything[0], everything[1])
+	imported, err := fileSlots(ctx, r, meter, ledger.Import, allTime[0], allTime[1])
 	if err != nil {
 		return nil, err
 	}
-	exported, err := fileSlots(ctx, r, meter, ledger.Export, everything[0], everything[1])
+	exported, err := fileSlots(ctx, r, meter, ledger.Export, allTime[0], allTime[1])
 	if err != nil {
 		return nil, err
 	}

@@ -138,7 +138,7 @@ func (w *Writer) serveMeters(rw http.ResponseWriter, r *http.Request, _ *store.S
 
 // dayRange is what from and to ask for; default all up to now.
 func (w *Writer) dayRange(r *http.Request) (from, to time.Time, err error) {
-	from, to = everything[0], w.o.Now()
+	from, to = allTime[0], w.o.Now()
 	for name, at := range map[string]*time.Time{"from": &from, "to": &to} {
 		text := r.URL.Query().Get(name)
 		if text == "" {
