@@ -37,6 +37,8 @@ func soundness(c store.Check, now time.Time, zone *time.Location) (message, hint
 			hint = "make room on the disk; it goes on by itself"
 		case s.Ended.IsZero():
 			all = append(all, "the store of readings was damaged; older readings are being taken over")
+		case s.Saved == 0 && now.Sub(s.Ended) < tellOfLoss:
+			all = append(all, "the store of readings was lost and a new one begun")
 		case len(s.Lost) > 0 && now.Sub(s.Ended) < tellOfLoss:
 			all = append(all, "readings of "+ranges(s.Lost, zone)+" were lost, because the store was damaged")
 		}

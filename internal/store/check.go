@@ -25,9 +25,10 @@ const (
 	recentSegments = 8
 )
 
-// checkLog looks at the write-ahead log before SQLite does, which would take
-// back everything behind a damaged page of it and say nothing.
-func checkLog(path string) error {
+// checkFile looks at what SQLite does not: at the write-ahead log, of which it
+// would take back everything behind a damaged page and say nothing, and at the
+// list of free pages, of which it takes notice when it needs one.
+func checkFile(path string) error {
 	f, err := pages.Open(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
@@ -36,8 +37,16 @@ func checkLog(path string) error {
 		return err
 	}
 	defer f.Close()
-	if f.Log.Broken && !newerForm(f) {
+	switch {
+	case f.Pages() == 0 || !f.Header(): // SQLite says what is wrong
+		return nil
+	case newerForm(f):
+		return nil
+	case f.Log.Broken:
 		return fmt.Errorf("%w: the write-ahead log is damaged in its middle", errDamage)
+	}
+	if err := f.Free(); errors.Is(err, pages.ErrBad) {
+		return fmt.Errorf("%w: %w", errDamage, err)
 	}
 	return nil
 }

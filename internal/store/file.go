@@ -69,7 +69,8 @@ func (s *Store) openFile() error {
 	if err := s.straighten(); err != nil {
 		return err
 	}
-	err := checkLog(s.path)
+	s.gone()
+	err := checkFile(s.path)
 	if err == nil {
 		err = s.load()
 	}

@@ -2,6 +2,7 @@ package store
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"slices"
@@ -55,6 +56,22 @@ func (s *Store) schema() []pages.Entry {
 	s.stateMu.Lock()
 	defer s.stateMu.Unlock()
 	return slices.Clone(s.state.Schema)
+}
+
+// gone tells that a file that was there is not there any more, or empty: nothing
+// can be read of it.
+func (s *Store) gone() {
+	info, err := os.Stat(s.path)
+	log, logErr := os.Stat(s.path + "-wal")
+	empty := err == nil && info.Size() == 0 && (logErr != nil || log.Size() == 0)
+	if len(s.schema()) == 0 || len(s.sources()) > 0 || !empty && !errors.Is(err, os.ErrNotExist) {
+		return
+	}
+	s.o.Log.Error("the store of readings is empty or gone, and a new one is begun", "file", s.path)
+	now := s.o.Now().UTC()
+	s.changeState(func(st *state) {
+		*st = state{Salvage: &Salvage{Began: now, Ended: now, Cause: "the file was empty or gone"}}
+	})
 }
 
 // beginReport begins the report of a salvage, or goes on with that of the one

@@ -43,7 +43,7 @@ func (r *rescue) survey() {
 	if !r.damaged() {
 		return
 	}
-	r.file.Free()
+	_ = r.file.Free() // as far as it goes
 	for n := uint32(2); n <= r.file.Pages(); n++ {
 		if r.file.Seen(n) {
 			continue

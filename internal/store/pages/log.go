@@ -32,6 +32,7 @@ type frame struct {
 	commit bool // last of its transaction
 	salt   [2]uint32
 	sum    [2]uint32
+	ours   bool // it is of the log's own run, and not left from an earlier one
 	whole  bool // its checksum is right, given that of the one before
 }
 
@@ -67,7 +68,8 @@ func ScanLog(r io.ReaderAt, size int64) Log {
 		if !known && len(all) == 0 {
 			salt = f.salt // with the header gone, the first page's word is taken
 		}
-		f.whole = f.whole && f.salt == salt && (known || len(all) > 0)
+		f.ours = f.salt == salt && f.page > 0
+		f.whole = f.whole && f.ours && (known || len(all) > 0)
 		sum = f.sum
 		all = append(all, f)
 	}
@@ -85,16 +87,18 @@ func (l *Log) take(all []frame) {
 			l.Commits++
 		}
 	}
-	// One whole commit behind the first bad page may be of the transaction that
-	// a power cut interrupted; of two, the first was finished.
+	// One commit from the first bad page on may be of the transaction that a
+	// power cut interrupted; of two, the first was finished.
 	later, end := 0, prefix
 	for ; i < len(all); i++ {
-		if all[i].whole && all[i].commit {
+		if all[i].ours && all[i].commit {
 			later++
+		}
+		if all[i].whole && all[i].commit {
 			end = i + 1
 		}
 	}
-	if later < 2 {
+	if later < 2 || end == prefix {
 		end = prefix
 	} else {
 		l.Broken = true

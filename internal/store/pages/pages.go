@@ -174,29 +174,42 @@ func (f *File) Schema() (all []Entry, holes []Hole) {
 	return all, holes
 }
 
-// Free marks the free pages as seen: what lies there was deleted.
-func (f *File) Free() {
+// Free marks the free pages as seen: what lies there was deleted. An error, which
+// wraps ErrBad, says that the list of them is not whole.
+func (f *File) Free() error {
 	buf := make([]byte, Size)
-	if f.Page(1, buf) != nil {
-		return
+	if err := f.Page(1, buf); err != nil {
+		return err
 	}
-	next := be32(buf[32:])
-	for range f.n {
-		if next == 0 || next > f.n || f.Seen(next) || f.Page(next, buf) != nil {
-			return
+	next, want := be32(buf[32:]), be32(buf[36:])
+	listed := map[uint32]bool{}
+	for next != 0 {
+		if listed[next] {
+			return fmt.Errorf("%w: the list of free pages goes in a circle", ErrBad)
 		}
+		if err := f.Page(next, buf); err != nil {
+			return err
+		}
+		listed[next] = true
 		f.see(next)
 		next = be32(buf)
 		count := be32(buf[4:])
 		if count > Size/4-2 {
-			return
+			return fmt.Errorf("%w: %d free pages on one page of their list", ErrBad, count)
 		}
 		for i := range count {
-			if p := be32(buf[8+4*i:]); p > 0 {
-				f.see(p)
+			p := be32(buf[8+4*i:])
+			if p == 0 || p > f.n || listed[p] {
+				return fmt.Errorf("%w: page %d in the list of free pages", ErrBad, p)
 			}
+			listed[p] = true
+			f.see(p)
 		}
 	}
+	if len(listed) != int(want) {
+		return fmt.Errorf("%w: %d pages in the list of free pages, of %d", ErrBad, len(listed), want)
+	}
+	return nil
 }
 
 func be32(b []byte) uint32 {

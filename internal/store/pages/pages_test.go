@@ -174,7 +174,9 @@ func TestReadsWhatSQLiteWrote(t *testing.T) {
 		if _, err := f.Index(root["plain_by_s"], func(Row) error { return nil }); err != nil {
 			t.Fatal(err)
 		}
-		f.Free()
+		if err := f.Free(); err != nil {
+			t.Error(err)
+		}
 		for n := uint32(1); n <= f.Pages(); n++ {
 			if !f.Seen(n) {
 				t.Errorf("page %d belongs to nothing", n)
@@ -267,18 +269,19 @@ func TestLog(t *testing.T) {
 		broken bool
 		lost   int
 	}{
-		"Page":           {func() { at(20)[2000] ^= 1 }, true, 1},
-		"PageNumber":     {func() { at(20)[3] ^= 1 }, true, 1},
-		"Salt":           {func() { at(20)[9] ^= 1 }, true, 1},
-		"Sum":            {func() { at(20)[20] ^= 1 }, true, 2}, // and the one after it
-		"Header":         {func() { clear(log[:logHeader]) }, true, 1},
-		"FirstPage":      {func() { at(0)[100] ^= 1 }, true, 1},
-		"Zeros":          {func() { clear(at(20)); clear(at(21)) }, true, 2},
-		"InLastCommit":   {func() { at(frames - 1)[100] ^= 1 }, false, 0},
-		"LastCommitTorn": {func() { at(lastCommit(2) + 1)[100] ^= 1 }, false, 0},
-		"LastCommitCut":  {func() { log = log[:len(log)-100] }, false, 0},
-		"Empty":          {func() { log = nil }, false, 0},
-		"Nonsense":       {func() { log = bytes.Repeat([]byte("no log "), 5000) }, false, 0},
+		"Page":             {func() { at(20)[2000] ^= 1 }, true, 1},
+		"PageNumber":       {func() { at(20)[3] ^= 1 }, true, 1},
+		"Salt":             {func() { at(20)[9] ^= 1 }, true, 1},
+		"Sum":              {func() { at(20)[20] ^= 1 }, true, 2}, // and the one after it
+		"Header":           {func() { clear(log[:logHeader]) }, true, 1},
+		"FirstPage":        {func() { at(0)[100] ^= 1 }, true, 1},
+		"Zeros":            {func() { clear(at(20)); clear(at(21)) }, true, 2},
+		"InLastCommit":     {func() { at(frames - 1)[100] ^= 1 }, false, 0},
+		"LastCommitTorn":   {func() { at(lastCommit(2) + 1)[100] ^= 1 }, false, 0},
+		"TheOneBeforesEnd": {func() { at(lastCommit(2))[100] ^= 1 }, true, 1},
+		"LastCommitCut":    {func() { log = log[:len(log)-100] }, false, 0},
+		"Empty":            {func() { log = nil }, false, 0},
+		"Nonsense":         {func() { log = bytes.Repeat([]byte("no log "), 5000) }, false, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
 			saved := log
@@ -338,7 +341,7 @@ func FuzzFile(f *testing.F) {
 				t.Error(err)
 			}
 		}
-		file.Free()
+		_ = file.Free()
 		for n := uint32(1); n <= min(file.Pages(), 1000); n++ {
 			_ = file.Leaf(n, take)
 			_, _ = file.Table(n, math.MinInt64, math.MaxInt64, false, take)
