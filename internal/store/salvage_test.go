@@ -20,7 +20,7 @@ import (
 	"github.com/smartcore-ireland/hems/internal/store/pages"
 )
 
-var damages = flag.Int("damages", 40, "how many random damages TestRandomDamage tries")
+var damages = flag.Int("damages", 20, "how many random damages TestRandomDamage tries")
 
 // safeLog is a log that goroutines write.
 type safeLog struct {
@@ -60,11 +60,14 @@ type world struct {
 	sent  map[string]map[float64]bool // by destination
 	clock *clock
 	names []string
+	// last are the values of the last commit. Where that is damaged in the log it
+	// looks like one that a power cut interrupted, of which nobody tells.
+	last map[float64]bool
 }
 
 func newWorld(t testing.TB, series, hours int) *world {
 	t.Helper()
-	w := &world{files: map[string][]byte{}, truth: map[float64]origin{}, text: map[string]origin{}, clock: &clock{t: noon},
+	w := &world{files: map[string][]byte{}, truth: map[float64]origin{}, last: map[float64]bool{}, text: map[string]origin{}, clock: &clock{t: noon},
 		sent: map[string]map[float64]bool{"keeps up": {}, "far behind": {}}}
 	path := filepath.Join(t.TempDir(), "hems.db")
 	s, err := Open(path, Options{CommitInterval: 1000 * time.Hour, Now: w.clock.now})
@@ -115,6 +118,7 @@ func newWorld(t testing.TB, series, hours int) *world {
 		when := w.clock.now().Add(5*time.Minute + time.Duration(i)*time.Millisecond)
 		check(s.Append(Reading{Entity: name, Time: when, Value: float64(v) / 4}))
 		w.truth[float64(v)/4] = origin{name, when.UnixMilli()}
+		w.last[float64(v)/4] = true
 	}
 	check(s.Commit(ctx))
 	for _, suffix := range []string{"", "-wal"} {
@@ -267,7 +271,7 @@ func (w *world) live(t testing.TB, path string) (o outcome) {
 		told = append(told, o.check.Salvage.Lost...)
 	}
 	for v, at := range w.truth {
-		if readable[v] {
+		if readable[v] || w.last[v] {
 			continue
 		}
 		o.lost = append(o.lost, at)
@@ -280,7 +284,7 @@ func (w *world) live(t testing.TB, path string) (o outcome) {
 
 // Each page of a file in turn is zero: what was on it is lost and nothing else.
 func TestEveryPageZero(t *testing.T) {
-	w := newWorld(t, 12, 30)
+	w := newWorld(t, 12, 24)
 	n := len(w.files["whole"]) / pages.Size
 	salvaged, most := 0, 0
 	for p := 1; p <= n; p++ {

@@ -56,6 +56,9 @@ func ScanLog(r io.ReaderAt, size int64) Log {
 	sum := checksum(order, [2]uint32{}, head[:24])
 	salt := [2]uint32{be32(head[16:]), be32(head[20:])}
 	known := sum == [2]uint32{be32(head[24:]), be32(head[28:])} && be32(head)&^1 == 0x377f0682 && be32(head[8:]) == Size
+	if !known { // the pages say which run they are of
+		salt = saltOf(r)
+	}
 	var all []frame
 	buf := make([]byte, frameSize)
 	for at := int64(logHeader); at+frameSize <= size; at += frameSize {
@@ -65,9 +68,6 @@ func ScanLog(r io.ReaderAt, size int64) Log {
 				salt: [2]uint32{be32(buf[8:]), be32(buf[12:])}, sum: [2]uint32{be32(buf[16:]), be32(buf[20:])}}
 			f.whole = checksum(order, checksum(order, sum, buf[:8]), buf[frameHeader:]) == f.sum && f.page > 0 && f.page <= maxPages
 		}
-		if !known && len(all) == 0 {
-			salt = f.salt // with the header gone, the first page's word is taken
-		}
 		f.ours = f.salt == salt && f.page > 0
 		f.whole = f.whole && f.ours && (known || len(all) > 0)
 		sum = f.sum
@@ -75,6 +75,21 @@ func ScanLog(r io.ReaderAt, size int64) Log {
 	}
 	l.take(all)
 	return l
+}
+
+// saltOf is the salt that two of the first three pages bear, or else the first.
+func saltOf(r io.ReaderAt) (salt [2]uint32) {
+	var seen [3][2]uint32
+	b := make([]byte, frameHeader)
+	for i := range seen {
+		if _, err := r.ReadAt(b, logHeader+int64(i)*frameSize); err == nil {
+			seen[i] = [2]uint32{be32(b[8:]), be32(b[12:])}
+		}
+	}
+	if seen[1] == seen[2] && seen[1] != ([2]uint32{}) {
+		return seen[1]
+	}
+	return seen[0]
 }
 
 // take decides which versions of the pages count.

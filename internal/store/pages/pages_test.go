@@ -269,19 +269,20 @@ func TestLog(t *testing.T) {
 		broken bool
 		lost   int
 	}{
-		"Page":             {func() { at(20)[2000] ^= 1 }, true, 1},
-		"PageNumber":       {func() { at(20)[3] ^= 1 }, true, 1},
-		"Salt":             {func() { at(20)[9] ^= 1 }, true, 1},
-		"Sum":              {func() { at(20)[20] ^= 1 }, true, 2}, // and the one after it
-		"Header":           {func() { clear(log[:logHeader]) }, true, 1},
-		"FirstPage":        {func() { at(0)[100] ^= 1 }, true, 1},
-		"Zeros":            {func() { clear(at(20)); clear(at(21)) }, true, 2},
-		"InLastCommit":     {func() { at(frames - 1)[100] ^= 1 }, false, 0},
-		"LastCommitTorn":   {func() { at(lastCommit(2) + 1)[100] ^= 1 }, false, 0},
-		"TheOneBeforesEnd": {func() { at(lastCommit(2))[100] ^= 1 }, true, 1},
-		"LastCommitCut":    {func() { log = log[:len(log)-100] }, false, 0},
-		"Empty":            {func() { log = nil }, false, 0},
-		"Nonsense":         {func() { log = bytes.Repeat([]byte("no log "), 5000) }, false, 0},
+		"Page":               {func() { at(20)[2000] ^= 1 }, true, 1},
+		"PageNumber":         {func() { at(20)[3] ^= 1 }, true, 1},
+		"Salt":               {func() { at(20)[9] ^= 1 }, true, 1},
+		"Sum":                {func() { at(20)[20] ^= 1 }, true, 2}, // and the one after it
+		"Header":             {func() { clear(log[:logHeader]) }, true, 1},
+		"HeaderAndFirstPage": {func() { clear(log[:200]) }, true, 2},
+		"FirstPage":          {func() { at(0)[100] ^= 1 }, true, 1},
+		"Zeros":              {func() { clear(at(20)); clear(at(21)) }, true, 2},
+		"InLastCommit":       {func() { at(frames - 1)[100] ^= 1 }, false, 0},
+		"LastCommitTorn":     {func() { at(lastCommit(2) + 1)[100] ^= 1 }, false, 0},
+		"TheOneBeforesEnd":   {func() { at(lastCommit(2))[100] ^= 1 }, true, 1},
+		"LastCommitCut":      {func() { log = log[:len(log)-100] }, false, 0},
+		"Empty":              {func() { log = nil }, false, 0},
+		"Nonsense":           {func() { log = bytes.Repeat([]byte("no log "), 5000) }, false, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
 			saved := log
