@@ -18,7 +18,7 @@ const (
 	checkAfter = 10 * time.Minute
 	// checkSegments is how many segments are read at a time, about a megabyte.
 	checkSegments = 4
-	// checkRest is how many times as long as it reads a check rests.
+	// checkRest is how many times as long as it has read a check rests.
 	checkRest = 9
 	// recentSegments is how many of the last segments are looked at when the
 	// file is opened: those were written when the power was cut.
@@ -235,7 +235,7 @@ func (s *Store) checkAll(ctx context.Context) (err error) {
 			break
 		}
 		next = last + 1
-		if !rest(ctx, checkRest*time.Since(began)) {
+		if !rest(ctx, s.checkRest*time.Since(began)) {
 			return ctx.Err()
 		}
 	}
@@ -320,7 +320,7 @@ func (s *Store) checkTables(ctx context.Context, db *sql.DB) error {
 		if err != nil {
 			return err
 		}
-		if !rest(ctx, checkRest*time.Since(began)) {
+		if !rest(ctx, s.checkRest*time.Since(began)) {
 			return ctx.Err()
 		}
 	}

@@ -14,10 +14,10 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// firstForm is a file that the program before there were additions has written:
+// servedForm is a file that the program before there were additions has written:
 // three series, a reading of each every ten minutes for five hours from noon, and
 // two destinations that were sent 85 and 20 of the 90.
-func firstForm(t *testing.T) (path string) {
+func servedForm(t *testing.T) (path string) {
 	t.Helper()
 	f, err := os.Open("testdata/sealed-and-served.db.gz")
 	if err != nil {
@@ -42,7 +42,7 @@ func firstForm(t *testing.T) (path string) {
 func TestTheFirstFormOpens(t *testing.T) {
 	for _, damaged := range []bool{false, true} {
 		t.Run(fmt.Sprint("Damaged", damaged), func(t *testing.T) {
-			path := firstForm(t)
+			path := servedForm(t)
 			if damaged { // it has no copies of anything
 				b, err := os.ReadFile(path)
 				if err != nil {
