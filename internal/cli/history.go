@@ -53,6 +53,13 @@ var historyVerbs = map[string]func(*remote, context.Context, url.Values) error{
 
 func (r *remote) history(ctx context.Context, words []string) error {
 	verb := words[0]
+	if v, ok := ledgerVerbs[verb]; ok && len(words) == 1+v.words {
+		return v.run(r, ctx, words[1:])
+	}
+	if len(words) > 1 {
+		fmt.Fprintf(r.stderr, "error: %q is one word too many\nhint: hems history -h\n", words[1])
+		return errUsage
+	}
 	table, ok := historyVerbs[verb]
 	if !ok {
 		fmt.Fprintf(r.stderr, "error: %q is no question of hems history\nhint: hems history -h\n", verb)

@@ -24,7 +24,8 @@ const remoteUsage = `usage: hems status [HOST]
        hems restore HOST FILE [-passphrase-file FILE] [-yes]
        hems diagnostics HOST [-o FILE]
        hems config HOST get | set PATH VALUE | history [ID] | restore ID
-       hems history HOST power | energy | peaks | series | state | always-on
+       hems history HOST power | energy | peaks | series | state | always-on |
+                    import FILE | compare | export
                     [-from TIME] [-to TIME] [-step STEP] [-format table|csv|json] …
        hems destination list HOST, hems destination resend HOST NAME -from TIME
 
@@ -63,7 +64,7 @@ var remoteCommands = map[string]struct {
 	"restore":     {1, 1, (*remote).restore, (*remote).keepFlags},
 	"diagnostics": {0, 0, (*remote).diagnostics, func(r *remote, f *flag.FlagSet) { f.StringVar(&r.output, "o", "", "") }},
 	"config":      {1, 3, (*remote).config, nil},
-	"history":     {1, 1, (*remote).history, (*remote).historyFlags},
+	"history":     {1, 2, (*remote).history, (*remote).historyFlags},
 	"destination": {1, 2, (*remote).destination, (*remote).destinationFlags},
 }
 
@@ -151,7 +152,7 @@ func (c *command) remote(ctx context.Context, name string, args []string) error 
 func usageOf(name string) string {
 	switch name {
 	case "history":
-		return historyUsage
+		return historyUsage + ledgerUsage
 	case "destination":
 		return destinationUsage
 	}
