@@ -110,7 +110,7 @@ vmtools: build | $(IMAGE)
 vmtest: vmtools ## the card in QEMU: boot, pair, power cut, updates good and broken, gok
 	$(VMTEST) -timeout 50m ./internal/update/bootpart ./internal/update/release ./image ./internal/e2e
 
-interop: build ## the real Zigbee2MQTT and bellows on our simulated dongle, Zigbee2MQTT and ours through one script (fails where they differ and internal/interop/testdata/differences.json does not say so), other people's MQTT clients on our broker, its bridges to Mosquitto and a cluster, and Mosquitto beside it on the same access list and passwords (installs them from npm, PyPI, Debian and as Go modules)
+interop: build ## the real Home Assistant behind our gateway and on our broker, the real Zigbee2MQTT and bellows on our simulated dongle, Zigbee2MQTT and ours through one script (fails where they differ and internal/interop/testdata/differences.json does not say so), other people's MQTT clients on our broker, its bridges to Mosquitto and a cluster, and Mosquitto beside it on the same access list and passwords (installs them from npm, PyPI, Debian and as Go modules)
 	@PATH="$$PATH:/usr/sbin:/sbin" .ci/need node=nodejs npm python3 mosquitto mosquitto_rr=mosquitto-clients stdbuf=coreutils
 	@python3 -c 'import ensurepip, venv' 2>/dev/null || .ci/need python3-venv
 	HEMS_BIN=$(abspath $(BIN)) $(GO) test -tags interop -count=1 -v -timeout 20m -parallel 4 -skip '^TestSideBySide$$' ./internal/interop/... ./internal/broker/uplink ./internal/broker/acl ./internal/broker/passwd
@@ -119,10 +119,12 @@ differential: build ## only the comparison of interop; UPDATE=1 writes the list 
 	@.ci/need node=nodejs npm
 	HEMS_BIN=$(abspath $(BIN)) $(GO) test -tags interop -count=1 -v -timeout 20m -run '^TestDifferential$$' ./internal/interop -args $(if $(UPDATE),-update) $(if $(RECORD),-record $(abspath $(RECORD)))
 
-bench: build ## benchmarks, the time from radio to MQTT subscriber, and side by side with the real Mosquitto and Zigbee2MQTT
+bench: build ## benchmarks, the time from radio to MQTT subscriber, and side by side with the real Mosquitto, nginx and Zigbee2MQTT
 	$(GO) test -run '^$$' -bench . -benchmem ./internal/...
 	@PATH="$$PATH:/usr/sbin" .ci/need mosquitto
 	HEMS_BIN=$(abspath $(BIN)) $(GO) test -tags interop,bench -count=1 -v -timeout 30m -run '^(TestAgainstMosquitto|TestOthersAreNotSlowedDown)$$' ./internal/broker/load
+	@PATH="$$PATH:/usr/sbin" .ci/need nginx=nginx-light wrk
+	PATH="$$PATH:/usr/sbin" $(GO) test -tags bench -count=1 -v -timeout 15m -run '^TestAgainstNginx$$' ./internal/gateway/front
 	HEMS_BIN=$(abspath $(BIN)) $(GO) test -tags e2e -count=1 -v -run TestRadioToSubscriber ./internal/e2e -args -bench-reports 1000
 	HEMS_BIN=$(abspath $(BIN)) $(GO) test -tags bench -count=1 -v -run '^TestWear$$' ./internal/e2e/durability
 	@.ci/need node=nodejs npm

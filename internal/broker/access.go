@@ -28,7 +28,7 @@ func DefaultUsers() map[string]Access {
 		},
 		// Readings are of QoS 0, and a writer that is away for a moment is to have them.
 		"metrics": {Local: true, Read: anywhere, Write: []string{"hems/metrics/health"}, QueueQoS0: true},
-		"gateway": {Local: true, Read: anywhere, Write: []string{"zigbee2mqtt/bridge/request/#"}},
+		"gateway": {Local: true, Read: anywhere, Write: []string{"zigbee2mqtt/bridge/request/#", "hems/gateway/health"}},
 		"manager": {
 			Local: true,
 			Read:  []string{"hems/+/health", "hems/manager/probe", "zigbee2mqtt/#"},

@@ -41,7 +41,7 @@ func TestAccessLists(t *testing.T) {
 			write: []string{"zigbee2mqtt/bridge/request/permit_join", "zigbee2mqtt/bridge/request/device/rename"},
 			read:  []string{"#", "hems/zigbee/pairing"},
 			noWrite: []string{"zigbee2mqtt/lamp", "zigbee2mqtt/lamp/set", "zigbee2mqtt/bridge/state", "homeassistant/status",
-				"hems/zigbee/health", "hems/gateway/health", "x"},
+				"hems/zigbee/health", "hems/metrics/health", "x"},
 			deny: []string{"$SYS/#"},
 		},
 		{

@@ -30,7 +30,7 @@ const usage = `usage: hems run [-dongle DEVICE] [-data DIR]
        hems keys new|certify, hems release
        hems import zigbee2mqtt DIR, hems import zha FILE, hems import mosquitto DIR
        hems mqtt user list|add|remove
-       hems status, update, rollback, logs, backup, restore, diagnostics, config, history,
+       hems status, doctor, update, rollback, logs, backup, restore, diagnostics, config, history,
             destination
        hems version
 

@@ -17,6 +17,7 @@ import (
 )
 
 const remoteUsage = `usage: hems status [HOST]
+       hems doctor [HOST]
        hems update HOST BUNDLE [-older]
        hems rollback HOST
        hems logs HOST [-process PROGRAM] [-lines N] [-f]
@@ -35,6 +36,9 @@ URL. It can be left out where HEMS_URL is set, as run/demo.env does.
   -user           the account's name (default $HEMS_USER, then owner)
   -password-file  a file with its password (default $HEMS_PASSWORD, then asked for)
   -json           the answer as JSON, and what went wrong too
+
+hems doctor tells what is not well and what to do about it, and how Home Assistant
+takes what comes through the appliance, with the lines for its configuration.yaml.
 
 hems update sends a bundle, waits until it was tried, and says how that went: its
 status is 0 only when the new version runs and was found to work. With -older a
@@ -57,6 +61,7 @@ var remoteCommands = map[string]struct {
 	flags       func(*remote, *flag.FlagSet)
 }{
 	"status":      {0, 0, (*remote).status, nil},
+	"doctor":      {0, 0, (*remote).doctor, nil},
 	"update":      {1, 1, (*remote).update, func(r *remote, f *flag.FlagSet) { f.BoolVar(&r.older, "older", false, "") }},
 	"rollback":    {0, 0, (*remote).rollback, nil},
 	"logs":        {0, 0, (*remote).logs, (*remote).logFlags},

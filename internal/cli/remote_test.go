@@ -32,7 +32,7 @@ type site struct {
 	dir     string
 }
 
-func newSite(t *testing.T) *site {
+func newSite(t *testing.T, settings ...func(*gateway.Options)) *site {
 	t.Helper()
 	s := &site{t: t, manager: clienttest.Start(t), metrics: clienttest.StartMetrics(t), dir: t.TempDir()}
 	accounts := filepath.Join(s.dir, "gateway")
@@ -41,8 +41,12 @@ func newSite(t *testing.T) *site {
 	}
 	h := history.Open(filepath.Join(s.dir, "hems.db"))
 	t.Cleanup(func() { h.Close() })
-	g, err := gateway.New(gateway.Options{Dir: accounts, History: h, Manager: s.manager.Socket, Metrics: s.metrics.Socket, Log: slog.New(slog.DiscardHandler),
-		Password: signin.Params{Memory: 64, Time: 1, Threads: 1}})
+	o := gateway.Options{Dir: accounts, History: h, Manager: s.manager.Socket, Metrics: s.metrics.Socket, Log: slog.New(slog.DiscardHandler),
+		Password: signin.Params{Memory: 64, Time: 1, Threads: 1}}
+	for _, set := range settings {
+		set(&o)
+	}
+	g, err := gateway.New(o)
 	if err != nil {
 		t.Fatal(err)
 	}

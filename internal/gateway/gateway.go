@@ -176,6 +176,7 @@ func (g *Gateway) Run(ctx context.Context) error {
 
 	var wg sync.WaitGroup
 	wg.Go(func() { g.watchSeed(ctx) })
+	wg.Go(func() { g.tellHealth(ctx, client) })
 	if g.o.Manager != "" {
 		wg.Go(func() { g.watchManager(ctx) })
 	}

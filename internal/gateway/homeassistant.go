@@ -1,11 +1,14 @@
 package gateway
 
 import (
+	"context"
 	"net/http"
 	"strings"
 	"time"
 
 	"github.com/smartcore-ireland/hems/internal/gateway/front"
+	"github.com/smartcore-ireland/hems/internal/health"
+	"github.com/smartcore-ireland/hems/internal/mqttclient"
 )
 
 // homeAssistant is what is known of the Home Assistant behind this appliance. It
@@ -50,6 +53,28 @@ func (g *Gateway) homeAssistant() homeAssistant {
 		a.Hint = "Look whether the address is right."
 	}
 	return a
+}
+
+// tellHealth says on MQTT how Home Assistant is, for the health tree. One that is
+// away or does not trust this appliance is worth knowing and no fault of it: an
+// update is not undone for it.
+func (g *Gateway) tellHealth(ctx context.Context, client *mqttclient.Client) {
+	var told health.Report
+	for {
+		r := health.Report{State: health.OK}
+		if a := g.homeAssistant(); a.State != "" && a.State != string(front.Well) {
+			r.Message, r.Hint, r.Detail = strings.TrimSuffix(a.Message, "."), "the dashboard has the details under More, Home Assistant", a.Detail
+		}
+		if r != told && client.Connected() {
+			err := client.Publish(ctx, mqttclient.Message{Topic: health.Topic("gateway"), Payload: r.Payload(), QoS: 1, Retain: true})
+			if err == nil {
+				told = r
+			}
+		}
+		if !wait(ctx, watchPause) {
+			return
+		}
+	}
 }
 
 // trustedProxies are the lines by which Home Assistant believes this appliance

@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"context"
 	"encoding/json"
 	"io"
 	"log/slog"
@@ -12,6 +13,7 @@ import (
 	"time"
 
 	"github.com/smartcore-ireland/hems/internal/gateway/front"
+	"github.com/smartcore-ireland/hems/internal/mqttclient"
 )
 
 // withHomeAssistant puts one behind the house that is in that state.
@@ -92,6 +94,33 @@ func TestStateOfHomeAssistant(t *testing.T) {
 				t.Errorf("the page (%v) has not %q", err, want)
 			}
 		})
+	}
+}
+
+// TestHealthSaysHomeAssistant: it is on the health tree by way of MQTT, as a note.
+func TestHealthSaysHomeAssistant(t *testing.T) {
+	for state, want := range map[front.Verdict]string{
+		front.Well:      `{"state":"ok"}`,
+		front.Untrusted: `{"state":"ok","message":"Home Assistant refuses what comes through this appliance"`,
+	} {
+		h := newHouse(t, withHomeAssistant(t, state))
+		h.awaitHome(state)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		said := make(chan string, 100)
+		if err := h.test.AwaitConnection(ctx); err != nil {
+			t.Fatal(err)
+		}
+		if err := h.test.Subscribe(ctx, "hems/gateway/health", 1, func(m mqttclient.Message) { said <- string(m.Payload) }); err != nil {
+			t.Fatal(err)
+		}
+		for got := ""; !strings.HasPrefix(got, want); {
+			select {
+			case got = <-said:
+			case <-ctx.Done():
+				t.Fatalf("%s: the last report is %s, want %s", state, got, want)
+			}
+		}
 	}
 }
 

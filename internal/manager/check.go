@@ -70,6 +70,7 @@ func (m *Manager) look(now time.Time) facts {
 		f.metricsNote = r
 	}
 	f.brokerNote, _ = m.report("broker")
+	f.gatewayNote, _ = m.report("gateway")
 	var err error
 	f.boot, err = report.Read(m.o.Runtime)
 	f.booted = err == nil

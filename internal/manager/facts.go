@@ -18,6 +18,7 @@ type facts struct {
 	zigbee, metrics        look
 	brokerNote             health.Report // what hems-broker says beside being well
 	zigbeeNote             health.Report // what hems-zigbee says beside being well
+	gatewayNote            health.Report // what hems-gateway says of Home Assistant behind it
 	metricsNote            health.Report // what hems-metrics says beside being well
 	reading                time.Time     // the last one; zero: none yet
 

@@ -29,7 +29,7 @@ func (f facts) grow() *tree.Node {
 		f.messages(),
 		noteOn(f.part("zigbee", "Radio", f.zigbee), f.zigbeeNote),
 		f.recorder(),
-		f.part("gateway", "Dashboard", f.gateway),
+		noteOn(f.part("gateway", "Dashboard", f.gateway), f.gatewayNote),
 		f.readings(),
 		f.perm(),
 		f.clockNode(),

@@ -52,6 +52,9 @@ func TestTheTree(t *testing.T) {
 		{"ADestinationAway", func(f *facts) {
 			f.metricsNote = health.Report{State: health.OK, Message: "40 readings wait for influx"}
 		}, "metrics", tree.Note, "40 readings wait for influx", tree.Note, false},
+		{"HomeAssistantAway", func(f *facts) {
+			f.gatewayNote = health.Report{State: health.OK, Message: "Home Assistant does not answer"}
+		}, "gateway", tree.Note, "Home Assistant does not answer", tree.Note, false},
 		{"AnImportRefused", func(f *facts) {
 			f.zigbeeNote = health.Report{State: health.OK, Message: "an import was refused"}
 		}, "zigbee", tree.Note, "an import was refused", tree.Note, false},
