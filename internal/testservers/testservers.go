@@ -36,12 +36,13 @@ var (
 	NATS            = Program{Name: "nats-server", module: "nats", path: "github.com/nats-io/nats-server/v2"}
 	InfluxDB1       = Program{Name: "influxd1", module: "influxdb1", path: "github.com/influxdata/influxdb/cmd/influxd"}
 	InfluxDB2       = Program{Name: "influxd2", module: "influxdb2", path: ".", cgo: true, prepare: withoutRust}
+	LineParser      = Program{Name: "lineparser", module: "lineparser", path: "."} // of InfluxDB 2
 	Telegraf        = Program{Name: "telegraf", module: "telegraf", path: "github.com/influxdata/telegraf/cmd/telegraf",
 		tags: "custom,inputs.mqtt_consumer,outputs.influxdb_v2,parsers.influx,parsers.json_v2"}
 )
 
 // All are all of them.
-var All = []Program{VictoriaMetrics, NATS, InfluxDB1, InfluxDB2, Telegraf}
+var All = []Program{VictoriaMetrics, NATS, InfluxDB1, InfluxDB2, LineParser, Telegraf}
 
 // Binary is where the program is, built if need be.
 func (p Program) Binary(t testing.TB) string {

@@ -31,6 +31,7 @@ type inMemory struct {
 	kept    map[string]int // how often each line was stored
 	answer  func() int     // the status; nil: 204
 	started string         // what /metrics says; empty: 404
+	uptime  string         // and this
 	fresh   bool           // the next connection is a new one
 	working map[*http.Request]bool
 }
@@ -49,7 +50,7 @@ func (m *inMemory) RoundTrip(r *http.Request) (*http.Response, error) {
 		if m.started == "" {
 			return reply(http.StatusNotFound, "")
 		}
-		return reply(http.StatusOK, "# HELP\nvm_app_start_timestamp "+m.started+"\nvm_other 1\n")
+		return reply(http.StatusOK, "# HELP\nvm_app_start_timestamp "+m.started+"\nvm_app_uptime_seconds "+m.uptime+"\n")
 	}
 	if len(m.working) > 0 {
 		m.t.Error("two requests at once")
@@ -102,10 +103,10 @@ func (m *inMemory) answers(code int) {
 }
 
 // restarts makes the server one that was started again.
-func (m *inMemory) restarts(at string) {
+func (m *inMemory) restarts(at, uptime string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.started, m.fresh = at, true
+	m.started, m.uptime, m.fresh = at, uptime, true
 }
 
 // times returns how often the lines with the text were stored, all alike.
@@ -296,7 +297,7 @@ func TestANewDestinationBeginsWhereItIsToldTo(t *testing.T) {
 func TestWhatAServerMayHaveLostIsSentAgain(t *testing.T) {
 	fill := func(t *testing.T) (*inMemory, *running) {
 		m := newInMemory(t)
-		m.restarts("1000")
+		m.restarts("1000", "86400")
 		r := run(t, m, Destination{Kind: VictoriaMetrics})
 		for range 10 { // value=1 … at 0 s, value=10 at 5 min
 			r.commit(1)
@@ -325,8 +326,9 @@ func TestWhatAServerMayHaveLostIsSentAgain(t *testing.T) {
 		what  func(m *inMemory, r *running)
 		again bool
 	}{
-		{"StartedAgainBetweenTwoRequests", func(m *inMemory, r *running) { m.restarts("2000") }, true},
-		{"ANewConnectionToTheSame", func(m *inMemory, r *running) { m.restarts("1000") }, false},
+		{"StartedAgainBetweenTwoRequests", func(m *inMemory, r *running) { m.restarts("2000", "86400") }, true},
+		{"ANewConnectionToTheSame", func(m *inMemory, r *running) { m.restarts("1000", "86400") }, false},
+		{"StartedAgainWithinTheSecond", func(m *inMemory, r *running) { m.restarts("1000", "1") }, true},
 		{"AwayAndTheSame", func(m *inMemory, r *running) {
 			m.answers(http.StatusBadGateway)
 			r.commit(1)
@@ -338,14 +340,14 @@ func TestWhatAServerMayHaveLostIsSentAgain(t *testing.T) {
 			r.commit(1)
 			time.Sleep(20 * time.Second)
 			m.answers(http.StatusNoContent)
-			m.restarts("2000")
+			m.restarts("2000", "86400")
 		}, true},
 		{"AwayAndItDoesNotSay", func(m *inMemory, r *running) {
 			m.answers(http.StatusBadGateway)
 			r.commit(1)
 			time.Sleep(20 * time.Second)
 			m.answers(http.StatusNoContent)
-			m.restarts("")
+			m.restarts("", "86400")
 		}, true},
 		{"OurOwnRestart", func(m *inMemory, r *running) {
 			r.stop()

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 	"time"
 
@@ -53,8 +54,8 @@ func (w *window) add(at time.Time, before store.Position) {
 func (s *Sender) watchForLoss(ctx context.Context, st *store.Store, before store.Position) error {
 	w := &s.window
 	if s.freshConn.Load() || w.doubt {
-		started := s.startOf(ctx)
-		again := w.started != "" && started != "" && started != w.started
+		started, young := s.startOf(ctx)
+		again := w.started != "" && started != "" && (started != w.started || young)
 		unknown := w.doubt && (started == "" || w.started == "")
 		w.started, w.doubt = cmp.Or(started, w.started), false
 		if (again || unknown) && len(w.marks) > 0 {
@@ -84,41 +85,47 @@ func (s *Sender) rewindToSafe(ctx context.Context, st *store.Store, why string) 
 	return st.Rewind(ctx, s.Cursor(), safe)
 }
 
-// startOf asks a VictoriaMetrics when it was started; empty: it does not say.
-func (s *Sender) startOf(ctx context.Context) string {
+// startOf asks a VictoriaMetrics when it was started; empty: it does not say. It
+// says so in whole seconds: young is a start that one before it may be taken for.
+func (s *Sender) startOf(ctx context.Context) (at string, young bool) {
 	if s.Kind != VictoriaMetrics {
-		return ""
+		return "", false
 	}
 	u, err := url.Parse(s.URL)
 	if err != nil {
-		return ""
+		return "", false
 	}
 	ctx, cancel := context.WithTimeout(ctx, httpWithin)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, u.JoinPath("metrics").String(), nil)
 	if err != nil || s.signIn(req) != nil {
-		return ""
+		return "", false
 	}
 	resp, err := s.http.Do(req)
 	if err != nil {
-		return ""
+		return "", false
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode != http.StatusOK {
-		return ""
+		return "", false
 	}
 	return findStart(io.LimitReader(resp.Body, 4<<20))
 }
 
 // findStart finds the time of the start among the server's own metrics.
-func findStart(metrics io.Reader) string {
+func findStart(metrics io.Reader) (at string, young bool) {
 	lines := bufio.NewScanner(metrics)
 	for lines.Scan() {
-		if at, ok := strings.CutPrefix(lines.Text(), "vm_app_start_timestamp "); ok {
-			return strings.TrimSpace(at)
+		name, value, _ := strings.Cut(strings.TrimSpace(lines.Text()), " ")
+		switch name {
+		case "vm_app_start_timestamp":
+			at = value
+		case "vm_app_uptime_seconds":
+			seconds, err := strconv.ParseFloat(value, 64)
+			young = err == nil && seconds <= 2
 		}
 	}
-	return ""
+	return at, young
 }
 
 // Resend moves the destination back to what was read at or after from, and returns
