@@ -84,7 +84,7 @@ func (r *remote) listDestinations(ctx context.Context) error {
 			line("hint", d.Hint)
 		}
 		if d.Lost > 0 {
-			line("too old", fmt.Sprintf("%d readings were deleted for their age before they were sent", d.Lost))
+			line("lost", fmt.Sprintf("%d readings were deleted for their age, or for want of room, before they were sent", d.Lost))
 		}
 		if n := d.Aside + d.AsideMore; n > 0 {
 			line("aside", fmt.Sprintf("%d readings that it does not take: hems destination aside %s %s", n, r.host, d.Name))

@@ -26,7 +26,7 @@ func TestDestinations(t *testing.T) {
 		"… archive: sending, 37 %, 2160000 readings wait since Fri 20 Nov 18:02, 21400 a second, done in about 1m41s\n",
 		"    aside    15 readings that it does not take: hems destination aside " + s.url + " archive\n",
 		"▲ office: refusing, 20 %, 9 readings wait since Fri 20 Nov 18:02\n",
-		"    why      it answers 401: unauthorized\n    hint     check the token of office\n    too old  7 readings were deleted for their age before they were sent\n",
+		"    why      it answers 401: unauthorized\n    hint     check the token of office\n    lost     7 readings were deleted for their age, or for want of room, before they were sent\n",
 	} {
 		got.check(t, 0, want, "")
 	}

@@ -32,7 +32,7 @@ type Destination struct {
 
 	Aside     int64 `json:"aside"`                // readings that it refuses and that are kept aside
 	AsideMore int64 `json:"aside_more,omitempty"` // further ones that there was no room for
-	Lost      int64 `json:"lost,omitempty"`       // readings that were deleted for their age before they were sent
+	Lost      int64 `json:"lost,omitempty"`       // readings that were deleted for their age, or for want of room, before they were sent
 }
 
 // The states of a destination.

@@ -96,7 +96,7 @@ func (g *Gateway) destinationRow(d client.Destination) destinationRow {
 		add("Put aside", grouped(int(d.Aside+d.AsideMore)))
 	}
 	if d.Lost > 0 {
-		add("Too old before they were sent", grouped(int(d.Lost)))
+		add("Deleted before they were sent", grouped(int(d.Lost)))
 	}
 	return row
 }

@@ -36,7 +36,7 @@ func TestDestinationsPage(t *testing.T) {
 		"influx has everything", "InfluxDB 2 at http://192.0.2.9:8086",
 		"archive is catching up", `value="37"`, "2,160,000, since ", "21,400 a second", "about 2 min", "15</dd>", `href="/system/destinations/archive"`,
 		"fleet is away", "It does not answer: connection refused.", "Check that the server is running and its address is right.",
-		"office needs your attention", "Check the token of office.", "Too old before they were sent", "1,200",
+		"office needs your attention", "Check the token of office.", "Deleted before they were sent", "1,200",
 		"<option>office</option>",
 	} {
 		if !strings.Contains(body, want) {

@@ -38,7 +38,7 @@ type Status struct {
 
 	Aside     int64 `json:"aside"`                // readings that it refuses and that are kept aside
 	AsideMore int64 `json:"aside_more,omitempty"` // further ones that there was no room for
-	Lost      int64 `json:"lost,omitempty"`       // readings that retention deleted before they were sent
+	Lost      int64 `json:"lost,omitempty"`       // readings that were deleted for their age, or for want of room, before they were sent
 }
 
 // Status asks the store and the sender how far the destination is.
@@ -52,6 +52,9 @@ func (s *Sender) Status(ctx context.Context, st *store.Store) (Status, error) {
 		return v, err
 	}
 	if v.Aside, v.AsideMore, err = st.AsideCount(ctx, s.Cursor()); err != nil {
+		return v, err
+	}
+	if v.Lost, err = st.Lost(ctx, s.Cursor()); err != nil {
 		return v, err
 	}
 	sent, rate := s.meter.read(s.now())
