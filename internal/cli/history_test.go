@@ -142,7 +142,7 @@ func TestHistoryAskedWrong(t *testing.T) {
 		{"history HOST", "error: hems history needs more words\nhint: hems history -h\n", 2},
 		{"history HOST gossip", "error: \"gossip\" is no question of hems history\nhint: hems history -h\n", 2},
 		{"history HOST power -format xml", "error: there is no format \"xml\"\nhint: table, csv or json\n", 2},
-		{"history HOST power -entity nothing", "error: history of nothing: entity has not been registered\nhint: /api/v1/history/series lists what there is\n", 1},
+		{"history HOST power -entity nothing", "error: history of nothing: entity has not been registered\nhint: the question series lists what there is\n", 1},
 		{"history HOST power -entity nothing -format csv", "error: history of nothing: ", 1},
 		{"history HOST power -entity house_power -from 2026-01-20 -to 2026-01-19", "error: history of house_power: the range is empty", 1},
 		{"history HOST power -entity house_power -step 1ms", "error: \"1ms\" is no step: ", 1},

@@ -24,20 +24,23 @@ var (
 )
 
 // busyHome writes n series (device_K_power in W and device_K_energy in kWh in turn)
-// every ten seconds, as a writer does: committed, sealed, rolled up and counted.
-func busyHome(b *testing.B, n, days int, place *time.Location) (h *History, end time.Time) {
+// every ten seconds for some days up to a midnight, and up to half past twelve of the
+// next, as a writer does: committed, sealed, rolled up and counted. The writer has
+// gone when it returns.
+func busyHome(b *testing.B, n, days int, place *time.Location) (h *History, midnight, end time.Time) {
 	b.Helper()
 	began := time.Now()
 	path := filepath.Join(b.TempDir(), "hems.db")
-	end = calendar.Midnight(2026, 11, 1, place)
-	from := end.AddDate(0, 0, -days)
+	midnight = calendar.Midnight(2026, 11, 1, place)
+	from := midnight.AddDate(0, 0, -days)
+	end = midnight.Add(12*time.Hour + 30*time.Minute)
 	var now atomic.Int64
 	now.Store(from.UnixMilli())
 	s, err := store.Open(path, store.Options{CommitInterval: time.Hour, MaxPending: 1_000_000, Now: func() time.Time { return time.UnixMilli(now.Load()) }})
 	if err != nil {
 		b.Fatal(err)
 	}
-	b.Cleanup(func() { s.Close() })
+	defer s.Close()
 	rnd := rand.New(rand.NewPCG(1, 2))
 	readings, values := make([]store.Reading, n), make([]float64, n)
 	for i := range n {
@@ -65,21 +68,33 @@ func busyHome(b *testing.B, n, days int, place *time.Location) (h *History, end 
 		}
 		if next := at.Add(10 * time.Second); next.Truncate(time.Hour).Equal(next) {
 			now.Store(next.Add(6 * time.Minute).UnixMilli())
-			committed := s.Advanced()
-			s.CommitSoon() // and what comes with it: sealing, rollups, the ledger
-			<-committed
+			commit(s)
 		}
+	}
+	for i := range 100 { // what is left to be tidied is done a part at a time
+		if err := s.Append(store.Reading{Entity: "device_0_power", Time: end.Add(time.Duration(i) * time.Second), Value: 1}); err != nil {
+			b.Fatal(err)
+		}
+		commit(s)
 	}
 	b.Logf("%d series for %d days: %d readings in %v", n, days, n*days*8640, time.Since(began).Round(time.Second))
 	h = Open(path, store.ReaderOptions{Zone: place})
 	b.Cleanup(func() { h.Close() })
-	return h, end
+	return h, midnight, end
+}
+
+// commit waits for a commit; what comes with it (sealing, rollups, the ledger)
+// follows.
+func commit(s *store.Store) {
+	committed := s.Advanced()
+	s.CommitSoon()
+	<-committed
 }
 
 // BenchmarkBusyHome is what the dashboard asks of a month of a busy home.
 func BenchmarkBusyHome(b *testing.B) {
 	place := dublin(b)
-	h, end := busyHome(b, *benchSeries, *benchDays, place)
+	h, midnight, end := busyHome(b, *benchSeries, *benchDays, place)
 	ctx := context.Background()
 	day := end.Add(-24 * time.Hour)
 	b.Run("DayByFiveMinutes", func(b *testing.B) {
@@ -98,14 +113,14 @@ func BenchmarkBusyHome(b *testing.B) {
 	})
 	b.Run("Today", func(b *testing.B) {
 		for b.Loop() {
-			if _, ok, err := h.Counted(ctx, "device_0_energy", day, end); err != nil || !ok {
+			if _, ok, err := h.Counted(ctx, "device_0_energy", midnight, end); err != nil || !ok {
 				b.Fatal(ok, err)
 			}
 		}
 	})
 	b.Run("MonthByDay", func(b *testing.B) {
 		for b.Loop() {
-			t, err := h.Tally(ctx, TallyQuery{Entity: "device_0_energy", From: end.AddDate(0, 0, -*benchDays), To: end, Steps: steps(b, "day", place)})
+			t, err := h.Tally(ctx, TallyQuery{Entity: "device_0_energy", From: midnight.AddDate(0, 0, -*benchDays), To: midnight, Steps: steps(b, "day", place)})
 			if err != nil || len(t.Rows) != *benchDays || t.Total.Energy == 0 {
 				b.Fatalf("got %d rows, %v", len(t.Rows), err)
 			}
@@ -113,7 +128,7 @@ func BenchmarkBusyHome(b *testing.B) {
 	})
 	b.Run("PeaksOfTheMonth", func(b *testing.B) {
 		for b.Loop() {
-			p, _, _, _, err := h.Peaks(ctx, Query{Entity: "device_0_power", From: end.AddDate(0, 0, -*benchDays), To: end, Steps: steps(b, "day", place)}, nil)
+			p, _, _, _, err := h.Peaks(ctx, Query{Entity: "device_0_power", From: midnight.AddDate(0, 0, -*benchDays), To: midnight, Steps: steps(b, "day", place)}, nil)
 			if err != nil || len(p) != *benchDays {
 				b.Fatalf("got %d rows, %v", len(p), err)
 			}
@@ -124,13 +139,13 @@ func BenchmarkBusyHome(b *testing.B) {
 // BenchmarkYear is a year of a house's meter and one device.
 func BenchmarkYear(b *testing.B) {
 	place := dublin(b)
-	h, end := busyHome(b, 4, *benchYear, place)
+	h, midnight, _ := busyHome(b, 4, *benchYear, place)
 	ctx := context.Background()
-	from := end.AddDate(0, 0, -*benchYear)
+	from := midnight.AddDate(0, 0, -*benchYear)
 	smart := calendar.Sets["smart"]
 	b.Run("DailyKWh", func(b *testing.B) {
 		for b.Loop() {
-			t, err := h.Tally(ctx, TallyQuery{Entity: "device_0_energy", From: from, To: end, Steps: steps(b, "day", place)})
+			t, err := h.Tally(ctx, TallyQuery{Entity: "device_0_energy", From: from, To: midnight, Steps: steps(b, "day", place)})
 			if err != nil || len(t.Rows) != *benchYear || t.Total.Energy == 0 {
 				b.Fatalf("got %d rows, %v", len(t.Rows), err)
 			}
@@ -138,7 +153,7 @@ func BenchmarkYear(b *testing.B) {
 	})
 	b.Run("DailyKWhByWindow", func(b *testing.B) {
 		for b.Loop() {
-			t, err := h.Tally(ctx, TallyQuery{Entity: "device_0_energy", From: from, To: end, Steps: steps(b, "day", place),
+			t, err := h.Tally(ctx, TallyQuery{Entity: "device_0_energy", From: from, To: midnight, Steps: steps(b, "day", place),
 				Window: func(t time.Time) string { return smart.At(t, place) }})
 			if err != nil || len(t.Rows) != *benchYear || t.Total.Energy == 0 {
 				b.Fatalf("got %d rows, %v", len(t.Rows), err)
@@ -148,7 +163,7 @@ func BenchmarkYear(b *testing.B) {
 	b.Run("PowerByDay", func(b *testing.B) {
 		for b.Loop() {
 			n := 0
-			c, err := h.Curve(ctx, Query{Entity: "device_0_power", From: from, To: end, Steps: steps(b, "day", place), Place: place})
+			c, err := h.Curve(ctx, Query{Entity: "device_0_power", From: from, To: midnight, Steps: steps(b, "day", place), Place: place})
 			if err == nil {
 				_, err = c.Each(ctx, func(Point) error { n++; return nil })
 			}

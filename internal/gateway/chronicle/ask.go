@@ -65,9 +65,9 @@ func (c *Chronicle) read(r *http.Request, takes string) (a ask, err error) {
 	default:
 		return a, &badAsk{"source", fmt.Sprintf("there is no source %q", source), "there are own and hdf"}
 	}
-	now := c.Clock()
+	now := c.Clock().Truncate(time.Millisecond) // as times are kept
 	if a.span, err = c.span(query.Get("from"), query.Get("to"), now); err != nil {
-		return a, &badAsk{"time", err.Error(), "from=2026-11-01&to=2026-11-30 is November; from=2026-11-20T18:00:00Z is a moment"}
+		return a, &badAsk{"time", err.Error(), "from 2026-11-01 to 2026-11-30 is November; 2026-11-20T18:00:00Z is a moment"}
 	}
 	switch step := query.Get("step"); step {
 	case "raw":
@@ -76,18 +76,18 @@ func (c *Chronicle) read(r *http.Request, takes string) (a ask, err error) {
 		points := usualPoints
 		if text := query.Get("points"); text != "" {
 			if points, err = strconv.Atoi(text); err != nil || points < 10 || points > 5000 {
-				return a, &badAsk{"points", "points is about how many a curve is to have, from 10 to 5000", "points=600"}
+				return a, &badAsk{"points", "points is about how many a curve is to have, from 10 to 5000", "600, or leave it out"}
 			}
 		}
 		a.steps = c.usual(a.span, points)
 	default:
 		if a.steps, err = calendar.ParseSteps(step, c.Place); err != nil {
-			return a, &badAsk{"step", err.Error(), "step=5m"}
+			return a, &badAsk{"step", err.Error(), "5m, or leave it out"}
 		}
 	}
 	if text := query.Get("windows"); text != "" {
 		if a.windows, err = calendar.ParseWindows(text); err != nil {
-			return a, &badAsk{"windows", err.Error(), "or name a set: windows=smart, windows=day-night"}
+			return a, &badAsk{"windows", err.Error(), "or name a set: smart, day-night"}
 		}
 		if slices.Contains(a.windows.Names(), outside) {
 			return a, &badAsk{"windows", fmt.Sprintf("a window cannot be called %q", outside), "that is what lies in none"}

@@ -93,15 +93,15 @@ func refuse(w http.ResponseWriter, err error) {
 	case errors.As(err, &bad):
 		r.Code, r.Hint = bad.code, bad.hint
 	case errors.Is(err, history.ErrRange):
-		r.Code, r.Hint = "range", "a date stands for its whole day: from=2026-11-01&to=2026-11-30 is November"
+		r.Code, r.Hint = "range", "a date stands for its whole day: from 2026-11-01 to 2026-11-30 is November"
 	case errors.Is(err, history.ErrSteps):
 		r.Code, r.Hint = "step", "steps are 5m, 30m, 6h and so on, or hour, day, week, month, year"
 	case errors.Is(err, history.ErrMany):
-		r.Code, r.Hint = "too_many", "from=today"
+		r.Code, r.Hint = "too_many", "a day of it: from today"
 	case errors.Is(err, history.ErrNoCounter):
-		r.Code, r.Hint = "no_counter", "energy is counted from counters alone; /api/v1/history/series lists them as meters"
+		r.Code, r.Hint = "no_counter", "energy is counted from counters alone; the question series lists them as meters"
 	case errors.Is(err, history.ErrUnknownEntity):
-		status, r.Code, r.Hint = http.StatusNotFound, "unknown_entity", "/api/v1/history/series lists what there is"
+		status, r.Code, r.Hint = http.StatusNotFound, "unknown_entity", "the question series lists what there is"
 	case errors.Is(err, history.ErrNotYet):
 		status, r.Code, r.Hint = http.StatusNotFound, "nothing_yet", "the first readings are kept within a minute of the first device"
 	case errors.Is(err, context.Canceled):

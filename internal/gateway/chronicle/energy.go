@@ -77,7 +77,7 @@ func (c *Chronicle) Energy(w http.ResponseWriter, r *http.Request) {
 		q := history.TallyQuery{Source: a.source, From: a.span.From, To: a.span.To, Window: c.window(a.windows)}
 		switch {
 		case a.steps == nil:
-			return &badAsk{"step", "energy is counted by the half hour", "step=30m, or hour, day, week, month, year"}
+			return &badAsk{"step", "energy is counted by the half hour", "30m, or hour, day, week, month, year"}
 		case a.autoStep:
 			a.steps = c.usualEnergy(a)
 			q.Steps = a.steps
@@ -132,7 +132,7 @@ func (c *Chronicle) meters(ctx context.Context, a ask) ([]store.Meter, error) {
 	case len(found) > 0:
 		return found, nil
 	case a.entity != "" || a.meter != "":
-		return nil, &badAsk{"unknown_meter", "no counter of energy is called " + strconv.Quote(a.entity+a.meter), "/api/v1/history/series lists the meters"}
+		return nil, &badAsk{"unknown_meter", "no counter of energy is called " + strconv.Quote(a.entity+a.meter), "the question series lists the meters"}
 	}
 	return nil, noMeter
 }

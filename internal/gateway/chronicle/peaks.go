@@ -134,7 +134,7 @@ func (c *Chronicle) AlwaysOn(w http.ResponseWriter, r *http.Request) {
 			}
 		}
 		if a.csv {
-			return &badAsk{"format", "one figure is no table", "leave format=csv out"}
+			return &badAsk{"format", "one figure is no table", "ask for JSON"}
 		}
 		from := a.span.From
 		to := from.Add(nightHours * time.Hour)

@@ -84,7 +84,7 @@ func (c *Chronicle) powerJSON(w http.ResponseWriter, r *http.Request, a ask, cur
 	v.Unit = curve.Unit
 	found, err := curve.Each(r.Context(), func(p history.Point) error {
 		if len(v.Time) == maxPoints {
-			return &badAsk{"too_many", fmt.Sprintf("that is more than %d points", maxPoints), "ask for a longer step or a shorter range, or for format=csv, which has no limit"}
+			return &badAsk{"too_many", fmt.Sprintf("that is more than %d points", maxPoints), "ask for a longer step or a shorter range, or for CSV, which has no limit"}
 		}
 		v.Time = append(v.Time, float64(p.Time.UnixMilli())/1000)
 		if a.steps == nil {
@@ -131,7 +131,7 @@ func in(name, unit string) string {
 }
 
 // noMeter is for questions that leave out what they are about.
-var noMeter = &badAsk{"no_meter", "nothing measures the house yet, and no entity was named", "entity=NAME; /api/v1/history/series lists what there is"}
+var noMeter = &badAsk{"no_meter", "nothing measures the house yet, and no entity was named", "name one; the question series lists what there is"}
 
 // stamp is RFC 3339 with milliseconds where there are any.
 const stamp = "2006-01-02T15:04:05.999Z07:00"

@@ -71,7 +71,7 @@ type state struct {
 func (c *Chronicle) State(w http.ResponseWriter, r *http.Request) {
 	c.handle(w, r, "entity from to", func(w http.ResponseWriter, r *http.Request, a ask) error {
 		if a.entity == "" {
-			return &badAsk{"parameter", "no entity was named", "entity=NAME; /api/v1/history/series lists what there is"}
+			return &badAsk{"parameter", "no entity was named", "name one; the question series lists what there is"}
 		}
 		all, err := c.History.States(r.Context(), a.entity, a.span.From, a.span.To)
 		if err != nil {
