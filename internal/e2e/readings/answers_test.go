@@ -166,6 +166,6 @@ func TestAnswersOfEveryKind(t *testing.T) {
 		t.Logf("%s: %s", h.dbs[i].name, strings.Join(d.dealt, "; "))
 	}
 	if strings.Contains(h.metrics.said.String(), "put aside") {
-		t.Errorf("a reading was put aside that could be stored:\n%s", tail(h.metrics.said.String()))
+		t.Errorf("a reading was put aside that could be stored:\n%s", h.writerSaid())
 	}
 }

@@ -19,7 +19,7 @@ func (h *house) complete() map[string][]point {
 	kept, lost, twice := h.counted()
 	h.t.Logf("%d readings acknowledged, %d lost, %d stored twice", h.count(), lost, twice)
 	if lost+twice > 0 {
-		h.t.Errorf("readings were lost or stored twice; the writer said:\n%s", tail(h.metrics.said.String()))
+		h.t.Errorf("readings were lost or stored twice; the writer said:\n%s", h.writerSaid())
 	}
 	for _, d := range h.dbs {
 		h.arrived(d, kept)
@@ -85,7 +85,7 @@ func (h *house) arrived(d *database, kept map[string][]point) {
 		return
 	}
 	if diff := cmp.Diff(kept, got); diff != "" {
-		h.t.Errorf("readings at %s (-stored +there):\n%s\nthe writer said:\n%s", d.name, diff[:min(2000, len(diff))], tail(h.metrics.said.String()))
+		h.t.Errorf("readings at %s (-stored +there):\n%s\nthe writer said:\n%s", d.name, diff[:min(2000, len(diff))], h.writerSaid())
 	}
 }
 
@@ -108,7 +108,7 @@ func (h *house) within(limit time.Duration, what string, holds func() bool) {
 	const between = 300 * time.Millisecond
 	for end := time.Now().Add(limit); !holds(); time.Sleep(between) {
 		if time.Now().After(end) {
-			h.t.Fatalf("waited %v for %s; the writer said:\n%s", limit, what, tail(h.metrics.said.String()))
+			h.t.Fatalf("waited %v for %s; the writer said:\n%s", limit, what, h.writerSaid())
 		}
 	}
 }

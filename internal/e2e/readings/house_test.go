@@ -27,6 +27,15 @@ type house struct {
 	devices []*device
 	fronts  []*front // of the databases, in the same order
 	dbs     []*database
+	log     said // of a writer in this process
+}
+
+// writerSaid is the end of what the writer has said.
+func (h *house) writerSaid() string {
+	if h.metrics == nil {
+		return tail(h.log.String())
+	}
+	return tail(h.metrics.said.String())
 }
 
 // commitEvery is how long readings wait in memory here: the least there is, so
