@@ -24,6 +24,7 @@ import (
 
 var (
 	rounds = flag.Int("rounds", 3, "rounds of TestAgainstTelegraf")
+	only   = flag.String("only", "", "have TestAgainstTelegraf measure ours alone, with loads whose name holds this")
 )
 
 // A way is one of the two from MQTT to the database.
@@ -268,6 +269,14 @@ func TestAgainstTelegraf(t *testing.T) {
 	}
 	var out strings.Builder
 	for _, l := range loads {
+		if *only != "" {
+			if strings.Contains(l.name, *only) {
+				for range *rounds {
+					t.Logf("%s: %+.1f", l.name, b.load(ways[1], l.perMessage, l.lines, l.perSecond))
+				}
+			}
+			continue
+		}
 		got := make([][]measured, len(ways))
 		for round := range *rounds {
 			for i := range ways {
