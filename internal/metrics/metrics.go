@@ -159,7 +159,7 @@ func (w *Writer) Run(ctx context.Context) error {
 	mqtt := w.o.MQTT
 	mqtt.Log = w.log
 	mqtt.Will = &mqttclient.Message{Topic: health.Topic(process), Payload: health.Report{State: health.Offline}.Payload(), QoS: 1, Retain: true}
-	mqtt.HoldAcks, mqtt.ReceiveMaximum, mqtt.Unclaimed = true, window, w.take
+	mqtt.HoldAcks, mqtt.ReceiveMaximum, mqtt.Unclaimed, mqtt.Gather = true, window, w.take, gather
 	if mqtt.SessionExpiry == 0 {
 		mqtt.SessionExpiry = sessionKept
 	}

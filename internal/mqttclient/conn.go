@@ -37,8 +37,11 @@ var errTooLarge = errors.New("it is larger than the broker takes")
 
 // greet makes a connection of a line: it says who we are, and waits for the
 // broker's answer.
-func greet(ctx context.Context, line *nonblock.File, h packet.Hello) (*conn, error) {
+func greet(ctx context.Context, line *nonblock.File, h packet.Hello, gather time.Duration) (*conn, error) {
 	c := &conn{line: line, in: bufio.NewReader(line)}
+	if gather > 0 {
+		c.in = bufio.NewReaderSize(&gatherer{from: line, wait: gather}, gathered)
+	}
 	line.Patience = writeTimeout
 	stop := context.AfterFunc(ctx, func() { line.Close() })
 	defer stop()

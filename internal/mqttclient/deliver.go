@@ -2,6 +2,7 @@ package mqttclient
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/smartcore-ireland/hems/internal/mqttclient/packet"
 )
@@ -87,23 +88,12 @@ func (c *Client) receive(conn *conn, p packet.Packet) {
 
 // deliver calls the handlers, message by message, until the client is closed.
 func (c *Client) deliver() {
-	var handlers []func(Message)
 	for {
 		r, ok := c.inbox.get()
 		if !ok {
 			return
 		}
-		handlers = handlers[:0]
-		c.mu.Lock()
-		for _, s := range c.order {
-			if Match(s.filter, r.msg.Topic) {
-				handlers = append(handlers, c.filters[s.filter])
-			}
-		}
-		c.mu.Unlock()
-		if len(handlers) == 0 && c.opt.Unclaimed != nil {
-			handlers = append(handlers, c.opt.Unclaimed)
-		}
+		handlers := c.route(r.msg.Topic)
 		if d := r.debt; d != nil && c.opt.HoldAcks && len(handlers) > 0 {
 			d.handlers.Store(int32(len(handlers)))
 			r.msg.Acknowledge = func() { c.owed.pay(d) }
@@ -121,6 +111,33 @@ func (c *Client) deliver() {
 			c.owed.flush()
 		}
 	}
+}
+
+// maxRoutes bounds the topics whose handlers are remembered.
+const maxRoutes = 1000
+
+// route finds the handlers of a topic, in the order in which their subscriptions
+// were first made.
+func (c *Client) route(topic string) []func(Message) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if handlers, known := c.routes[topic]; known {
+		return handlers
+	}
+	var handlers []func(Message)
+	for _, s := range c.order {
+		if Match(s.filter, topic) {
+			handlers = append(handlers, c.filters[s.filter])
+		}
+	}
+	if len(handlers) == 0 && c.opt.Unclaimed != nil {
+		handlers = append(handlers, c.opt.Unclaimed)
+	}
+	if c.routes == nil || len(c.routes) >= maxRoutes {
+		c.routes = map[string][]func(Message){}
+	}
+	c.routes[strings.Clone(topic)] = handlers // of which more may hang than the topic
+	return handlers
 }
 
 // Dropped is how many QoS 0 messages were dropped because handlers were slow.

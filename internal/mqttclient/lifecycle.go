@@ -60,7 +60,7 @@ func (c *Client) attempt(ctx context.Context) (*conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	return greet(ctx, line, h)
+	return greet(ctx, line, h, c.opt.Gather)
 }
 
 // hello is how we introduce ourselves.

@@ -174,6 +174,49 @@ func TestOverlappingFiltersAreEachCalledOnceInOrder(t *testing.T) {
 	}
 }
 
+// A topic whose messages came before goes to whoever asks for it now.
+func TestSubscriptionsChangeForATopicThatCameBefore(t *testing.T) {
+	sock := socket(t)
+	startBroker(t, sock)
+	c := open(t, options(sock, "c"))
+	await(t, c)
+	came := make(chan string, 10)
+	subscribe := func(filter, as string) {
+		t.Helper()
+		if err := c.Subscribe(t.Context(), filter, 1, func(m mqttclient.Message) { came <- as + string(m.Payload) }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	say := func(payload string, n int) (got []string) {
+		t.Helper()
+		publish(t, c, msg("a/b", payload, 1, false))
+		for range n {
+			select {
+			case s := <-came:
+				got = append(got, s)
+			case <-time.After(time.Minute):
+				t.Fatalf("%q came, and nothing more", got)
+			}
+		}
+		return got
+	}
+	var got [][]string
+	subscribe("a/+", "plus ")
+	got = append(got, say("1", 1))
+	subscribe("a/b", "exact ")
+	got = append(got, say("2", 2))
+	subscribe("a/+", "again ")
+	got = append(got, say("3", 2))
+	if err := c.Unsubscribe(t.Context(), "a/+"); err != nil {
+		t.Fatal(err)
+	}
+	got = append(got, say("4", 1))
+	want := [][]string{{"plus 1"}, {"plus 2", "exact 2"}, {"again 3", "exact 3"}, {"exact 4"}}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("who was called (-want +got):\n%s", diff)
+	}
+}
+
 func TestReconnectsAndSubscribesAgain(t *testing.T) {
 	for name, expiry := range map[string]time.Duration{"CleanSession": 0, "KeptSession": time.Hour} {
 		t.Run(name, func(t *testing.T) {

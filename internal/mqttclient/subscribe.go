@@ -111,6 +111,7 @@ func (c *Client) remember(s subscription, h func(Message)) {
 		c.order = append(c.order, s)
 	}
 	c.filters[s.filter] = h
+	c.routes = nil
 }
 
 func (c *Client) forget(filter string) (known bool) {
@@ -118,6 +119,7 @@ func (c *Client) forget(filter string) (known bool) {
 		return false
 	}
 	delete(c.filters, filter)
+	c.routes = nil
 	c.order = slices.DeleteFunc(c.order, func(s subscription) bool { return s.filter == filter })
 	return true
 }
