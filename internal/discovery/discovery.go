@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"regexp"
 	"strings"
+	"unicode"
 )
 
 // DefaultPrefix is the topic under which documents are published.
@@ -175,7 +176,7 @@ func parseEntity(component, key string, o object) (Entity, error) {
 		Name:              o.text("name"),
 		StateTopic:        o.text("state_topic"),
 		ValueTemplate:     o.text("value_template"),
-		UnitOfMeasurement: o.text("unit_of_measurement"),
+		UnitOfMeasurement: printable(o.text("unit_of_measurement")),
 		DeviceClass:       o.text("device_class"),
 		StateClass:        o.text("state_class"),
 		UniqueID:          o.text("unique_id"),
@@ -292,6 +293,16 @@ func (e *Entity) parseAvailability(o object) error {
 		e.Available = append(e.Available, v)
 	}
 	return nil
+}
+
+// printable leaves out what no unit has: a line of a database ends with a newline.
+func printable(s string) string {
+	return strings.TrimSpace(strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) {
+			return -1
+		}
+		return r
+	}, s))
 }
 
 // clip cuts what is only shown to a bearable length, between characters.

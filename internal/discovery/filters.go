@@ -16,7 +16,8 @@ import (
 // filters are what templates may put values through, and the operators. Their
 // rules are those of Home Assistant and Python.
 var filters = map[string]exec.FilterFunction{
-	printFilter: filter(0, func(in value, _ []value) (any, error) { return in.text() }),
+	chargeFilter: charge,
+	printFilter:  filter(0, func(in value, _ []value) (any, error) { return in.text() }),
 
 	"+": operator(add), "-": numeric(func(a, b float64) (float64, error) { return a - b, nil }),
 	"*": numeric(func(a, b float64) (float64, error) { return a * b, nil }),
@@ -35,7 +36,7 @@ var filters = map[string]exec.FilterFunction{
 	"first":      filter(0, func(in value, _ []value) (any, error) { return item(in, 0) }),
 	"float":      filter(1, withDefault(0, func(in value, _ []value) (any, error) { return in.float() })),
 	"format":     filter(1, format),
-	"from_json":  filter(0, fromJSON),
+	"from_json":  dear(4, filter(0, fromJSON)),
 	"iif":        filter(3, func(in value, a []value) (any, error) { return iif(append([]value{in}, a...)) }),
 	"int":        filter(2, withDefault(0, toInt)),
 	"is_defined": filter(0, func(in value, _ []value) (any, error) { return in.Value, in.defined() }),
@@ -95,15 +96,24 @@ func builtinFilter(name string) exec.FilterFunction {
 
 // filter makes a filter of f, which takes up to most arguments.
 func filter(most int, f func(in value, args []value) (any, error)) exec.FilterFunction {
-	return func(_ *exec.Evaluator, in *exec.Value, p *exec.VarArgs) *exec.Value {
+	return func(e *exec.Evaluator, in *exec.Value, p *exec.VarArgs) *exec.Value {
 		if in.IsError() {
 			return in
 		}
+		spend(e, in, 1)
 		args, err := arguments(p, most)
 		if err != nil {
 			return exec.AsValue(err)
 		}
 		return result(f(value{in}, args))
+	}
+}
+
+// dear makes a filter cost more for each byte than others.
+func dear(weight int, f exec.FilterFunction) exec.FilterFunction {
+	return func(e *exec.Evaluator, in *exec.Value, p *exec.VarArgs) *exec.Value {
+		spend(e, in, weight)
+		return f(e, in, p)
 	}
 }
 

@@ -134,7 +134,7 @@ func guard(e nodes.Node) (out nodes.Expression, err error) {
 				}
 			}
 		}
-		return e, nil
+		return charged(e), nil
 	case *nodes.FilteredExpression:
 		return guardFiltered(e)
 	case *nodes.TestExpression:
@@ -158,6 +158,7 @@ func guardBinary(e *nodes.BinaryExpression) (nodes.Expression, error) {
 	if name, ok := operators[e.Operator.Token.Type]; ok {
 		return through(name, e.Left, e.Right), nil
 	}
+	e.Left, e.Right = charged(e.Left), charged(e.Right)
 	return e, nil // and, or, ==, !=, in
 }
 
@@ -189,6 +190,7 @@ func guardCall(e *nodes.Call) (nodes.Expression, error) {
 		if err != nil {
 			return nil, err
 		}
+		target = charged(target) // the library evaluates it twice, and so on inwards
 		f.Node = target
 		if f.Attribute == "replace" && len(e.Kwargs) == 0 {
 			return through("replace", target, e.Args...), nil
@@ -197,7 +199,7 @@ func guardCall(e *nodes.Call) (nodes.Expression, error) {
 			return nil, fmt.Errorf("the method %q is %w", f.Attribute, ErrUnknown)
 		}
 		e.Parent = target
-		return e, nil
+		return charged(e), nil
 	}
 	return nil, errors.New("it calls something that is not a function")
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"regexp"
 	"strings"
 
 	"github.com/nikolalohinski/gonja/v2/builtins"
@@ -16,6 +17,10 @@ import (
 	"github.com/nikolalohinski/gonja/v2/tokens"
 )
 
+// longPath is a path of more keys than any state has levels: the library's words
+// for a key that is missing grow with the cube of them.
+var longPath = regexp.MustCompile(`(?:\s*\.\s*[A-Za-z_][A-Za-z0-9_]*|\s*\[[^\]]*\]){40}`)
+
 // compileJinja parses a template and guards it. The library's parser panics on
 // some bad templates; that is an error too.
 func compileJinja(source string) (t *exec.Template, err error) {
@@ -26,6 +31,9 @@ func compileJinja(source string) (t *exec.Template, err error) {
 	}()
 	if n := strings.Count(source, "(") + strings.Count(source, "[") + strings.Count(source, "{"); n > 400 {
 		return nil, errors.New("it has too many brackets")
+	}
+	if longPath.MatchString(source) {
+		return nil, errors.New("it has too long a path of keys")
 	}
 	if t, err = exec.NewTemplate("template", config.New(), onlySource{source}, environment); err != nil {
 		return nil, err
@@ -41,17 +49,21 @@ func compileJinja(source string) (t *exec.Template, err error) {
 // runJinja evaluates a guarded template.
 func runJinja(t *exec.Template, s *State) (text string, err error) {
 	defer func() {
-		if p := recover(); p != nil {
+		switch p := recover(); p {
+		case nil:
+		case ErrTooCostly:
+			text, err = "", ErrTooCostly
+		default:
 			text, err = "", fmt.Errorf("the template failed: %v", p)
 		}
 	}()
 	if len(s.text) > MaxState {
 		return "", fmt.Errorf("the state has %d bytes, more than %d", len(s.text), MaxState)
 	}
-	variables := map[string]any{"value": s.text}
-	v, jsonErr := s.value()
+	variables := map[string]any{"value": s.text, budgetName: newBudget()}
+	v, jsonErr := s.values()
 	if jsonErr == nil {
-		variables["value_json"] = native(v)
+		variables["value_json"] = v
 	}
 	var out limitedWriter
 	if err := t.Execute(&out, exec.NewContext(variables)); err != nil {

@@ -18,6 +18,7 @@ type State struct {
 	text    string
 	decoded bool
 	json    any // with json.Number for numbers
+	native  any // with int and float64; nil: not made yet
 	err     error
 }
 
@@ -45,6 +46,18 @@ func (s *State) value() (any, error) {
 		s.err = fmt.Errorf("the state is not JSON: %w", s.err)
 	}
 	return s.json, s.err
+}
+
+// values is value as Jinja has it. Templates only look at it, so that all share it.
+func (s *State) values() (any, error) {
+	v, err := s.value()
+	if err != nil {
+		return nil, err
+	}
+	if s.native == nil {
+		s.native = native(v)
+	}
+	return s.native, nil
 }
 
 // lookup follows a path of keys; ok is false where one is missing.

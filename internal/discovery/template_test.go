@@ -140,6 +140,8 @@ func TestCompileRefuses(t *testing.T) {
 		"Unclosed":        "{{ value_json.power",
 		"HalfOperator":    "{{ value + }}",
 		"TooLong":         "{{ value }}" + strings.Repeat(" ", maxTemplate),
+		"TooLongAPath":    "{{ value_json" + strings.Repeat(".a", 40) + "|float }}",
+		"TooLongAList":    "{{ value_json" + strings.Repeat("[ 'a' ]", 40) + "|float }}",
 		"TooManyBrackets": strings.Repeat("{{ (1) }}", 200),
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -10,6 +10,13 @@ import (
 	"github.com/smartcore-ireland/hems/internal/store"
 )
 
+// restAfter is how long the states of an entity are passed over after its template
+// was cut off, or took too long to fail.
+const (
+	restAfter = time.Minute
+	tooLong   = 50 * time.Millisecond
+)
+
 // documentFilters match the topics of discovery documents. Below the prefix there
 // may be much that is none.
 func (w *Writer) documentFilters() []string {
@@ -145,6 +152,10 @@ func (w *Writer) read(m mqttclient.Message) {
 // valueOf is an entity's value in a state; false: it has none that is to be
 // stored. It needs mu.
 func (w *Writer) valueOf(e *entity, state *discovery.State, when moment) (reading, bool) {
+	if w.o.Elapsed() < e.rests {
+		return reading{}, false
+	}
+	began := w.o.Elapsed()
 	v, text, err := e.Value(state)
 	var word discovery.NotANumber
 	switch {
@@ -162,6 +173,9 @@ func (w *Writer) valueOf(e *entity, state *discovery.State, when moment) (readin
 	default:
 		w.counts.BadStates++
 		w.ill(e, err)
+		if errors.Is(err, discovery.ErrTooCostly) || w.o.Elapsed()-began > tooLong { // others are not to wait for it each time
+			e.rests = w.o.Elapsed() + restAfter
+		}
 	}
 	return reading{}, false
 }

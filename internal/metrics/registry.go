@@ -17,12 +17,13 @@ const maxEntities = 5000
 // entity is a sensor or something with two values whose states are stored.
 type entity struct {
 	discovery.Entity
-	value  float64   // the latest
-	text   string    // the same, where it was one
-	owner  string    // the discovery topic and key that announced it
-	series string    // the name of its series: its entity id, made unique
-	last   time.Time // of its latest reading
-	ill    bool      // its latest state could not be read, which was logged
+	value  float64       // the latest
+	text   string        // the same, where it was one
+	owner  string        // the discovery topic and key that announced it
+	series string        // the name of its series: its entity id, made unique
+	last   time.Time     // of its latest reading
+	rests  time.Duration // until then by the clock that counts, its template is not used
+	ill    bool          // its latest state could not be read, which was logged
 }
 
 // registry holds the entities by what asks for them. It is not safe for

@@ -76,6 +76,10 @@ func (w *Writer) health(ctx context.Context) health.Report {
 	if message, hint := shortage(s.Room(), w.o.Zone); message != "" {
 		messages, hints = append(messages, message), append(hints, hint)
 	}
+	if n := w.troubleCount(); n >= manyTroubles {
+		messages = append(messages, about(int64(n))+" things that devices say cannot be used")
+		hints = append(hints, "GET /api/v1/metrics/trouble says which and why")
+	}
 	for _, d := range w.senders {
 		if kept, more, err := s.AsideCount(ctx, d.Cursor()); err == nil && kept > 0 {
 			messages = append(messages, fmt.Sprintf("%s does not take %s readings, which are put aside", d.Name, about(kept+more)))

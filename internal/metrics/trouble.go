@@ -10,6 +10,16 @@ import (
 // maxTroubles is how many are shown; the oldest make room.
 const maxTroubles = 500
 
+// manyTroubles is how many are worth a word in the health report: a home has a
+// strange device or two.
+const manyTroubles = 20
+
+func (w *Writer) troubleCount() int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return len(w.troubles.of)
+}
+
 // trouble is something that a device says and that cannot be used.
 type trouble struct {
 	// Kind is "document" (a discovery document, or an entity of one), "template"
