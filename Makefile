@@ -133,9 +133,11 @@ bench: build ## benchmarks, the time from radio to MQTT subscriber, and side by 
 TORTURE ?= 2000
 POWERCUTS ?= 20
 KILLS ?= 100
-torture: vmtools testservers ## the power cut at every write of updates, TORTURE times each (default 2000), and POWERCUTS times in QEMU (default 20); the same of the broker's journal, and KILLS kills and power cuts of the broker under load (default 100); KILLS kills of the metrics writer and of the broker and half as many power cuts, with every reading counted at real databases
+torture: vmtools testservers ## the power cut at every write of updates, TORTURE times each (default 2000), and POWERCUTS times in QEMU (default 20); the same of the broker's journal, and KILLS kills and power cuts of the broker under load and of the store (default 100); TORTURE damages to the store's file; KILLS kills of the metrics writer and of the broker and half as many power cuts, with every reading counted at real databases
 	$(GO) test -count=1 -v -timeout 60m -run '^TestEveryCut$$' ./internal/broker/journal -args -torture $$(( $(TORTURE) / 4 ))
 	HEMS_BIN=$(abspath $(BIN)) $(GO) test -tags e2e -count=1 -v -timeout 60m -run '^(TestKills|TestPowerCuts)$$' ./internal/e2e/durability -args -kills $(KILLS) -cuts $(KILLS)
+	$(GO) test -tags e2e -count=1 -v -timeout 60m -run '^(TestKills|TestPowerCuts)$$' ./internal/e2e/storage -args -kills $(KILLS) -cuts $(KILLS)
+	$(GO) test -count=1 -v -timeout 60m -run '^(TestEveryPageZero|TestRandomDamage)$$' ./internal/store -args -damages $(TORTURE)
 	HEMS_BIN=$(abspath $(BIN)) $(GO) test -tags e2e -count=1 -v -timeout 60m ./internal/e2e/readings -args -kills $(KILLS) -cuts $$(( $(KILLS) / 2 )) -month-every 30s
 	$(GO) test -count=1 -v -timeout 60m -run '^TestEveryCut$$' ./internal/update/slot -args -torture $(TORTURE)
 	$(VMTEST) -timeout 120m -run '^TestPowerCutsDuringUpdates$$' ./internal/e2e -args -power-cuts $(POWERCUTS)

@@ -19,6 +19,10 @@ const (
 	followRetry = time.Minute
 )
 
+// leaveFree is what taking over leaves free on the disk, in bytes: new readings
+// go on being stored. Tests change it.
+var leaveFree int64 = spare
+
 // lostBlob stands for readings that were lost from a sealed segment, so that the
 // numbers of those behind them stay what they were for a cursor that stands
 // among them. It has no form, and so an older program takes it for damage, and
@@ -94,7 +98,7 @@ func (s *Store) follow() {
 		}
 		select {
 		case <-ctx.Done():
-		case <-time.After(followRetry):
+		case <-time.After(s.followRetry):
 		}
 	}
 }

@@ -336,3 +336,87 @@ func TestRandomDamage(t *testing.T) {
 		})
 	}
 }
+
+// While there is no room for old readings, new ones are taken, and destinations
+// wait; with room it goes on by itself, also after the process was started again.
+func TestSalvageWaitsForRoom(t *testing.T) {
+	w := newWorld(t, 4, 6)
+	path := w.put(t, false)
+	b := bytes.Clone(w.files["whole"])
+	clear(b[:pages.Size])
+	if err := os.WriteFile(path, b, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	leaveFree = 1 << 60
+	t.Cleanup(func() { leaveFree = spare })
+	for i := range 2 {
+		s, err := Open(path, Options{CommitInterval: 1000 * time.Hour, Now: w.clock.now})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for deadline := time.Now().Add(time.Minute); s.Check().Salvage == nil || s.Check().Salvage.Waits == ""; {
+			if time.Now().After(deadline) {
+				t.Fatalf("it is not told that there is no room: %+v", s.Check())
+			}
+			time.Sleep(time.Millisecond)
+		}
+		id := register(t, s, "new", "W")
+		if err := s.Append(Reading{Entity: "new", Time: w.clock.now().Add(time.Duration(2+i) * time.Hour), Value: 1e6 + float64(i)}); err != nil {
+			t.Fatal(err)
+		}
+		commit(t, s)
+		if got := allSamples(t, reader(t, path), id); len(got) != i+1 {
+			t.Errorf("got %d new readings, want %d", len(got), i+1)
+		}
+		for _, name := range []string{"keeps up", "far behind", "another"} {
+			if b, err := s.Next(context.Background(), name, 10); err != nil || len(b.Items) != 0 {
+				t.Errorf("%s is sent %d readings (%v) before those that it waits for", name, len(b.Items), err)
+			}
+		}
+		if err := s.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	leaveFree = 0
+	s, err := Open(path, Options{CommitInterval: 1000 * time.Hour, Now: w.clock.now})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	settle(s)
+	for name, sent := range w.sent {
+		now := maps.Clone(sent)
+		w.serve(t, s, name, 10*len(w.truth), now)
+		for v, at := range w.truth {
+			if !now[v] {
+				t.Errorf("%s was never sent %v of %+v", name, v, at)
+			}
+		}
+	}
+	if c := s.Check(); c.Salvage == nil || len(c.Salvage.Lost) != 0 || c.Salvage.Saved != int64(len(w.truth)) {
+		t.Errorf("got %+v, want all %d readings saved", c.Salvage, len(w.truth))
+	}
+}
+
+// A process that is killed in the middle goes on where it was.
+func TestSalvageGoesOnAfterAnEnd(t *testing.T) {
+	w := newWorld(t, 4, 12)
+	path := w.put(t, false)
+	b := bytes.Clone(w.files["whole"])
+	clear(b[:pages.Size])
+	if err := os.WriteFile(path, b, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for range 4 { // each ends while it follows, or after
+		s, err := Open(path, Options{CommitInterval: 1000 * time.Hour, Now: w.clock.now})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := s.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if o := w.live(t, path); len(o.lost) != 0 {
+		t.Errorf("%d readings are lost", len(o.lost))
+	}
+}

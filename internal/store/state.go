@@ -31,6 +31,10 @@ func (s *Store) loadState() {
 	b, err := os.ReadFile(s.path + ".state")
 	if err != nil || len(b) > maxState || json.Unmarshal(b, &s.state) != nil {
 		s.state = state{}
+		return
+	}
+	if b, err = json.Marshal(s.state); err == nil {
+		s.written = string(b) // as it would be written, so that it is not for nothing
 	}
 }
 

@@ -127,7 +127,8 @@ type Store struct {
 	checking bool
 	checked  chan struct{} // closed when there are no more checks
 
-	salvageSpare int64         // bytes that taking over old readings leaves free
+	salvageSpare int64 // bytes that taking over old readings leaves free
+	followRetry  time.Duration
 	checkRest    time.Duration // how many times as long as it has read a check rests
 
 	// db is guarded by dbMu, which is held through a commit. It is never
@@ -238,7 +239,8 @@ func Open(path string, o Options) (*Store, error) {
 		over:     make(chan struct{}),
 
 		checked:      make(chan struct{}),
-		salvageSpare: spare,
+		salvageSpare: leaveFree,
+		followRetry:  followRetry,
 		checkRest:    checkRest,
 	}
 	s.companions = []companion{&s.origins, &s.memos}
