@@ -127,6 +127,7 @@ bench: build ## benchmarks, the time from radio to MQTT subscriber, and side by 
 	PATH="$$PATH:/usr/sbin" $(GO) test -tags bench -count=1 -v -timeout 15m -run '^TestAgainstNginx$$' ./internal/gateway/front
 	HEMS_BIN=$(abspath $(BIN)) $(GO) test -tags e2e -count=1 -v -run TestRadioToSubscriber ./internal/e2e -args -bench-reports 1000
 	HEMS_BIN=$(abspath $(BIN)) $(GO) test -tags bench -count=1 -v -run '^TestWear$$' ./internal/e2e/durability
+	$(GO) test -tags bench -count=1 -v -timeout 60m -run '^(TestFigures|TestYearOfDays)$$' ./internal/store
 	@.ci/need node=nodejs npm
 	HEMS_BIN=$(abspath $(BIN)) $(GO) test -tags interop,bench -count=1 -v -timeout 30m -run '^TestSideBySide$$' ./internal/interop
 

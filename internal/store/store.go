@@ -12,6 +12,12 @@
 // numbers; a sequence number is given to a reading at its commit and is never
 // used again, and the cursors of destinations are sequence numbers.
 //
+// States that are no numbers are texts, in a table of their own with numbers of
+// the same sequence. What readings come to in five minutes and in a day is rolled
+// up when a day is over, and outlives them: see rollup_table.go, and retention.go
+// for what is deleted when. All that came after the file's first form is an
+// addition, which an older program leaves alone: see additions.go.
+//
 // Times are kept to the millisecond.
 package store
 
