@@ -243,12 +243,14 @@ func parseColumns(plain []byte, only int64) ([]column, error) {
 		if d.bad {
 			break
 		}
+		if only != 0 && sid != only {
+			d.skipColumn(n)
+			continue
+		}
 		s := make([]Sample, n)
 		d.times(s)
 		d.values(s)
-		if only == 0 || sid == only {
-			columns = append(columns, column{sid: sid, samples: s})
-		}
+		columns = append(columns, column{sid: sid, samples: s})
 	}
 	if d.bad || len(d.b) != 0 {
 		return nil, fmt.Errorf("%w: contents cut short or too long", errBlob)
@@ -299,6 +301,37 @@ func (d *decoder) bytes() []byte {
 	v := d.b[:n:n]
 	d.b = d.b[n:]
 	return v
+}
+
+// skipColumn passes over a column of n samples: a block has those of all series,
+// of which a chart wants one.
+func (d *decoder) skipColumn(n int) {
+	d.skipVarints(n)
+	if len(d.b) == 0 {
+		d.bad = true
+		return
+	}
+	decimals := d.b[0]
+	d.b = d.b[1:]
+	switch {
+	case decimals <= maxDecimals:
+		d.skipVarints(n)
+	case decimals == rawValues && len(d.b)/8 >= n:
+		d.b = d.b[8*n:]
+	default:
+		d.bad = true
+	}
+}
+
+// skipVarints passes over n numbers, of which each ends with a byte below 128.
+func (d *decoder) skipVarints(n int) {
+	i := 0
+	for ; n > 0 && i < len(d.b); i++ {
+		if d.b[i] < 0x80 {
+			n--
+		}
+	}
+	d.b, d.bad = d.b[i:], d.bad || n > 0
 }
 
 func (d *decoder) times(s []Sample) {

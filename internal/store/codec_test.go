@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 )
 
 // one makes a column of values a second apart.
@@ -136,9 +137,41 @@ func FuzzParseColumns(f *testing.F) {
 		n := 0
 		for _, c := range columns {
 			n += len(c.samples)
+			alone, err := parseColumns(plain, c.sid)
+			if err != nil || len(alone) == 0 {
+				t.Fatalf("series %d alone: got %d columns, %v", c.sid, len(alone), err)
+			}
+		}
+		if len(columns) == 1 {
+			alone, err := parseColumns(plain, columns[0].sid)
+			if diff := cmp.Diff(columns, alone, cmp.AllowUnexported(column{}), cmpopts.EquateNaNs()); err != nil || diff != "" {
+				t.Errorf("one series alone: %v\n%s", err, diff)
+			}
 		}
 		if n > len(plain) {
 			t.Errorf("%d samples came out of %d bytes", n, len(plain))
 		}
 	})
+}
+
+// A chart is told the same of a series whether others are read or passed over.
+func TestOneSeriesOfABlob(t *testing.T) {
+	for _, tc := range blobs {
+		t.Run(tc.name, func(t *testing.T) {
+			var e encoder
+			b, err := e.blob(tc.columns)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, want := range tc.columns {
+				got, err := decodeBlob(b, want.sid)
+				if diff := cmp.Diff([]column{want}, got, cmp.AllowUnexported(column{})); err != nil || diff != "" {
+					t.Errorf("series %d: %v (-want +got):\n%s", want.sid, err, diff)
+				}
+			}
+			if got, err := decodeBlob(b, maxSeries); err != nil || len(got) != 0 {
+				t.Errorf("a series that is not there: got %v, %v", got, err)
+			}
+		})
+	}
 }

@@ -17,6 +17,8 @@ type Reader struct {
 	path string
 	o    ReaderOptions
 
+	blocks blockCache
+
 	mu   sync.Mutex
 	db   *sql.DB
 	file os.FileInfo // the file that db has open
@@ -106,7 +108,7 @@ func (r *Reader) view(ctx context.Context, f func(q querier) error) error {
 	tx, err := db.BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
 	if err == nil {
 		defer tx.Rollback()
-		err = f(tx)
+		err = f(cachedQuerier{tx, &r.blocks})
 	}
 	if err != nil {
 		return fmt.Errorf("reading the store %s: %w", r.path, err)

@@ -24,7 +24,10 @@ func (d *fakeDisk) space(path string) (diskSpace, error) {
 	return diskSpace{total: d.total, free: max(d.left-info.Size(), 0)}, nil
 }
 
-// crowded is a store with ten days of readings, some of them texts, rolled up and
+// crowdedDays is how many days crowded's readings are of.
+const crowdedDays = 5
+
+// crowded is a store with five days of readings, some of them texts, rolled up and
 // sealed, and of which a destination has been sent the first day.
 func crowded(t *testing.T, path string, o Options, d *fakeDisk) (s *Store, c *clock) {
 	t.Helper()
@@ -36,7 +39,7 @@ func crowded(t *testing.T, path string, o Options, d *fakeDisk) (s *Store, c *cl
 	for i := range 5 {
 		register(t, s, fmt.Sprint("e", i), "W")
 	}
-	for h := range 10 * 24 {
+	for h := range crowdedDays * 24 {
 		at := noon.Add(time.Duration(h) * time.Hour)
 		for i := range 5 {
 			for m := range 60 {
@@ -91,18 +94,18 @@ func TestStoreKeepsToItsShareOfTheDisk(t *testing.T) {
 	var log strings.Builder
 	d := &fakeDisk{total: 1 << 30, left: 1 << 30}
 	s, c := crowded(t, path, Options{Log: logTo(&log), MinFree: 1}, d)
-	if got := s.Room(); got.Short != "" || oldest(t, s) < 9*24*time.Hour {
+	if got := s.Room(); got.Short != "" || oldest(t, s) < (crowdedDays-1)*24*time.Hour {
 		t.Fatalf("with room for everything: got %+v, and the oldest reading is %v old", got, oldest(t, s))
 	}
 	r := reader(t, path)
-	before := rollups(t, r, 3, FiveMinutes, noon, noon.Add(10*24*time.Hour))
+	before := rollups(t, r, 3, FiveMinutes, noon, noon.Add(crowdedDays*24*time.Hour))
 	backlog, err := s.Backlog(context.Background(), "d")
 	if err != nil {
 		t.Fatal(err)
 	}
 	pages, free := size(t, s)
 	d.total = (pages - free) * 4096 * 2 * 3 / 4 // of half of which we take four thirds
-	for range 20 {
+	for range 5 {
 		if err := s.sweep(context.Background()); err != nil {
 			t.Fatal(err)
 		}
@@ -114,13 +117,13 @@ func TestStoreKeepsToItsShareOfTheDisk(t *testing.T) {
 	if used := (now - nowFree) * 4096; used > d.total/100*50 || used < d.total/100*50/2 {
 		t.Errorf("the store takes %d bytes, want up to half of %d", used, d.total)
 	}
-	if got := oldest(t, s); got < 47*time.Hour || got > 9*24*time.Hour {
-		t.Errorf("the oldest reading is %v old, want between two and nine days", got)
+	if got := oldest(t, s); got < 47*time.Hour || got > (crowdedDays-1)*24*time.Hour {
+		t.Errorf("the oldest reading is %v old, want between two and four days", got)
 	}
 	if got := s.Room(); got.Since.IsZero() || c.now().Sub(got.Since) < 47*time.Hour {
 		t.Errorf("Room: got %+v, want since when readings were kept", got)
 	}
-	if got := rollups(t, r, 3, FiveMinutes, noon, noon.Add(10*24*time.Hour)); len(got) != len(before) || got[0] != before[0] {
+	if got := rollups(t, r, 3, FiveMinutes, noon, noon.Add(crowdedDays*24*time.Hour)); len(got) != len(before) || got[0] != before[0] {
 		t.Errorf("got %d rollups, want the %d there were", len(got), len(before))
 	}
 	lost, err := s.Lost(context.Background(), "d")
@@ -142,7 +145,7 @@ func TestLastDaysStayHoweverFullTheDisk(t *testing.T) {
 	d := &fakeDisk{total: 1 << 30, left: 1 << 30}
 	s, _ := crowded(t, path, Options{}, d)
 	d.total, d.left = 100_000, 0
-	for range 20 {
+	for range 5 {
 		if err := s.sweep(context.Background()); err != nil {
 			t.Fatal(err)
 		}
@@ -164,7 +167,7 @@ func TestRoomIsGivenBackToAFullDisk(t *testing.T) {
 	// 100 kB too little is free.
 	pages, _ := size(t, s)
 	d.left = pages*4096 + 1<<20 - 100_000
-	for range 50 {
+	for range 10 {
 		if err := s.sweep(context.Background()); err != nil {
 			t.Fatal(err)
 		}
@@ -215,7 +218,7 @@ func TestFileThatCannotShrinkHasRoomInside(t *testing.T) {
 	if err := s.sweep(context.Background()); err != nil {
 		t.Fatal(err)
 	}
-	if _, free := size(t, s); free == 0 || oldest(t, s) > 9*24*time.Hour {
+	if _, free := size(t, s); free == 0 || oldest(t, s) > (crowdedDays-1)*24*time.Hour {
 		t.Errorf("on a full disk: %d free pages, and the oldest reading is %v old; want room", free, oldest(t, s))
 	}
 }
@@ -223,12 +226,12 @@ func TestFileThatCannotShrinkHasRoomInside(t *testing.T) {
 func TestTextsGoWithTheRetention(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "hems.db")
 	d := &fakeDisk{total: 1 << 40, left: 1 << 40}
-	s, c := crowded(t, path, Options{Retention: 72 * time.Hour}, d)
+	s, c := crowded(t, path, Options{Retention: 48 * time.Hour}, d)
 	got := allTexts(t, reader(t, path), 1)
-	if len(got) < 71 || len(got) > 73 || got[0].Milli < c.now().Add(-73*time.Hour).UnixMilli() {
-		t.Errorf("got %d texts, want those of three days", len(got))
+	if len(got) < 47 || len(got) > 49 || got[0].Milli < c.now().Add(-49*time.Hour).UnixMilli() {
+		t.Errorf("got %d texts, want those of two days", len(got))
 	}
-	if n, err := s.Lost(context.Background(), "d"); err != nil || n < 5*24*300 || n > 6*24*301+300 {
+	if n, err := s.Lost(context.Background(), "d"); err != nil || n < 2*24*300-301 || n > 2*24*301+301 {
 		t.Errorf("Lost: got %d, %v; want what was deleted after the first day", n, err)
 	}
 }

@@ -84,12 +84,12 @@ func TestRollupsAreThoseOfTheSamples(t *testing.T) {
 			for _, n := range names {
 				register(t, s, n, "W")
 			}
-			for step := range 3 * 24 * 4 { // of 15 minutes
+			for step := range 2 * 24 * 4 { // of 15 minutes
 				now := begin.Add(time.Duration(step) * 15 * time.Minute)
 				for i := range 10 {
 					at := now.Add(time.Duration(i) * 90 * time.Second)
 					if rnd.IntN(20) == 0 {
-						at = at.Add(-time.Duration(rnd.IntN(2*24*60)) * time.Minute)
+						at = at.Add(-time.Duration(rnd.IntN(24*60)) * time.Minute)
 					}
 					k := rnd.IntN(len(names))
 					v := Reading{Entity: names[k], Time: at, Value: float64(rnd.IntN(1000)) / 10}
@@ -127,7 +127,7 @@ func TestRollupsOutliveTheirSamples(t *testing.T) {
 	s := open(t, path, Options{Now: c.now, Zone: zone, Retention: 48 * time.Hour})
 	id := register(t, s, "p", "W")
 	var samples []Sample
-	for h := range 6 * 24 {
+	for h := range 4 * 24 {
 		d := time.Duration(h) * time.Hour
 		appendAll(t, s, at("p", d, float64(h)))
 		samples = append(samples, wantSample(d, float64(h)))
@@ -163,7 +163,7 @@ func TestOldStoreIsRolledUpInSteps(t *testing.T) {
 	zone := dublin(t)
 	c := &clock{t: noon}
 	s := open(t, path, Options{Now: c.now, Zone: zone})
-	const series, days = 20, 12
+	const series, days = 20, 6
 	var samples []Sample
 	for i := range series {
 		register(t, s, fmt.Sprint("e", i), "W")
@@ -207,7 +207,7 @@ func TestOldStoreIsRolledUpInSteps(t *testing.T) {
 			break
 		}
 		if sweeps > 1000 {
-			t.Fatal("1,000 sweeps have not rolled up 12 days")
+			t.Fatal("1,000 sweeps have not rolled up 6 days")
 		}
 	}
 	if got := count("rollup_five"); got < series*(days-1) {
@@ -259,13 +259,13 @@ func TestAnotherZoneMakesTheDaysAnew(t *testing.T) {
 	s := open(t, path, Options{Now: c.now, Zone: time.UTC})
 	id := register(t, s, "p", "W")
 	var samples []Sample
-	for h := range 40 * 12 {
+	for h := range 20 * 12 {
 		d := time.Duration(h) * 2 * time.Hour
 		appendAll(t, s, at("p", d, float64(h)))
 		samples = append(samples, wantSample(d, float64(h)))
 	}
 	commit(t, s)
-	end := noon.Add(40 * 24 * time.Hour)
+	end := noon.Add(20 * 24 * time.Hour)
 	sweepAll(t, s, c, end)
 	for _, name := range []string{"Australia/Lord_Howe", "Asia/Kathmandu", "America/St_Johns", "Europe/Dublin"} {
 		zone, err := time.LoadLocation(name)
@@ -283,8 +283,8 @@ func TestAnotherZoneMakesTheDaysAnew(t *testing.T) {
 		if _, err := s.db.Exec(`UPDATE rollup_five SET data = x'00'`); err != nil {
 			t.Fatal(err)
 		}
-		if got := rollups(t, r, id, Day, noon, end.Add(-72*time.Hour)); len(got) < 35 {
-			t.Errorf("%s: %d days are kept, want 36", name, len(got))
+		if got := rollups(t, r, id, Day, noon, end.Add(-72*time.Hour)); len(got) < 15 {
+			t.Errorf("%s: %d days are kept, want 16", name, len(got))
 		}
 		if _, err := s.db.Exec(`UPDATE rollup_state SET marked = 0`); err != nil { // and they are made again
 			t.Fatal(err)

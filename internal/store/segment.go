@@ -91,8 +91,9 @@ func eachBlob(ctx context.Context, q querier, f func(data []byte) error, query s
 // readSeries returns the samples of a series with from ≤ time < to, in ms and
 // in ascending order. Damaged blobs are passed over and counted.
 func readSeries(ctx context.Context, q querier, sid, from, to int64) (s []Sample, damaged int, err error) {
+	cache := cacheOf(q)
 	take := func(data []byte) error {
-		columns, err := decodeBlob(data, sid)
+		columns, err := cache.decode(data, sid)
 		if errors.Is(err, errBlob) {
 			damaged++
 			return nil
@@ -165,7 +166,7 @@ func readSegment(ctx context.Context, q querier, g segment, sid int64) ([]Sample
 	if err != nil {
 		return nil, err
 	}
-	columns, err := decodeBlob(data, sid)
+	columns, err := cacheOf(q).decode(data, sid)
 	if err != nil || len(columns) == 0 {
 		return nil, nil
 	}
