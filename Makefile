@@ -120,7 +120,7 @@ differential: build ## only the comparison of interop; UPDATE=1 writes the list 
 	HEMS_BIN=$(abspath $(BIN)) $(GO) test -tags interop -count=1 -v -timeout 20m -run '^TestDifferential$$' ./internal/interop -args $(if $(UPDATE),-update) $(if $(RECORD),-record $(abspath $(RECORD)))
 
 bench: build ## benchmarks, the time from radio to MQTT subscriber, and side by side with the real Mosquitto, nginx and Zigbee2MQTT
-	$(GO) test -run '^$$' -bench . -benchmem ./internal/...
+	$(GO) test -run '^$$' -bench . -benchmem -timeout 40m ./internal/...
 	@PATH="$$PATH:/usr/sbin" .ci/need mosquitto
 	HEMS_BIN=$(abspath $(BIN)) $(GO) test -tags interop,bench -count=1 -v -timeout 30m -run '^(TestAgainstMosquitto|TestOthersAreNotSlowedDown)$$' ./internal/broker/load
 	@PATH="$$PATH:/usr/sbin" .ci/need nginx=nginx-light wrk

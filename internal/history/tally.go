@@ -71,8 +71,8 @@ type Tally struct {
 	Coverage
 }
 
-// MaxRows is how many steps an answer may have: eleven years of hours.
-const MaxRows = 100_000
+// MaxRows is how many steps an answer may have: more than five years of hours.
+const MaxRows = 50_000
 
 // Meters returns the counters of energy.
 func (h *History) Meters(ctx context.Context) ([]store.Meter, error) {

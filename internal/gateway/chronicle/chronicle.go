@@ -6,6 +6,7 @@ package chronicle
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"time"
 
@@ -46,6 +47,8 @@ const (
 	patience = 5 * time.Second
 	// maxPoints is how many an answer in JSON has, which is held in memory.
 	maxPoints = 50_000
+	// maxRows is how many lines a table in JSON has: more than a year of hours.
+	maxRows = 10_000
 )
 
 // New returns a Chronicle.
@@ -111,6 +114,14 @@ func refuse(w http.ResponseWriter, err error) {
 		w.Header().Set("Retry-After", "5")
 	}
 	reply.Refuse(w, status, r)
+}
+
+// tooManyRows is for a table that is too long for JSON.
+func tooManyRows(n int) error {
+	if n <= maxRows {
+		return nil
+	}
+	return &badAsk{"too_many", fmt.Sprintf("that is %d lines, more than %d", n, maxRows), "ask for a longer step or a shorter range, or for CSV"}
 }
 
 // window is the classifier of the windows that were asked for; nil: none were.

@@ -303,6 +303,8 @@ func TestWhatIsAskedWrong(t *testing.T) {
 		{"/energy?step=5m", 400, "step"},
 		{"/energy?step=raw", 400, "step"},
 		{"/energy?from=1970&step=30m", 400, "step"},
+		{"/energy?from=2024&step=hour", 400, "too_many"},
+		{"/peaks?from=2024&step=hour", 400, "too_many"},
 		{"/energy?windows=peak", 400, "windows"},
 		{"/energy?windows=other=00:00-01:00", 400, "windows"},
 		{"/energy?source=guess", 400, "source"},

@@ -98,6 +98,9 @@ func (c *Chronicle) Energy(w http.ResponseWriter, r *http.Request) {
 		}
 		v := energyAnswer{span: span{a.span.From.In(c.Place), a.span.To.In(c.Place)}, Step: a.stepName(), Meters: []meterEnergy{}}
 		for _, t := range all {
+			if err := tooManyRows(len(t.Rows)); err != nil {
+				return err
+			}
 			v.Meters = append(v.Meters, c.meterEnergy(t))
 		}
 		return c.json(w, r, v)

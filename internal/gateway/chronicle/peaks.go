@@ -57,6 +57,9 @@ func (c *Chronicle) Peaks(w http.ResponseWriter, r *http.Request) {
 		if a.csv {
 			return c.peaksCSV(w, a, rows, unit, found)
 		}
+		if err := tooManyRows(len(rows)); err != nil {
+			return err
+		}
 		v := peaksAnswer{head: c.head(a), Total: c.extreme(total), Rows: make([]peakRow, 0, len(rows)), gaps: c.gaps(found)}
 		v.Unit = unit
 		for _, p := range rows {
