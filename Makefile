@@ -123,13 +123,13 @@ bench: build ## benchmarks, the time from radio to MQTT subscriber, and side by 
 	$(GO) test -run '^$$' -bench . -benchmem -timeout 40m ./internal/...
 	@PATH="$$PATH:/usr/sbin" .ci/need mosquitto
 	HEMS_BIN=$(abspath $(BIN)) $(GO) test -tags interop,bench -count=1 -v -timeout 30m -run '^(TestAgainstMosquitto|TestOthersAreNotSlowedDown)$$' ./internal/broker/load
-	@PATH="$$PATH:/usr/sbin" .ci/need nginx=nginx-light wrk
-	PATH="$$PATH:/usr/sbin" $(GO) test -tags bench -count=1 -v -timeout 15m -run '^TestAgainstNginx$$' ./internal/gateway/front
 	HEMS_BIN=$(abspath $(BIN)) $(GO) test -tags e2e -count=1 -v -run TestRadioToSubscriber ./internal/e2e -args -bench-reports 1000
 	HEMS_BIN=$(abspath $(BIN)) $(GO) test -tags bench -count=1 -v -run '^TestWear$$' ./internal/e2e/durability
 	$(GO) test -tags bench -count=1 -v -timeout 60m -run '^(TestFigures|TestYearOfDays)$$' ./internal/store
 	@.ci/need node=nodejs npm
 	HEMS_BIN=$(abspath $(BIN)) $(GO) test -tags interop,bench -count=1 -v -timeout 30m -run '^TestSideBySide$$' ./internal/interop
+	@PATH="$$PATH:/usr/sbin" .ci/need nginx=nginx-light wrk
+	PATH="$$PATH:/usr/sbin" $(GO) test -tags bench -count=1 -v -timeout 15m -run '^TestAgainstNginx$$' ./internal/gateway/front
 
 TORTURE ?= 2000
 POWERCUTS ?= 20

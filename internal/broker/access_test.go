@@ -38,7 +38,7 @@ func TestAccessLists(t *testing.T) {
 		},
 		{
 			user:  "gateway",
-			write: []string{"zigbee2mqtt/bridge/request/permit_join", "zigbee2mqtt/bridge/request/device/rename"},
+			write: []string{"zigbee2mqtt/bridge/request/permit_join", "zigbee2mqtt/bridge/request/device/rename", "hems/gateway/health"},
 			read:  []string{"#", "hems/zigbee/pairing"},
 			noWrite: []string{"zigbee2mqtt/lamp", "zigbee2mqtt/lamp/set", "zigbee2mqtt/bridge/state", "homeassistant/status",
 				"hems/zigbee/health", "hems/metrics/health", "x"},

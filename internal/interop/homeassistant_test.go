@@ -327,7 +327,7 @@ func TestHomeAssistant(t *testing.T) {
 
 	// After a restart they are there at once: of what is retained.
 	p.stop(t)
-	p = run()
+	run()
 	a.await("Home Assistant after its restart", startTime, func() error { return a.ask("GET", "/manifest.json", nil, nil) })
 	a.await("its MQTT integration", time.Minute, func() error { return a.ask("GET", "/api/states/"+once, nil, nil) })
 	for _, id := range entities {

@@ -27,7 +27,10 @@ import (
 	"time"
 )
 
-var rounds = flag.Int("rounds", 4, "rounds of TestAgainstNginx")
+var (
+	rounds = flag.Int("rounds", 4, "rounds of TestAgainstNginx")
+	only   = flag.String("figures", "", "measure only figures whose name holds this")
+)
 
 // proxyAddr and proxyTo make this test binary the proxy, in a process of its own.
 const proxyAddr, proxyTo = "HEMS_BENCH_FRONT", "HEMS_BENCH_TO"
@@ -104,6 +107,10 @@ func TestAgainstNginx(t *testing.T) {
 		}, 1.0, 0},
 		{"300 MB upload, MB/s", func(t *testing.T, ours bool) float64 { return uploadRate(t, port(ours, frontHome, proxiedHome)) }, 2.0, 0},
 	}
+	if *only == "" {
+		*only = " " // every name has one
+	}
+	figures = slices.DeleteFunc(figures, func(f figure) bool { return !strings.Contains(f.name, *only) })
 	got := map[string]map[bool][]float64{}
 	for range *rounds {
 		for _, f := range figures {
