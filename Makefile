@@ -96,7 +96,7 @@ e2e: build testservers ## the real programs end to end, with a real browser and 
 	HEMS_BIN=$(abspath $(BIN)) $(GO) test -tags e2e -count=1 -timeout 15m ./internal/e2e/... ./internal/gateway/... ./internal/metrics/...
 
 # They take some eight minutes on two processors, once; more than a test may.
-SERVERS = victoria-metrics influxd1 influxd2 lineparser
+SERVERS ?= victoria-metrics influxd1 influxd2 lineparser
 testservers: ## build the time-series servers that tests write to and count at, unless they are there
 	@.ci/need gcc /usr/include/stdlib.h=libc6-dev
 	@.ci/progress "servers for tests" $(GO) run ./internal/testservers/build $(SERVERS)
@@ -119,13 +119,15 @@ differential: build ## only the comparison of interop; UPDATE=1 writes the list 
 	@.ci/need node=nodejs npm
 	HEMS_BIN=$(abspath $(BIN)) $(GO) test -tags interop -count=1 -v -timeout 20m -run '^TestDifferential$$' ./internal/interop -args $(if $(UPDATE),-update) $(if $(RECORD),-record $(abspath $(RECORD)))
 
-bench: build ## benchmarks, the time from radio to MQTT subscriber, and side by side with the real Mosquitto, nginx and Zigbee2MQTT
+bench: build ## benchmarks, the time from radio to MQTT subscriber, and side by side with the real Mosquitto, nginx, telegraf and Zigbee2MQTT
 	$(GO) test -run '^$$' -bench . -benchmem -timeout 40m ./internal/...
 	@PATH="$$PATH:/usr/sbin" .ci/need mosquitto
 	HEMS_BIN=$(abspath $(BIN)) $(GO) test -tags interop,bench -count=1 -v -timeout 30m -run '^(TestAgainstMosquitto|TestOthersAreNotSlowedDown)$$' ./internal/broker/load
 	HEMS_BIN=$(abspath $(BIN)) $(GO) test -tags e2e -count=1 -v -run TestRadioToSubscriber ./internal/e2e -args -bench-reports 1000
 	HEMS_BIN=$(abspath $(BIN)) $(GO) test -tags bench -count=1 -v -run '^TestWear$$' ./internal/e2e/durability
 	$(GO) test -tags bench -count=1 -v -timeout 60m -run '^(TestFigures|TestYearOfDays)$$' ./internal/store
+	@$(MAKE) testservers SERVERS="influxd1 telegraf"
+	HEMS_BIN=$(abspath $(BIN)) $(GO) test -tags bench -count=1 -v -timeout 60m -run '^(TestAgainstTelegraf|TestWrittenADay)$$' ./internal/e2e/readings
 	@.ci/need node=nodejs npm
 	HEMS_BIN=$(abspath $(BIN)) $(GO) test -tags interop,bench -count=1 -v -timeout 30m -run '^TestSideBySide$$' ./internal/interop
 	@PATH="$$PATH:/usr/sbin" .ci/need nginx=nginx-light wrk

@@ -26,7 +26,7 @@ const (
 	window = 4000
 	// gather is how long messages gather before they are read: nobody waits for
 	// them, and being woken for each costs more than all that is done with it.
-	gather = 20 * time.Millisecond
+	gather = 50 * time.Millisecond
 	// sessionKept is for how long messages wait at the broker at most.
 	sessionKept = 7 * 24 * time.Hour
 )
