@@ -38,7 +38,7 @@ func busyHome(b *testing.B, n, days int, place *time.Location) (h *History, midn
 	end = midnight.Add(12*time.Hour + 30*time.Minute)
 	var now atomic.Int64
 	now.Store(from.UnixMilli())
-	s, err := store.Open(path, store.Options{CommitInterval: time.Hour, MaxPending: 1_000_000, Now: func() time.Time { return time.UnixMilli(now.Load()) }})
+	s, err := store.Open(path, store.Options{CommitInterval: time.Hour, MaxPending: 1_000_000, Zone: place, Now: func() time.Time { return time.UnixMilli(now.Load()) }})
 	if err != nil {
 		b.Fatal(err)
 	}
