@@ -37,6 +37,7 @@ func (s *Sender) aside(refused []refusal) []store.Aside {
 func (s *Sender) ResendAside(ctx context.Context, st *store.Store) (int64, error) {
 	n, err := st.MarkAside(ctx, s.Cursor())
 	if err == nil {
+		s.asideDue.Store(true)
 		s.lookAgain()
 	}
 	return n, err
@@ -52,10 +53,17 @@ func (s *Sender) lookAgain() {
 
 // resendAside sends what is aside and marked to be sent again.
 func (s *Sender) resendAside(ctx context.Context, st *store.Store) error {
+	if !s.asideDue.Swap(false) {
+		return nil
+	}
 	for after := int64(0); ; {
 		list, err := st.ListAside(ctx, s.Cursor(), after, min(asideAtOnce, s.limit), true)
-		if err != nil || len(list) == 0 {
+		if err != nil {
+			s.asideDue.Store(true)
 			return err
+		}
+		if len(list) == 0 {
+			return nil
 		}
 		after = list[len(list)-1].ID
 		items := make([]store.Item, len(list))
@@ -70,9 +78,11 @@ func (s *Sender) resendAside(ctx context.Context, st *store.Store) error {
 			return s.lines.points(batch.Items, st.Series())
 		})
 		if !ok {
+			s.asideDue.Store(true)
 			return nil
 		}
 		if err := s.settle(ctx, st, list, refused); err != nil {
+			s.asideDue.Store(true)
 			return err
 		}
 	}

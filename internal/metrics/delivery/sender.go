@@ -35,6 +35,8 @@ type Sender struct {
 	window    window
 	freshConn atomic.Bool // the last request needed a new connection
 
+	asideDue atomic.Bool // something aside may be marked to be sent again
+
 	meter meter
 
 	// placing is held while the cursor moves: what was sent before it was moved
@@ -88,6 +90,7 @@ func New(d Destination, o Options) (*Sender, error) {
 		again:       func() {},
 	}
 	s.window.length = d.Window
+	s.asideDue.Store(true)
 	return s, nil
 }
 
