@@ -27,7 +27,7 @@ func (s *Store) committer() {
 		case <-s.stop:
 			return
 		case <-s.wake:
-			if early := time.Now().Add(soon); early.Before(next) {
+			if early := time.Now().Add(s.o.soon); early.Before(next) {
 				next = early
 			}
 			timer.Reset(time.Until(next))

@@ -30,7 +30,7 @@ func (c *notes) take() (func(context.Context, *sql.Tx) error, func(bool)) {
 
 func TestCompanionsAreWrittenWithACommit(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "hems.db")
-	s := open(t, path, Options{})
+	s := open(t, path, Options{soon: never})
 	if _, err := s.db.Exec(`CREATE TABLE note (n INTEGER)`); err != nil {
 		t.Fatal(err)
 	}

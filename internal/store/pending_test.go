@@ -81,7 +81,7 @@ func TestReadersGoOnWithoutTheWriter(t *testing.T) {
 }
 
 func TestWhatAFailedCommitTakesStillWaits(t *testing.T) {
-	s := open(t, filepath.Join(t.TempDir(), "hems.db"), Options{})
+	s := open(t, filepath.Join(t.TempDir(), "hems.db"), Options{soon: never})
 	id := register(t, s, "p", "W")
 	commit(t, s)
 	if _, err := s.db.Exec(`PRAGMA query_only = 1`); err != nil {

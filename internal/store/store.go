@@ -90,6 +90,8 @@ type Options struct {
 	Log *slog.Logger
 	// Now is the clock; default time.Now.
 	Now func() time.Time
+
+	soon time.Duration // how long a series' first reading waits; for tests
 }
 
 // Errors of Append, Register and OpenReader.
@@ -208,6 +210,9 @@ func Open(path string, o Options) (*Store, error) {
 	}
 	if o.DiskShare <= 0 || o.DiskShare > 100 {
 		o.DiskShare = 50
+	}
+	if o.soon == 0 {
+		o.soon = soon
 	}
 	if o.Zone == nil {
 		o.Zone = time.UTC
