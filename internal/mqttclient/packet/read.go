@@ -209,6 +209,7 @@ func (f *fields) publish(flags byte, p *Packet) {
 		p.ID = f.id()
 	}
 	f.properties(p)
+	p.Welcome, p.Text = Welcome{}, "" // what has no place in a PUBLISH
 	m.Payload, f.b = f.b, nil
 }
 
