@@ -19,9 +19,10 @@ import (
 type front struct {
 	url string
 
-	mu    sync.Mutex
-	to    *database
-	fault func(w http.ResponseWriter, r *http.Request, body []byte) bool // true: it has answered; nil: none
+	mu      sync.Mutex
+	to      *database
+	refused int                                                            // requests for which there was no database
+	fault   func(w http.ResponseWriter, r *http.Request, body []byte) bool // true: it has answered; nil: none
 }
 
 func newFront(t testing.TB, to *database) *front {
@@ -39,6 +40,12 @@ func (f *front) lead(to *database) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.to = to
+}
+
+func (f *front) missed() int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.refused
 }
 
 // setFault has something else happen to requests.
@@ -62,6 +69,9 @@ func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	status, header, answer, ok := f.pass(r, body)
 	if !ok {
+		f.mu.Lock()
+		f.refused++
+		f.mu.Unlock()
 		reset(w)
 		return
 	}
