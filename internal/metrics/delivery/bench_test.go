@@ -82,6 +82,6 @@ func BenchmarkDelivery(b *testing.B) {
 			}
 		}
 	}
-	b.ReportMetric(float64((cpu(b) - before).Nanoseconds())/float64(lines), "cpu-ns/line")
+	b.ReportMetric(float64((cpu(b)-before).Nanoseconds())/float64(lines), "cpu-ns/line")
 	b.ReportMetric(0, "ns/op")
 }
