@@ -62,6 +62,9 @@ func (w *Writer) recall(ctx context.Context) {
 		w.log.Error("messages that come again cannot be told from new ones", "err", err)
 	}
 	w.intake.seen = origins
+	if w.intake.latest, err = w.store.Latest(ctx); err != nil {
+		w.log.Error("readings of the same millisecond as the last ones cannot be told from them", "err", err)
+	}
 	memos, err := w.store.Remembered(ctx)
 	if err != nil {
 		w.log.Error("the entities of earlier runs are not known before they are announced", "err", err)

@@ -56,6 +56,9 @@ type intake struct {
 	waiting []unacknowledged  // for their readings to be in the file, in order
 	seen    map[uint16]uint32 // the sums of messages whose readings the store has taken, by id
 	turned  []turnedAway
+	// latest are when the series of earlier runs had their latest readings: what
+	// waited for us may be of the very millisecond of what was stored before.
+	latest map[string]time.Time
 }
 
 // sum is over all that a message says, and when it came.
@@ -120,7 +123,7 @@ func (w *Writer) storeReadings(m mqttclient.Message, at time.Time, readings []re
 	}
 	batch := make([]store.Reading, len(readings))
 	for i, r := range readings {
-		batch[i] = store.Reading{Entity: r.entity.series, Time: r.entity.moment(at), Value: r.value, Text: r.text}
+		batch[i] = store.Reading{Entity: r.entity.series, Time: r.entity.moment(at, w.intake.latest[r.entity.series]), Value: r.value, Text: r.text}
 	}
 	before := w.store.Mark()
 	var err error
@@ -147,11 +150,14 @@ func (w *Writer) storeReadings(m mqttclient.Message, at time.Time, readings []re
 }
 
 // moment is at, or right after the entity's latest reading if that is then or
-// hardly later. A clock that was set back by more is believed.
-func (e *entity) moment(at time.Time) time.Time {
+// hardly later, in this run or in those before (earlier). A clock that was set
+// back by more is believed.
+func (e *entity) moment(at, earlier time.Time) time.Time {
 	at = at.Truncate(time.Millisecond)
-	if ahead := e.last.Sub(at); ahead >= 0 && ahead < time.Second {
-		return e.last.Add(time.Millisecond)
+	for _, last := range []time.Time{earlier, e.last} {
+		if ahead := last.Sub(at); ahead >= 0 && ahead < time.Second {
+			at = last.Add(time.Millisecond)
+		}
 	}
 	return at
 }

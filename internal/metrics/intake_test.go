@@ -239,6 +239,31 @@ func TestAMessageThatComesAgainIsStoredOnce(t *testing.T) {
 	stop()
 }
 
+// TestTheMillisecondOfARunBefore: what came at the same moment as the last reading
+// of the run before, and is stored by this one, does not take its place.
+func TestTheMillisecondOfARunBefore(t *testing.T) {
+	h := newHouse(t)
+	h.says(t, powerTopic, powerConfig, 1, true)
+	now := time.Now().Truncate(time.Millisecond)
+	o := Options{MQTT: h.options("metrics", h.socket), OpenStore: openAt(h.path()), Now: func() time.Time { return now }}
+	for i := range 3 {
+		w, stop := start(t, o)
+		eventually(t, "the subscription", func() bool { return w.listens(stateTopic) })
+		h.says(t, stateTopic, fmt.Sprintf(`{"power":%d}`, 2*i), 0, false)
+		h.says(t, stateTopic, fmt.Sprintf(`{"power":%d}`, 2*i+1), 0, false)
+		eventually(t, "the readings", func() bool { return w.Counts().Readings == 2 })
+		stop()
+	}
+	if got := stored(t, h.path(), "frient_blink_counter_power"); !cmp.Equal(got, []float64{0, 1, 2, 3, 4, 5}) {
+		t.Errorf("got %v, want 0 to 5", got)
+	}
+	for i, at := range timesOf(t, h.path(), "frient_blink_counter_power") {
+		if want := now.Add(time.Duration(i) * time.Millisecond); !at.Equal(want) {
+			t.Errorf("reading %d is of %v, want %v", i, at, want)
+		}
+	}
+}
+
 // TestAFullStoreLosesNothingOfQoS1: a store that takes little at a time
 // loses nothing of QoS 1.
 func TestAFullStoreLosesNothingOfQoS1(t *testing.T) {

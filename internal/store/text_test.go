@@ -316,3 +316,37 @@ func FuzzTexts(f *testing.F) {
 		}
 	})
 }
+
+// TestLatest: numbers and texts, of each entity's series.
+func TestLatest(t *testing.T) {
+	s, err := Open(filepath.Join(t.TempDir(), "hems.db"), Options{CommitInterval: time.Hour, soon: time.Hour})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	at := time.UnixMilli(1_790_000_000_000)
+	for _, d := range []Series{{Entity: "power", Unit: "W"}, {Entity: "power", Unit: "kW"}, {Entity: "mode"}, {Entity: "old"}, {Entity: "never"}} {
+		if _, err := s.Register(d); err != nil {
+			t.Fatal(err)
+		}
+	}
+	commit := func(readings ...Reading) {
+		t.Helper()
+		if err := errors.Join(s.Append(readings...), s.Commit(t.Context())); err != nil {
+			t.Fatal(err)
+		}
+	}
+	commit(Reading{Entity: "old", Time: at, Value: 1})
+	for i := range time.Duration(keptOrigins) {
+		commit(Reading{Entity: "power", Time: at.Add(i), Value: 1}, Reading{Entity: "power", Time: at.Add(i * time.Second), Value: 2},
+			Reading{Entity: "mode", Time: at.Add(2 * i * time.Second), Text: "eco"})
+	}
+	got, err := s.Latest(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := map[string]time.Time{"power": at.Add((keptOrigins - 1) * time.Second), "mode": at.Add(2 * (keptOrigins - 1) * time.Second)}
+	if d := cmp.Diff(want, got); d != "" {
+		t.Errorf("(-want +got)\n%s", d)
+	}
+}
