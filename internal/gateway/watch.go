@@ -25,6 +25,27 @@ type watch struct {
 	update client.Update
 	since  time.Time // it is silent since then; zero: it answers
 	met    bool      // it answered, or should have
+	// Questions are numbered as they are asked: an answer that comes after that to
+	// a later one tells of before.
+	asked, heard uint64
+}
+
+// ask numbers a question.
+func (w *watch) ask() uint64 {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.asked++
+	return w.asked
+}
+
+// newest tells whether the answer to a question is the latest there is; it needs
+// mu.
+func (w *watch) newest(question uint64) bool {
+	if question < w.heard {
+		return false
+	}
+	w.heard = question
+	return true
 }
 
 // verdict is what became of the last update, until somebody has read it.
@@ -39,9 +60,12 @@ func (w *watch) verdict() *client.Verdict {
 
 // note takes how an update goes.
 func (w *watch) note(u client.Update) {
+	question := w.ask()
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.update = u
+	if w.newest(question) {
+		w.update = u
+	}
 }
 
 // watchManager asks the manager how everything is, for the line at the top of
@@ -65,6 +89,7 @@ func (g *Gateway) watchManager(ctx context.Context) {
 func (g *Gateway) look(ctx context.Context) bool {
 	ctx, cancel := context.WithTimeout(ctx, watchTime)
 	defer cancel()
+	question := g.watch.ask()
 	h, err := g.manager.Health(ctx)
 	var u client.Update
 	if err == nil {
@@ -73,6 +98,9 @@ func (g *Gateway) look(ctx context.Context) bool {
 	now := g.o.Clock()
 	g.watch.mu.Lock()
 	defer g.watch.mu.Unlock()
+	if err == nil && !g.watch.newest(question) {
+		return true
+	}
 	if err == nil {
 		g.watch.health, g.watch.update, g.watch.since, g.watch.met = h, u, time.Time{}, true
 		g.model.SetManager(report(h.Tree))
