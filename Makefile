@@ -89,7 +89,7 @@ lint: ui ## gofmt, vet, staticcheck, the dashboard's types
 
 unit: ui ## unit tests with the race detector
 	@.ci/need gcc /usr/include/stdlib.h=libc6-dev
-	CGO_ENABLED=1 $(GO) test -race -timeout 8m ./...
+	CGO_ENABLED=1 $(GO) test -race -timeout 15m ./...
 
 e2e: build testservers ## the real programs end to end, with a real browser and real time-series servers
 	@.ci/need chromium mosquitto_pub=mosquitto-clients zbarimg=zbar-tools
@@ -113,7 +113,7 @@ vmtest: vmtools ## the card in QEMU: boot, pair, power cut, updates good and bro
 interop: build ## the real Home Assistant behind our gateway and on our broker, the real Zigbee2MQTT and bellows on our simulated dongle, Zigbee2MQTT and ours through one script (fails where they differ and internal/interop/testdata/differences.json does not say so), other people's MQTT clients on our broker, its bridges to Mosquitto and a cluster, and Mosquitto beside it on the same access list and passwords (installs them from npm, PyPI, Debian and as Go modules)
 	@PATH="$$PATH:/usr/sbin:/sbin" .ci/need node=nodejs npm python3 mosquitto mosquitto_rr=mosquitto-clients stdbuf=coreutils
 	@python3 -c 'import ensurepip, venv' 2>/dev/null || .ci/need python3-venv
-	HEMS_BIN=$(abspath $(BIN)) $(GO) test -tags interop -count=1 -v -timeout 20m -parallel 4 -skip '^TestSideBySide$$' ./internal/interop/... ./internal/broker/uplink ./internal/broker/acl ./internal/broker/passwd
+	HEMS_BIN=$(abspath $(BIN)) $(GO) test -tags interop -count=1 -v -timeout 30m -parallel 4 -skip '^TestSideBySide$$' ./internal/interop/... ./internal/broker/uplink ./internal/broker/acl ./internal/broker/passwd
 
 differential: build ## only the comparison of interop; UPDATE=1 writes the list anew, RECORD=DIR what either published
 	@.ci/need node=nodejs npm
