@@ -188,6 +188,8 @@ func (c *chain) start(t *testing.T) {
 		}},
 		Now: c.clock,
 	})
+	// The broker may know the subscription from the session before.
+	eventually(t, "the writer to listen", func() bool { return c.writer.listens(stateTopic) && c.writer.client.Connected() })
 	c.broker.subscribed(t, stateTopic)
 }
 
