@@ -1,10 +1,8 @@
 package store
 
 import (
-	"compress/gzip"
 	"context"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -17,27 +15,7 @@ import (
 // servedForm is a file that the program before there were additions has written:
 // three series, a reading of each every ten minutes for five hours from noon, and
 // two destinations that were sent 85 and 20 of the 90.
-func servedForm(t *testing.T) (path string) {
-	t.Helper()
-	f, err := os.Open("testdata/sealed-and-served.db.gz")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	z, err := gzip.NewReader(f)
-	if err != nil {
-		t.Fatal(err)
-	}
-	b, err := io.ReadAll(z)
-	if err != nil {
-		t.Fatal(err)
-	}
-	path = filepath.Join(t.TempDir(), "hems.db")
-	if err := os.WriteFile(path, b, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	return path
-}
+func servedForm(t *testing.T) (path string) { return unpacked(t, "sealed-and-served.db.gz") }
 
 func TestTheFirstFormOpens(t *testing.T) {
 	for _, damaged := range []bool{false, true} {

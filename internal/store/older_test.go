@@ -32,9 +32,12 @@ func firstSamples() (p, e []Sample) {
 }
 
 // firstForm is a copy of the file.
-func firstForm(t *testing.T) (path string) {
+func firstForm(t *testing.T) (path string) { return unpacked(t, "first-form.db.gz") }
+
+// unpacked is a copy of a file in testdata that another program has written.
+func unpacked(t *testing.T, name string) (path string) {
 	t.Helper()
-	f, err := os.Open(filepath.Join("testdata", "first-form.db.gz"))
+	f, err := os.Open(filepath.Join("testdata", name))
 	if err != nil {
 		t.Fatal(err)
 	}
