@@ -1,0 +1,92 @@
+// Package remote says in which ways a visitor can reach the appliance, and what a
+// way vouches for about who came. It is what the ways in (LAN, tailnet, Funnel,
+// Cloudflare Tunnel) and the gateway agree on. It must never know how a way works,
+// nor what a visitor may do.
+package remote
+
+import (
+	"context"
+	"net"
+	"net/http"
+	"net/netip"
+)
+
+// Way is one of the ways in.
+type Way string
+
+// The ways in.
+const (
+	LAN        Way = "lan"
+	Tailnet    Way = "tailnet"
+	Funnel     Way = "funnel"
+	Cloudflare Way = "cloudflare"
+)
+
+// Ways are all of them.
+var Ways = []Way{LAN, Tailnet, Funnel, Cloudflare}
+
+// Arrival is how a request came in. Nothing in it is the visitor's own word.
+type Arrival struct {
+	Way         Way
+	Address     netip.Addr // the visitor's, as the way in knows it; never IPv4-mapped
+	Secure      bool       // between the visitor's browser and the way's end it was HTTPS
+	Identity    Identity   // whom the way vouches for
+	Certificate string     // name of the phone whose client certificate was shown and is neither expired nor revoked; empty: none
+}
+
+// Identity is whom a way in vouches for; the zero one is nobody, who has to sign in.
+type Identity struct {
+	Login string // "alice@example.com": of the tailnet's user, or of the Access token
+	Name  string // "Alice Murphy"; may be empty
+	Role  string // "owner", "member" or "viewer", where a rule of the way's grants one; may be empty
+}
+
+// Target is what is behind a door.
+type Target int
+
+// What is behind a door.
+const (
+	Dashboard Target = iota
+	HomeAssistant
+)
+
+// A Door is where visitors of one way come in.
+type Door struct {
+	Way    Way
+	Name   string // for the log: "the dashboard on the tailnet"
+	Target Target
+
+	// Listen opens the door; it is called again, with pauses, after it or the
+	// listener failed. What its listener accepts is in the clear already: a
+	// *tls.Conn, or a connection that needs none.
+	Listen func(context.Context) (net.Listener, error)
+
+	// Arrive says who came, once for each connection, before anything is read.
+	Arrive func(net.Conn) Arrival
+
+	// Admit, where it is not nil, says more about a single request, or refuses it
+	// with a *Refusal. It may look at the request's host and header and must not
+	// read its body.
+	Admit func(*http.Request, Arrival) (Arrival, error)
+}
+
+// Refusal is the answer to a request that a way in does not let through.
+type Refusal struct {
+	Status int    // of HTTP
+	Text   string // for the visitor: what is wrong and what to do
+}
+
+func (r *Refusal) Error() string { return r.Text }
+
+type arrivalKey struct{}
+
+// With returns a context of a request that came in so.
+func With(ctx context.Context, a Arrival) context.Context {
+	return context.WithValue(ctx, arrivalKey{}, a)
+}
+
+// Of is how a request came in; the zero Arrival when nobody has said.
+func Of(ctx context.Context) Arrival {
+	a, _ := ctx.Value(arrivalKey{}).(Arrival)
+	return a
+}
