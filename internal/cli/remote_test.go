@@ -10,6 +10,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -189,13 +190,31 @@ func TestUpdate(t *testing.T) {
 	t.Run("ThroughARestart", func(t *testing.T) {
 		s := newSite(t)
 		s.manager.Next = []client.Update{{Phase: client.Idle}, {Phase: client.Restarting, Version: "1.0.0"}}
-		time.AfterFunc(200*time.Millisecond, func() {
+		resumed := make(chan struct{})
+		go func() {
+			defer close(resumed)
+			asked := func() (followed int) { // how often it has looked since it asked for the old system
+				all := s.manager.Questions()
+				if i := slices.Index(all, "POST /v1/rollback"); i >= 0 {
+					for _, q := range all[i:] {
+						if q == "GET /v1/update" {
+							followed++
+						}
+					}
+				}
+				return followed
+			}
+			for asked() == 0 && t.Context().Err() == nil {
+				time.Sleep(10 * time.Millisecond)
+			}
 			s.manager.Stop()
 			time.Sleep(200 * time.Millisecond)
 			s.manager.Set(client.Update{Phase: client.Idle, Verdict: &client.Verdict{Result: client.Installed, Version: "1.0.0", From: "1.1.0", At: clienttest.At}})
 			s.manager.Resume()
-		})
-		s.run("rollback", "HOST", "-json").check(t, 0, `"result": "installed"`, "")
+		}()
+		got := s.run("rollback", "HOST", "-json")
+		<-resumed // even when the command ended before it should
+		got.check(t, 0, `"result": "installed"`, "")
 	})
 }
 
