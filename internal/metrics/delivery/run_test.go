@@ -102,6 +102,13 @@ func (m *inMemory) answers(code int) {
 	m.answer = func() int { return code }
 }
 
+// says sets when the server says that it was started, on the connection that there is.
+func (m *inMemory) says(at, uptime string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.started, m.uptime = at, uptime
+}
+
 // restarts makes the server one that was started again.
 func (m *inMemory) restarts(at, uptime string) {
 	m.mu.Lock()
@@ -293,6 +300,24 @@ func TestANewDestinationBeginsWhereItIsToldTo(t *testing.T) {
 	}
 }
 
+// A server that was killed before it was first asked when it was started has lost
+// what it had answered for.
+func TestAServerEndsBeforeItIsAsked(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := newInMemory(t)
+		m.restarts("", "")
+		r := run(t, m, Destination{Kind: VictoriaMetrics})
+		r.commit(1)
+		time.Sleep(30 * time.Second)
+		m.restarts("2000", "1")
+		r.commit(1)
+		time.Sleep(5 * time.Minute)
+		if got := m.times("value=1 "); !slices.Equal(got, []int{2}) {
+			t.Errorf("what the server before had answered for was sent %v times, want twice", got)
+		}
+	})
+}
+
 // A VictoriaMetrics that was killed has lost seconds of what it answered for.
 func TestWhatAServerMayHaveLostIsSentAgain(t *testing.T) {
 	fill := func(t *testing.T) (*inMemory, *running) {
@@ -348,6 +373,18 @@ func TestWhatAServerMayHaveLostIsSentAgain(t *testing.T) {
 			time.Sleep(20 * time.Second)
 			m.answers(http.StatusNoContent)
 			m.restarts("", "86400")
+		}, true},
+		{"SilentForOnce", func(m *inMemory, r *running) {
+			m.restarts("", "86400")
+			r.commit(1)
+			time.Sleep(20 * time.Second)
+			m.says("1000", "86400")
+		}, false},
+		{"SilentForOnceAndStartedAgain", func(m *inMemory, r *running) {
+			m.restarts("", "86400")
+			r.commit(1)
+			time.Sleep(20 * time.Second)
+			m.says("2000", "86400")
 		}, true},
 		{"OurOwnRestart", func(m *inMemory, r *running) {
 			r.stop()

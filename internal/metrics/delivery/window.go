@@ -2,8 +2,7 @@ package delivery
 
 import (
 	"bufio"
-	"cmp"
-	"context"
+		"context"
 	"fmt"
 	"io"
 	"net/http"
@@ -25,6 +24,7 @@ type window struct {
 	marks   []mark
 	saved   time.Time // when the first of them was last noted in the store
 	doubt   bool      // the server was away
+	unsure  time.Time // since when it did not say, on a new connection, when it was started; zero: it said so
 	started string    // when it says it was started; empty: it does not say
 }
 
@@ -53,12 +53,9 @@ func (w *window) add(at time.Time, before store.Position) {
 // s.placing is held.
 func (s *Sender) watchForLoss(ctx context.Context, st *store.Store, before store.Position) error {
 	w := &s.window
-	if s.freshConn.Load() || w.doubt {
+	if s.freshConn.Load() || w.doubt || !w.unsure.IsZero() {
 		started, young := s.startOf(ctx)
-		again := w.started != "" && started != "" && (started != w.started || young)
-		unknown := w.doubt && (started == "" || w.started == "")
-		w.started, w.doubt = cmp.Or(started, w.started), false
-		if (again || unknown) && len(w.marks) > 0 {
+		if w.lost(s.now(), started, young, s.Kind == VictoriaMetrics) && len(w.marks) > 0 {
 			if err := st.Rewind(ctx, s.Cursor(), w.marks[0].before); err != nil {
 				return err
 			}
@@ -73,6 +70,34 @@ func (s *Sender) watchForLoss(ctx context.Context, st *store.Store, before store
 		return st.KeepSafe(ctx, s.Cursor(), w.marks[0].before)
 	}
 	return nil
+}
+
+// lost takes in when a server on a new connection, or one that was away, says that
+// it was started, and returns whether it may have lost something: it was started
+// again, or nobody can tell. One that says so, and is silent for once, is asked
+// again with the next batches, for half the window at most.
+func (w *window) lost(now time.Time, started string, young, says bool) bool {
+	before := w.started
+	switch {
+	case started == "" && before != "" && !w.doubt:
+		if w.unsure.IsZero() {
+			w.unsure = now
+		}
+		if now.Sub(w.unsure) <= w.length/2 {
+			return false
+		}
+		w.started, w.unsure = "", time.Time{}
+		return true
+	case started == "":
+		defer func() { w.doubt = false }()
+		return w.doubt
+	}
+	doubt := w.doubt || says // it may have ended before it was asked for the first time
+	w.started, w.doubt, w.unsure = started, false, time.Time{}
+	if before == "" {
+		return doubt
+	}
+	return started != before || young
 }
 
 // rewindToSafe moves the cursor back to what the server has for good.
