@@ -22,6 +22,7 @@ import (
 	"github.com/smartcore-ireland/hems/internal/gateway"
 	"github.com/smartcore-ireland/hems/internal/gateway/signin"
 	"github.com/smartcore-ireland/hems/internal/history"
+	ways "github.com/smartcore-ireland/hems/internal/remote"
 )
 
 // site is a dashboard with a manager behind it, and a place for files.
@@ -51,7 +52,7 @@ func newSite(t *testing.T, settings ...func(*gateway.Options)) *site {
 	if err != nil {
 		t.Fatal(err)
 	}
-	srv := httptest.NewServer(g)
+	srv := httptest.NewServer(ways.FromLAN(g))
 	t.Cleanup(srv.Close)
 	s.url = srv.URL
 	s.file("passphrase", "four words of mine\n")

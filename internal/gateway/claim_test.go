@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/smartcore-ireland/hems/internal/gateway/signin"
+	"github.com/smartcore-ireland/hems/internal/remote"
 )
 
 // newUnclaimed is a house without an owner, a minute after power-up. A test
@@ -35,7 +36,7 @@ func newUnclaimed(t *testing.T, settings ...func(*signin.Claims)) *house {
 	wg.Go(func() { g.watchSeed(ctx) })
 	wg.Go(func() { g.watchManager(ctx) })
 	t.Cleanup(func() { cancel(); wg.Wait() })
-	srv := httptest.NewServer(g)
+	srv := httptest.NewServer(remote.FromLAN(g))
 	t.Cleanup(srv.Close)
 	return &house{Gateway: g, t: t, url: srv.URL, log: h.log, manager: h.manager}
 }

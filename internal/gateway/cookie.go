@@ -36,7 +36,7 @@ func (g *Gateway) sessionCookie(secure bool, token string, age int) *http.Cookie
 // giveCookie signs the visitor in; over TLS, a cookie from before that is no
 // longer needed.
 func (g *Gateway) giveCookie(w http.ResponseWriter, r *http.Request, token string) {
-	secure := r.TLS != nil
+	secure := encrypted(r)
 	http.SetCookie(w, g.sessionCookie(secure, token, int(signin.IdleTime.Seconds())))
 	if _, err := r.Cookie(g.cookieName(false)); secure && err == nil {
 		http.SetCookie(w, g.sessionCookie(false, "", -1))
@@ -45,7 +45,7 @@ func (g *Gateway) giveCookie(w http.ResponseWriter, r *http.Request, token strin
 
 func (g *Gateway) clearCookies(w http.ResponseWriter, r *http.Request) {
 	http.SetCookie(w, g.sessionCookie(false, "", -1))
-	if r.TLS != nil {
+	if encrypted(r) {
 		http.SetCookie(w, g.sessionCookie(true, "", -1))
 	}
 }
@@ -53,7 +53,7 @@ func (g *Gateway) clearCookies(w http.ResponseWriter, r *http.Request) {
 // tokens are those of all session cookies in a request, the better one first.
 func (g *Gateway) tokens(r *http.Request) (all []string) {
 	for _, secure := range []bool{true, false} {
-		if secure && r.TLS == nil {
+		if secure && !encrypted(r) {
 			continue // in the clear it was not a browser that sent it
 		}
 		if c, err := r.Cookie(g.cookieName(secure)); err == nil {
@@ -76,7 +76,7 @@ func (g *Gateway) session(r *http.Request) (visitor, bool) {
 // moveSession gives a visitor who signed in in the clear, and opens a page over
 // TLS now, a session that was never in the clear.
 func (g *Gateway) moveSession(w http.ResponseWriter, r *http.Request, v visitor) visitor {
-	if r.TLS == nil || r.Method != http.MethodGet || strings.HasPrefix(r.URL.Path, "/api/") || r.URL.Path == "/events" || strings.HasPrefix(r.URL.Path, "/script/") {
+	if !encrypted(r) || r.Method != http.MethodGet || strings.HasPrefix(r.URL.Path, "/api/") || r.URL.Path == "/events" || strings.HasPrefix(r.URL.Path, "/script/") {
 		return v
 	}
 	if c, err := r.Cookie(g.cookieName(true)); err == nil && c.Value == v.token {

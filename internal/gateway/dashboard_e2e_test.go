@@ -256,7 +256,7 @@ func TestPageOutlivesTheGateway(t *testing.T) {
 	serve := func(l net.Listener) (stop func()) {
 		ctx, cancel := context.WithCancel(context.Background())
 		done := make(chan struct{})
-		go func() { defer close(done); _ = h.serve(ctx, l) }()
+		go func() { defer close(done); _ = h.serve(ctx, l, h.onLAN(false)) }()
 		stop = sync.OnceFunc(func() { cancel(); <-done })
 		t.Cleanup(stop)
 		return stop

@@ -3,32 +3,47 @@ package gateway
 import (
 	"context"
 	"crypto/tls"
+	"errors"
+	"log/slog"
 	"net"
+	"net/http"
+	"time"
+
+	"github.com/smartcore-ireland/hems/internal/remote"
 )
 
 // maxStreams is how many requests one HTTP/2 connection may have under way.
 const maxStreams = 64
 
-// door is an address at which visitors come, and what is behind it.
-type door struct {
-	what  string // for the log
-	addr  string
-	serve func(context.Context, net.Listener) error
-}
-
-// doors are all of them.
-func (g *Gateway) doors() []door {
-	var all []door
-	add := func(what string, addrs []string, serve func(context.Context, net.Listener) error) {
+// doors are all addresses at which visitors come: those on the home's network,
+// and the other ways in.
+func (g *Gateway) doors() []remote.Door {
+	var all []remote.Door
+	add := func(name string, to remote.Target, addrs []string, secure *tls.Config) {
 		for _, a := range addrs {
-			all = append(all, door{what, a, serve})
+			all = append(all, remote.OnLAN(name, to, secure, func(ctx context.Context) (net.Listener, error) {
+				return g.o.Sockets.listen(ctx, a)
+			}))
 		}
 	}
-	add("the dashboard", g.o.Listen, g.serve)
-	add("the dashboard with HTTPS", g.o.ListenTLS, g.serveTLS)
+	add("the dashboard", remote.Dashboard, g.o.Listen, nil)
+	add("the dashboard with HTTPS", remote.Dashboard, g.o.ListenTLS, g.tls())
 	if h := g.o.HomeAssistant; h.Front != nil {
-		add("Home Assistant", h.Listen, func(ctx context.Context, l net.Listener) error { return h.Front.Serve(ctx, l, nil) })
-		add("Home Assistant with HTTPS", h.ListenTLS, func(ctx context.Context, l net.Listener) error { return h.Front.Serve(ctx, l, g.tls()) })
+		add("Home Assistant", remote.HomeAssistant, h.Listen, nil)
+		add("Home Assistant with HTTPS", remote.HomeAssistant, h.ListenTLS, g.tls())
+	}
+	for _, d := range g.o.Doors {
+		if d.Target == remote.Dashboard || g.o.HomeAssistant.Front != nil {
+			all = append(all, d)
+		}
+	}
+	return all
+}
+
+// addresses are those on the home's network.
+func (g *Gateway) addresses() (all []string) {
+	for _, list := range [][]string{g.o.Listen, g.o.ListenTLS, g.o.HomeAssistant.Listen, g.o.HomeAssistant.ListenTLS} {
+		all = append(all, list...)
 	}
 	return all
 }
@@ -36,4 +51,99 @@ func (g *Gateway) doors() []door {
 // tls is how the appliance's own certificate is shown.
 func (g *Gateway) tls() *tls.Config {
 	return &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: g.o.Certificates}
+}
+
+// open gets a door open, however long that takes, and serves at it.
+func (g *Gateway) open(ctx context.Context, d remote.Door) {
+	said := ""
+	for ctx.Err() == nil {
+		l, err := d.Listen(ctx)
+		if err == nil {
+			g.log.Info(d.Name+" is at", "address", l.Addr())
+			err = g.serve(ctx, l, d)
+			said = ""
+		}
+		if ctx.Err() != nil {
+			return
+		}
+		if err != nil && err.Error() != said {
+			said = err.Error()
+			g.log.Error(d.Name+" cannot be reached", "err", err, "hint", listenHint(err))
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(g.retry):
+		}
+	}
+}
+
+// serve answers on l, which is a door's, until ctx ends; it closes l.
+func (g *Gateway) serve(ctx context.Context, l net.Listener, d remote.Door) error {
+	if d.Target == remote.HomeAssistant {
+		return g.o.HomeAssistant.Front.Serve(ctx, l, d)
+	}
+	if d.TLS != nil { // HTTP/2: a page's event stream does not take one of a browser's six connections then
+		d.TLS = d.TLS.Clone()
+		d.TLS.NextProtos = []string{"h2", "http/1.1"}
+	}
+	in := newGuests(l, d, g.limits.conns, g.limits.each)
+	srv := &http.Server{
+		Handler:           g.admit(d),
+		ReadHeaderTimeout: g.limits.header,
+		ReadTimeout:       g.limits.read,
+		WriteTimeout:      g.limits.write,
+		IdleTimeout:       g.limits.idle,
+		MaxHeaderBytes:    16 << 10,
+		TLSConfig:         d.TLS,
+		HTTP2:             &http.HTTP2Config{MaxConcurrentStreams: maxStreams},
+		ErrorLog:          slog.NewLogLogger(g.log.Handler(), slog.LevelDebug), // strangers' broken handshakes
+		BaseContext:       func(net.Listener) context.Context { return ctx },   // ends the event streams
+		ConnContext:       func(ctx context.Context, c net.Conn) context.Context { return remote.With(ctx, in.arrival(c)) },
+		ConnState:         in.noteState,
+	}
+	stopped := make(chan struct{})
+	stop := context.AfterFunc(ctx, func() {
+		defer close(stopped)
+		closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownTime)
+		defer cancel()
+		if srv.Shutdown(closing) != nil {
+			srv.Close()
+		}
+	})
+	err := srv.Serve(in)
+	if !stop() {
+		<-stopped
+	}
+	if errors.Is(err, http.ErrServerClosed) {
+		return nil
+	}
+	return err
+}
+
+// admit is the house behind a door that may have something to say about each
+// request.
+func (g *Gateway) admit(d remote.Door) http.Handler {
+	if d.Admit == nil {
+		return g
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		a, err := d.Admit(r, remote.Of(r.Context()))
+		if err != nil {
+			g.notAdmitted(w, r, err)
+			return
+		}
+		g.ServeHTTP(w, r.WithContext(remote.With(r.Context(), a)))
+	})
+}
+
+// notAdmitted answers a request that its way in does not let through.
+func (g *Gateway) notAdmitted(w http.ResponseWriter, r *http.Request, err error) {
+	g.secure(w.Header(), r)
+	private(w)
+	no, ok := errors.AsType[*remote.Refusal](err)
+	if !ok {
+		g.log.Error("a way in could not judge a request", "err", err)
+		no = &remote.Refusal{Status: http.StatusInternalServerError, Text: "something went wrong; the log has the details"}
+	}
+	http.Error(w, no.Text, no.Status)
 }

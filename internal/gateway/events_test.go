@@ -157,7 +157,7 @@ func TestEventsOutliveTheServersTimeouts(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	served := make(chan error, 1)
-	go func() { served <- h.serve(ctx, l) }()
+	go func() { served <- h.serve(ctx, l, h.onLAN(false)) }()
 
 	r, err := http.NewRequest("GET", "http://"+l.Addr().String()+"/events", nil)
 	if err != nil {

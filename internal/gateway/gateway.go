@@ -2,17 +2,15 @@
 // and the JSON interface. It knows who may see what (the route table) and how
 // the house is shown; how the house is (live), who may come in (signin) and
 // what has been (History) are known elsewhere. It must never know how a visitor
-// got here beyond the connection's address and whether it is encrypted.
+// got here beyond what a way in says of it (remote.Arrival).
 package gateway
 
 import (
 	"context"
 	"crypto/tls"
-	"errors"
 	"fmt"
 	"html/template"
 	"log/slog"
-	"net"
 	"net/http"
 	"net/http/httputil"
 	"sync"
@@ -24,6 +22,7 @@ import (
 	"github.com/smartcore-ireland/hems/internal/gateway/live"
 	"github.com/smartcore-ireland/hems/internal/gateway/signin"
 	"github.com/smartcore-ireland/hems/internal/mqttclient"
+	"github.com/smartcore-ireland/hems/internal/remote"
 )
 
 // History answers what has been; *history.History does.
@@ -41,8 +40,9 @@ type Home struct {
 
 // Options are what a Gateway needs.
 type Options struct {
-	Listen          []string           // TCP addresses, host:port
+	Listen          []string           // TCP addresses on the home's network, host:port
 	ListenTLS       []string           // the same, with TLS
+	Doors           []remote.Door      // the other ways in
 	Port, PortTLS   int                // where a visitor who is led to the dashboard finds it; 0: not there
 	Certificates    CertificateSource  // for TLS; required where ListenTLS or HomeTLS is not empty
 	Authority       string             // the file of the authority's certificate, which people put on their phones; empty: none
@@ -146,8 +146,16 @@ func New(o Options) (*Gateway, error) {
 	return g, nil
 }
 
-// ServeHTTP answers a request that came in on any listener.
-func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) { g.handler.ServeHTTP(w, r) }
+// ServeHTTP answers a request whose context says how it came in (remote.With). One
+// of which nobody knows that is refused.
+func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if remote.Of(r.Context()).Way == "" {
+		g.log.Error("a request came in by no way", "address", r.RemoteAddr)
+		http.Error(w, "this request came in by no way that is known here", http.StatusForbidden)
+		return
+	}
+	g.handler.ServeHTTP(w, r)
+}
 
 const (
 	seedPause    = 2 * time.Second // between looks for a seed file
@@ -185,14 +193,9 @@ func (g *Gateway) Run(ctx context.Context) error {
 			g.log.Error("following the house", "err", err)
 		}
 	})
-	doors := g.doors()
-	var addrs []string
-	for _, d := range doors {
-		addrs = append(addrs, d.addr)
-	}
-	g.o.Sockets.keep(addrs)
-	for _, d := range doors {
-		wg.Go(func() { g.listen(ctx, d) })
+	g.o.Sockets.keep(g.addresses())
+	for _, d := range g.doors() {
+		wg.Go(func() { g.open(ctx, d) })
 	}
 	if f := g.o.HomeAssistant.Front; f != nil {
 		wg.Go(func() { f.Run(ctx) })
@@ -220,75 +223,4 @@ func (g *Gateway) watchSeed(ctx context.Context) {
 			g.log.Error("the owner's account could not be made", "err", err)
 		}
 	}
-}
-
-// listen gets the address, however long that takes, and serves on it.
-func (g *Gateway) listen(ctx context.Context, d door) {
-	said := ""
-	for ctx.Err() == nil {
-		l, err := g.o.Sockets.listen(ctx, d.addr)
-		if err == nil {
-			g.log.Info(d.what+" is at", "address", l.Addr())
-			err = d.serve(ctx, l)
-			said = ""
-		}
-		if ctx.Err() != nil {
-			return
-		}
-		if err != nil && err.Error() != said {
-			said = err.Error()
-			g.log.Error(d.what+" cannot be reached at "+d.addr, "err", err, "hint", listenHint(err))
-		}
-		select {
-		case <-ctx.Done():
-		case <-time.After(g.retry):
-		}
-	}
-}
-
-// serve answers on l until ctx ends; it closes l.
-func (g *Gateway) serve(ctx context.Context, l net.Listener) error { return g.serveOn(ctx, l, nil) }
-
-// serveTLS is serve with TLS, in HTTP/2 for who speaks it: a page's event stream
-// does not take one of a browser's six connections then.
-func (g *Gateway) serveTLS(ctx context.Context, l net.Listener) error {
-	return g.serveOn(ctx, l, g.tls())
-}
-
-func (g *Gateway) serveOn(ctx context.Context, l net.Listener, secure *tls.Config) error {
-	srv := &http.Server{
-		Handler:           g,
-		ReadHeaderTimeout: g.limits.header,
-		ReadTimeout:       g.limits.read,
-		WriteTimeout:      g.limits.write,
-		IdleTimeout:       g.limits.idle,
-		MaxHeaderBytes:    16 << 10,
-		TLSConfig:         secure,
-		HTTP2:             &http.HTTP2Config{MaxConcurrentStreams: maxStreams},
-		ErrorLog:          slog.NewLogLogger(g.log.Handler(), slog.LevelDebug), // strangers' broken handshakes
-		BaseContext:       func(net.Listener) context.Context { return ctx },   // ends the event streams
-	}
-	stopped := make(chan struct{})
-	stop := context.AfterFunc(ctx, func() {
-		defer close(stopped)
-		closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownTime)
-		defer cancel()
-		if srv.Shutdown(closing) != nil {
-			srv.Close()
-		}
-	})
-	l = limitConns(l, g.limits.conns, g.limits.each)
-	var err error
-	if secure == nil {
-		err = srv.Serve(l)
-	} else {
-		err = srv.ServeTLS(l, "", "") // the configuration has the certificates
-	}
-	if !stop() {
-		<-stopped
-	}
-	if errors.Is(err, http.ErrServerClosed) {
-		return nil
-	}
-	return err
 }

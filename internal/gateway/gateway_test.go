@@ -21,6 +21,7 @@ import (
 	"github.com/smartcore-ireland/hems/internal/gateway/signin"
 	"github.com/smartcore-ireland/hems/internal/history"
 	"github.com/smartcore-ireland/hems/internal/mqttclient"
+	"github.com/smartcore-ireland/hems/internal/remote"
 	"github.com/smartcore-ireland/hems/internal/store"
 )
 
@@ -90,7 +91,7 @@ func newHouse(t *testing.T, settings ...setting) *house {
 	ctx, cancel := context.WithCancel(context.Background())
 	ran := make(chan error, 1)
 	go func() { ran <- g.Run(ctx) }()
-	srv := httptest.NewUnstartedServer(g)
+	srv := httptest.NewUnstartedServer(remote.FromLAN(g))
 	srv.Config.BaseContext = nil
 	srv.Start()
 	h.url = srv.URL
@@ -325,4 +326,12 @@ func (l *logbook) String() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.text.String()
+}
+
+// onLAN is a door of the dashboard's on the home's network.
+func (g *Gateway) onLAN(secure bool) remote.Door {
+	if secure {
+		return remote.OnLAN("the dashboard with HTTPS", remote.Dashboard, g.tls(), nil)
+	}
+	return remote.OnLAN("the dashboard", remote.Dashboard, nil, nil)
 }

@@ -2,13 +2,17 @@ package gateway
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"net"
+	"net/http"
 	"net/netip"
 	"os"
 	"slices"
 	"sync"
 	"syscall"
+
+	"github.com/smartcore-ireland/hems/internal/remote"
 )
 
 // listenHint says what to do about an address that cannot be had.
@@ -73,15 +77,13 @@ func (s *Sockets) keep(addrs []string) {
 	}
 }
 
-// limitConns accepts at most n connections at a time; the next ones wait in the
-// kernel's queue. Only so many of them may come from one address: a browser needs
-// six, and no single machine can keep the others out.
-func limitConns(l net.Listener, n, each int) net.Listener {
-	return &limitedListener{Listener: l, slots: make(chan struct{}, n), each: each, done: make(chan struct{}), from: map[netip.Addr]int{}}
-}
-
-type limitedListener struct {
+// guests are the connections through one door. At most so many are open at a
+// time; the next ones wait in the kernel's queue. Only so many of them may come
+// from one address: a browser needs six, and no single machine can keep the others
+// out. Who served one says so by noteState.
+type guests struct {
 	net.Listener
+	door  remote.Door
 	slots chan struct{}
 	each  int
 	once  sync.Once
@@ -89,63 +91,80 @@ type limitedListener struct {
 
 	mu   sync.Mutex
 	from map[netip.Addr]int // open connections
+	open map[net.Conn]remote.Arrival
 }
 
-func (l *limitedListener) Accept() (net.Conn, error) {
+func newGuests(l net.Listener, d remote.Door, n, each int) *guests {
+	return &guests{Listener: l, door: d, slots: make(chan struct{}, n), each: each, done: make(chan struct{}),
+		from: map[netip.Addr]int{}, open: map[net.Conn]remote.Arrival{}}
+}
+
+// Accept waits for a connection that may come in.
+func (g *guests) Accept() (net.Conn, error) {
 	select {
-	case l.slots <- struct{}{}:
-	case <-l.done:
+	case g.slots <- struct{}{}:
+	case <-g.done:
 		return nil, net.ErrClosed
 	}
 	for {
-		c, err := l.Listener.Accept()
+		c, err := g.Listener.Accept()
 		if err != nil {
-			<-l.slots
+			<-g.slots
 			return nil, err
 		}
-		addr := remote(c)
-		if l.take(addr) {
-			return &limitedConn{Conn: c, free: sync.OnceFunc(func() { l.give(addr); <-l.slots })}, nil
+		a := g.door.Arrive(c)
+		if g.door.TLS != nil {
+			c = tls.Server(c, g.door.TLS)
+		}
+		if g.take(c, a) {
+			return c, nil
 		}
 		c.Close()
 	}
 }
 
-// remote is the address a connection comes from; the zero one when it has none.
-func remote(c net.Conn) netip.Addr {
-	ap, _ := netip.ParseAddrPort(c.RemoteAddr().String())
-	return ap.Addr().Unmap()
-}
-
-func (l *limitedListener) take(a netip.Addr) bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.from[a] >= l.each {
-		return false
+func (g *guests) take(c net.Conn, a remote.Arrival) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if a.Address.IsValid() {
+		if g.from[a.Address] >= g.each {
+			return false
+		}
+		g.from[a.Address]++
 	}
-	l.from[a]++
+	g.open[c] = a
 	return true
 }
 
-func (l *limitedListener) give(a netip.Addr) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.from[a]--; l.from[a] == 0 {
-		delete(l.from, a)
+// arrival is how a connection came in.
+func (g *guests) arrival(c net.Conn) remote.Arrival {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.open[c]
+}
+
+// noteState is for http.Server's ConnState.
+func (g *guests) noteState(c net.Conn, s http.ConnState) {
+	if s != http.StateClosed && s != http.StateHijacked {
+		return
 	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	a, ok := g.open[c]
+	if !ok {
+		return
+	}
+	delete(g.open, c)
+	if a.Address.IsValid() {
+		if g.from[a.Address]--; g.from[a.Address] == 0 {
+			delete(g.from, a.Address)
+		}
+	}
+	<-g.slots
 }
 
-func (l *limitedListener) Close() error {
-	l.once.Do(func() { close(l.done) })
-	return l.Listener.Close()
-}
-
-type limitedConn struct {
-	net.Conn
-	free func()
-}
-
-func (c *limitedConn) Close() error {
-	defer c.free()
-	return c.Conn.Close()
+// Close ends Accept and the listener.
+func (g *guests) Close() error {
+	g.once.Do(func() { close(g.done) })
+	return g.Listener.Close()
 }

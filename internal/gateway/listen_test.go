@@ -4,8 +4,11 @@ import (
 	"context"
 	"io"
 	"net"
+	"net/http"
 	"testing"
 	"time"
+
+	"github.com/smartcore-ireland/hems/internal/remote"
 )
 
 // TestOneAddressCannotTakeEveryConnection: a machine that holds as many
@@ -16,7 +19,7 @@ func TestOneAddressCannotTakeEveryConnection(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	l := limitConns(inner, 8, 2)
+	l := newGuests(inner, remote.OnLAN("the dashboard", remote.Dashboard, nil, nil), 8, 2)
 	defer l.Close()
 	go func() { // greets whom it lets in, and holds the connection
 		for {
@@ -25,6 +28,7 @@ func TestOneAddressCannotTakeEveryConnection(t *testing.T) {
 				return
 			}
 			go func() {
+				defer l.noteState(c, http.StateClosed)
 				defer c.Close()
 				_, _ = c.Write([]byte("in"))
 				_, _ = io.Copy(io.Discard, c)

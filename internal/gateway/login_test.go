@@ -5,12 +5,15 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"net/url"
 	"os"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/smartcore-ireland/hems/internal/remote"
 )
 
 func TestSignInLeadsBack(t *testing.T) {
@@ -97,7 +100,7 @@ func TestCookieIsGuarded(t *testing.T) {
 			r.TLS = &tls.ConnectionState{}
 		}
 		w := httptest.NewRecorder()
-		h.ServeHTTP(w, r)
+		remote.FromLAN(h).ServeHTTP(w, r)
 		cookies := w.Result().Cookies()
 		if len(cookies) != 1 {
 			t.Fatalf("cookies: got %d, want 1", len(cookies))
@@ -153,7 +156,7 @@ func TestSessionSurvivesARestart(t *testing.T) {
 	r := httptest.NewRequest("GET", "/", nil)
 	r.AddCookie(c.Jar.Cookies(u)[0])
 	w := httptest.NewRecorder()
-	again.ServeHTTP(w, r)
+	remote.FromLAN(again).ServeHTTP(w, r)
 	if w.Code != http.StatusOK {
 		t.Errorf("the page from a restarted gateway: got %d, want 200", w.Code)
 	}
@@ -176,7 +179,7 @@ func TestUnknownUserTakesAsLong(t *testing.T) {
 	for range 3 {
 		for user := range least {
 			before := spent()
-			if err := h.door.Enter(t.Context(), address(httptest.NewRequest("GET", "/", nil)), user, "wrong"); err == nil {
+			if err := h.door.Enter(t.Context(), netip.MustParseAddr("192.0.2.1"), user, "wrong"); err == nil {
 				t.Fatal("entered with a wrong password")
 			}
 			least[user] = min(least[user], spent()-before)

@@ -164,7 +164,7 @@ type moreBody struct {
 }
 
 func (g *Gateway) morePage(w http.ResponseWriter, r *http.Request) {
-	g.show(w, r, http.StatusOK, "more.html", g.page(r, "more", "More", moreBody{Version: g.o.Version, State: g.stateWord(), Secure: r.TLS != nil, Home: homeWord(g.homeAssistant())}))
+	g.show(w, r, http.StatusOK, "more.html", g.page(r, "more", "More", moreBody{Version: g.o.Version, State: g.stateWord(), Secure: encrypted(r), Home: homeWord(g.homeAssistant())}))
 }
 
 // stateWord is how everything is, as it stands beside the way to the details.

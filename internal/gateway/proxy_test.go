@@ -198,7 +198,7 @@ func TestSlowUploadsOutliveTheServersLimits(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	served := make(chan error, 1)
-	go func() { served <- h.serve(ctx, l) }()
+	go func() { served <- h.serve(ctx, l, h.onLAN(false)) }()
 	defer func() { cancel(); <-served }()
 	h.url = "http://" + l.Addr().String()
 

@@ -141,7 +141,7 @@ func TestSlowAndManyConnectionsAreLetGo(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	served := make(chan error, 1)
-	go func() { served <- h.serve(ctx, l) }()
+	go func() { served <- h.serve(ctx, l, h.onLAN(false)) }()
 	defer func() {
 		cancel()
 		if err := <-served; err != nil {
@@ -179,7 +179,7 @@ func TestLargeHeadersAreRefused(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	served := make(chan error, 1)
-	go func() { served <- h.serve(ctx, l) }()
+	go func() { served <- h.serve(ctx, l, h.onLAN(false)) }()
 	defer func() { cancel(); <-served }()
 	r, err := http.NewRequest("GET", "http://"+l.Addr().String()+"/login", nil)
 	if err != nil {

@@ -54,7 +54,7 @@ func (g *Gateway) origin(r *http.Request, secure bool) string {
 // betterOrigin is where a page that came in the clear looks whether the visitor's
 // browser trusts this appliance's certificate; empty: nowhere.
 func (g *Gateway) betterOrigin(r *http.Request) string {
-	if r.TLS != nil || g.o.Authority == "" {
+	if encrypted(r) || g.o.Authority == "" {
 		return ""
 	}
 	return g.origin(r, true)
@@ -85,7 +85,7 @@ func (g *Gateway) secure(h http.Header, r *http.Request) {
 // arrives shows them that the certificate is trusted.
 func (g *Gateway) allowPlain(w http.ResponseWriter, r *http.Request) {
 	from, err := url.Parse(r.Header.Get("Origin"))
-	if r.TLS == nil || err != nil || from.Scheme != "http" || from.Host == "" || hostOf(&http.Request{Host: from.Host}) != hostOf(r) {
+	if !encrypted(r) || err != nil || from.Scheme != "http" || from.Host == "" || hostOf(&http.Request{Host: from.Host}) != hostOf(r) {
 		return
 	}
 	w.Header().Add("Vary", "Origin")

@@ -131,7 +131,7 @@ type httpsBody struct {
 }
 
 func (g *Gateway) httpsPage(w http.ResponseWriter, r *http.Request) {
-	b := httpsBody{Secure: r.TLS != nil, Host: hostOf(r), Better: g.betterOrigin(r), Files: "/system/https/"}
+	b := httpsBody{Secure: encrypted(r), Host: hostOf(r), Better: g.betterOrigin(r), Files: "/system/https/"}
 	status := http.StatusOK
 	a, err := g.readAuthority()
 	if err != nil {
@@ -200,7 +200,7 @@ func (g *Gateway) trustPage(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	private(w)
-	b := httpsBody{Secure: r.TLS != nil, Host: hostOf(r), Better: g.origin(r, true), Files: "/trust/" + r.PathValue("link") + "/", Phone: true}
+	b := httpsBody{Secure: encrypted(r), Host: hostOf(r), Better: g.origin(r, true), Files: "/trust/" + r.PathValue("link") + "/", Phone: true}
 	status := http.StatusOK
 	if a, err := g.readAuthority(); err != nil {
 		status = http.StatusServiceUnavailable

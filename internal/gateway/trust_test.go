@@ -83,8 +83,8 @@ func newSecureHouse(t *testing.T) *secureHouse {
 	s.roots.AddCert(a.cert)
 	ctx, cancel := context.WithCancel(context.Background())
 	served := make(chan error, 2)
-	go func() { served <- s.serve(ctx, plain) }()
-	go func() { served <- s.serveTLS(ctx, secure) }()
+	go func() { served <- s.serve(ctx, plain, s.onLAN(false)) }()
+	go func() { served <- s.serve(ctx, secure, s.onLAN(true)) }()
 	t.Cleanup(func() {
 		cancel()
 		for range 2 {

@@ -12,6 +12,7 @@ import (
 
 	"github.com/smartcore-ireland/hems/internal/client"
 	"github.com/smartcore-ireland/hems/internal/gateway/signin"
+	"github.com/smartcore-ireland/hems/internal/remote"
 )
 
 // visitor is who is behind a request.
@@ -31,15 +32,11 @@ func visitorOf(r *http.Request) visitor {
 	return v
 }
 
-// address is the connection's own. Forwarding headers are not believed: nothing
-// stands before this server that could vouch for them.
-func address(r *http.Request) netip.Addr {
-	ap, err := netip.ParseAddrPort(r.RemoteAddr)
-	if err != nil {
-		return netip.Addr{}
-	}
-	return ap.Addr().Unmap()
-}
+// address is the visitor's, as the way in knows it. No header is believed.
+func address(r *http.Request) netip.Addr { return remote.Of(r.Context()).Address }
+
+// encrypted says whether the visitor's browser spoke HTTPS.
+func encrypted(r *http.Request) bool { return remote.Of(r.Context()).Secure }
 
 // visitor finds out who asks. When it returns false it has answered.
 func (g *Gateway) visitor(w http.ResponseWriter, r *http.Request, who access) (visitor, bool) {

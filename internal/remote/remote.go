@@ -6,6 +6,7 @@ package remote
 
 import (
 	"context"
+	"crypto/tls"
 	"net"
 	"net/http"
 	"net/netip"
@@ -57,16 +58,21 @@ type Door struct {
 	Target Target
 
 	// Listen opens the door; it is called again, with pauses, after it or the
-	// listener failed. What its listener accepts is in the clear already: a
-	// *tls.Conn, or a connection that needs none.
+	// listener failed. The listener gives connections as they come, for TLS to be
+	// spoken on them, or *tls.Conn where it has done so itself.
 	Listen func(context.Context) (net.Listener, error)
 
-	// Arrive says who came, once for each connection, before anything is read.
+	// TLS is what is spoken on the listener's connections; nil: nothing more.
+	TLS *tls.Config
+
+	// Arrive says who came, once for each connection that the listener gave, before
+	// anything is read from it. A visitor whose address it leaves out (they all
+	// come from one) is not counted by address.
 	Arrive func(net.Conn) Arrival
 
 	// Admit, where it is not nil, says more about a single request, or refuses it
-	// with a *Refusal. It may look at the request's host and header and must not
-	// read its body.
+	// with a *Refusal. It may look at the request's host, path, header and TLS, and
+	// must not read its body.
 	Admit func(*http.Request, Arrival) (Arrival, error)
 }
 

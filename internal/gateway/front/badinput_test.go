@@ -231,7 +231,7 @@ func TestSlowVisitors(t *testing.T) {
 				l := newPipes()
 				ctx, cancel := context.WithCancel(t.Context())
 				served := make(chan error, 1)
-				go func() { served <- f.Serve(ctx, l, nil) }()
+				go func() { served <- f.Serve(ctx, l, onLAN(nil)) }()
 				defer func() {
 					cancel()
 					<-served
@@ -502,7 +502,7 @@ func TestAddressThatLeadsBackHere(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	served := make(chan error, 1)
-	go func() { served <- h.Serve(ctx, l, nil) }()
+	go func() { served <- h.Serve(ctx, l, onLAN(nil)) }()
 	defer func() { cancel(); <-served }()
 	if res := h.ask("GET / HTTP/1.1\r\nHost: x\r\n\r\n"); res.StatusCode != http.StatusLoopDetected {
 		t.Errorf("got %s, want 508", res.Status)

@@ -56,7 +56,7 @@ func serveFor(addr string, to *url.URL) error {
 	if err != nil {
 		return err
 	}
-	return f.Serve(context.Background(), l, nil)
+	return f.Serve(context.Background(), l, onLAN(nil))
 }
 
 // TestAgainstNginx measures, in each round one after the other, this proxy and

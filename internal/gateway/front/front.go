@@ -3,8 +3,8 @@
 // as they last, and says plainly when Home Assistant is away. It knows the bytes
 // of HTTP, what may be believed of a request, and how Home Assistant wants to be
 // told where one came from. It must never know a page, an account or a session
-// of the dashboard, nor how a visitor got here beyond the connection's address
-// and whether it is encrypted.
+// of the dashboard, nor how a visitor got here beyond what a way in says of it
+// (remote.Arrival).
 //
 // A request is refused unless it has one meaning alone: framing that two servers
 // could read in two ways never gets through (see head.go). What a client says
@@ -23,10 +23,11 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
-	"net/netip"
 	"net/url"
 	"sync"
 	"time"
+
+	"github.com/smartcore-ireland/hems/internal/remote"
 )
 
 // Options are what a Front needs.
@@ -89,12 +90,12 @@ func New(o Options) (*Front, error) {
 	return f, nil
 }
 
-// Serve answers on l until ctx ends; it closes l. With a configuration it speaks
-// TLS. The error is the listener's.
-func (f *Front) Serve(ctx context.Context, l net.Listener, secure *tls.Config) error {
-	if secure != nil {
-		secure = secure.Clone()
-		secure.NextProtos = []string{"http/1.1"}
+// Serve answers on l, which is a door's, until ctx ends; it closes l. The error is
+// the listener's.
+func (f *Front) Serve(ctx context.Context, l net.Listener, d remote.Door) error {
+	if d.TLS != nil {
+		d.TLS = d.TLS.Clone()
+		d.TLS.NextProtos = []string{"http/1.1"}
 	}
 	stop := context.AfterFunc(ctx, func() { l.Close() })
 	defer stop()
@@ -122,7 +123,11 @@ func (f *Front) Serve(ctx context.Context, l net.Listener, secure *tls.Config) e
 			continue
 		}
 		pause = 5 * time.Millisecond
-		v, ok := f.visitors.enter(c)
+		a := d.Arrive(c)
+		if d.TLS != nil {
+			c = tls.Server(c, d.TLS)
+		}
+		v, ok := f.visitors.enter(c, a.Address)
 		if !ok {
 			c.Close()
 			continue
@@ -131,7 +136,7 @@ func (f *Front) Serve(ctx context.Context, l net.Listener, secure *tls.Config) e
 			stop := context.AfterFunc(ctx, v.closing)
 			defer stop()
 			defer v.leave()
-			f.serveConn(ctx, v, secure)
+			f.serveConn(ctx, v, d, a)
 		})
 	}
 }
@@ -144,33 +149,20 @@ func (f *Front) Run(ctx context.Context) {
 }
 
 // serveConn serves one connection, request after request.
-func (f *Front) serveConn(ctx context.Context, v *visitor, secure *tls.Config) {
-	c := v.conn
-	if secure != nil {
-		t := tls.Server(c, secure)
+func (f *Front) serveConn(ctx context.Context, v *visitor, d remote.Door, a remote.Arrival) {
+	if t, ok := v.conn.(*tls.Conn); ok {
 		_ = t.SetDeadline(time.Now().Add(f.limits.head))
 		if t.HandshakeContext(ctx) != nil {
 			return
 		}
 		_ = t.SetDeadline(time.Time{})
-		c = t
 	}
 	s := sessions.Get().(*session)
 	defer s.release()
-	s.begin(ctx, f, v, c, secure != nil)
+	s.begin(ctx, f, v, d.Admit, a)
 	for s.serveOne() && ctx.Err() == nil {
 	}
 	s.end()
-}
-
-// address is the connection's own, as Home Assistant wants to read it: an IPv4
-// address as such, and without the name of an interface.
-func address(c net.Conn) netip.Addr {
-	if a, ok := c.RemoteAddr().(*net.TCPAddr); ok {
-		return a.AddrPort().Addr().Unmap().WithZone("")
-	}
-	ap, _ := netip.ParseAddrPort(c.RemoteAddr().String())
-	return ap.Addr().Unmap().WithZone("")
 }
 
 func defaultPort(u *url.URL) string {

@@ -60,7 +60,7 @@ func newHouseBefore(t *testing.T, to string, settings ...func(*Front)) *house {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	served := make(chan error, 1)
-	go func() { served <- f.Serve(ctx, l, nil) }()
+	go func() { served <- f.Serve(ctx, l, onLAN(nil)) }()
 	h := &house{Front: f, t: t, addr: l.Addr().String()}
 	h.stop = sync.OnceFunc(func() {
 		cancel()
@@ -488,7 +488,7 @@ func newTLSHouse(t *testing.T, home http.Handler) *house {
 	ctx, cancel := context.WithCancel(context.Background())
 	served := make(chan error, 1)
 	secure := &tls.Config{Certificates: srv.TLS.Certificates}
-	go func() { served <- h.Serve(ctx, l, secure) }()
+	go func() { served <- h.Serve(ctx, l, onLAN(secure)) }()
 	t.Cleanup(func() {
 		cancel()
 		if err := <-served; err != nil {

@@ -97,8 +97,8 @@ func (s *session) say(head []byte, body string) bool {
 }
 
 var reasons = map[int]string{
-	302: "Found", 400: "Bad Request", 405: "Method Not Allowed", 408: "Request Timeout", 414: "URI Too Long", 417: "Expectation Failed",
-	431: "Request Header Fields Too Large", 501: "Not Implemented", 502: "Bad Gateway", 505: "HTTP Version Not Supported", 508: "Loop Detected",
+	302: "Found", 400: "Bad Request", 401: "Unauthorized", 403: "Forbidden", 404: "Not Found", 405: "Method Not Allowed", 408: "Request Timeout", 414: "URI Too Long", 417: "Expectation Failed",
+	421: "Misdirected Request", 429: "Too Many Requests", 431: "Request Header Fields Too Large", 500: "Internal Server Error", 501: "Not Implemented", 502: "Bad Gateway", 503: "Service Unavailable", 505: "HTTP Version Not Supported", 508: "Loop Detected",
 }
 
 func head(out []byte, status int) []byte {
@@ -136,7 +136,7 @@ p{margin:0;color:var(--soft)}
 // toDashboard is where the dashboard is, for who asks for /hems here.
 func (s *session) toDashboard() (string, bool) {
 	port, scheme := s.front.o.DashboardPort, "http"
-	if s.secure && s.front.o.DashboardTLSPort != 0 {
+	if s.arrival.Secure && s.front.o.DashboardTLSPort != 0 {
 		port, scheme = s.front.o.DashboardTLSPort, "https"
 	}
 	rest, ok := bytes.CutPrefix(s.request.target, []byte("/hems"))

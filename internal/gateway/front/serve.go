@@ -5,10 +5,12 @@ import (
 	"context"
 	"errors"
 	"io"
-	"net"
+	"net/http"
 	"os"
 	"sync"
 	"time"
+
+	"github.com/smartcore-ireland/hems/internal/remote"
 )
 
 // session is what one connection of a visitor needs; it is used again for others.
@@ -18,7 +20,8 @@ type session struct {
 	visitor *visitor
 	line    line
 	in      reader
-	secure  bool
+	admit   func(*http.Request, remote.Arrival) (remote.Arrival, error) // nil: all
+	arrival remote.Arrival
 	client  []byte // the visitor's address, as text
 	request request
 	answer  answer
@@ -30,11 +33,11 @@ type session struct {
 
 var sessions = sync.Pool{New: func() any { return &session{out: make([]byte, 0, bufferSize)} }}
 
-func (s *session) begin(ctx context.Context, f *Front, v *visitor, c net.Conn, secure bool) {
-	s.front, s.ctx, s.visitor, s.secure = f, ctx, v, secure
-	s.line = line{Conn: c, patience: f.limits.still}
+func (s *session) begin(ctx context.Context, f *Front, v *visitor, admit func(*http.Request, remote.Arrival) (remote.Arrival, error), a remote.Arrival) {
+	s.front, s.ctx, s.visitor, s.admit, s.arrival = f, ctx, v, admit, a
+	s.line = line{Conn: v.conn, patience: f.limits.still}
 	s.in.reset(&s.line)
-	s.client = v.addr.AppendTo(s.client[:0])
+	s.client = a.Address.AppendTo(s.client[:0])
 }
 
 // release gives it back without anything of this visitor.
@@ -43,7 +46,8 @@ func (s *session) release() {
 		s.out = make([]byte, 0, bufferSize)
 	}
 	s.giveBody()
-	s.in.src, s.front, s.visitor, s.ctx = nil, nil, nil, nil
+	s.in.src, s.front, s.visitor, s.ctx, s.admit = nil, nil, nil, nil, nil
+	s.arrival = remote.Arrival{}
 	s.line = line{}
 	sessions.Put(s)
 }
@@ -89,6 +93,11 @@ func (s *session) serveOne() bool {
 	s.head = string(r.method) == "HEAD"
 	if s.was() {
 		return s.local(pageLoop)
+	}
+	if s.admit != nil {
+		if err := s.askAdmission(); err != nil {
+			return s.refuse(err)
+		}
 	}
 	if to, ok := s.toDashboard(); ok {
 		return s.redirect(to)

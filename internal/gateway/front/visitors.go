@@ -40,13 +40,13 @@ type visitor struct {
 func newVisitors(l *limits) *visitors { return &visitors{limits: l, from: map[netip.Addr]int{}} }
 
 // enter takes a connection in, as one without a request; false: there is no room
-// for it.
-func (s *visitors) enter(c net.Conn) (*visitor, bool) {
-	v := &visitor{of: s, conn: c, addr: address(c)}
+// for it. Those without an address are not counted by it.
+func (s *visitors) enter(c net.Conn, from netip.Addr) (*visitor, bool) {
+	v := &visitor{of: s, conn: c, addr: from}
 	s.mu.Lock()
 	var out *visitor
 	switch {
-	case s.from[v.addr] >= s.limits.each:
+	case from.IsValid() && s.from[from] >= s.limits.each:
 		out = s.longest(func(o *visitor) bool { return o.addr == v.addr })
 	case s.all >= s.limits.conns:
 		out = s.longest(func(*visitor) bool { return true })

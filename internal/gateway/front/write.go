@@ -54,7 +54,7 @@ func (s *session) forward(out []byte) []byte {
 	}
 	out = append(out, "X-Forwarded-For: "...)
 	out = append(out, s.client...)
-	if s.secure {
+	if s.arrival.Secure {
 		out = append(out, "\r\nX-Forwarded-Proto: https\r\n"...)
 	} else {
 		out = append(out, "\r\nX-Forwarded-Proto: http\r\n"...)

@@ -2,7 +2,7 @@ package delivery
 
 import (
 	"bufio"
-		"context"
+	"context"
 	"fmt"
 	"io"
 	"net/http"
