@@ -67,7 +67,7 @@ func (g *Gateway) tokens(r *http.Request) (all []string) {
 func (g *Gateway) session(r *http.Request) (visitor, bool) {
 	for _, token := range g.tokens(r) {
 		if user, ok := g.door.Session(token); ok {
-			return visitor{user: user, token: token}, true
+			return visitor{user: user, role: g.door.RoleOf(user), token: token}, true
 		}
 	}
 	return visitor{}, false
@@ -91,5 +91,5 @@ func (g *Gateway) moveSession(w http.ResponseWriter, r *http.Request, v visitor)
 	if err := g.door.End(v.token); err != nil {
 		g.log.Error("a session could not be ended", "err", err)
 	}
-	return visitor{user: v.user, token: token}
+	return visitor{user: v.user, role: v.role, token: token}
 }

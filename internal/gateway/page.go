@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/smartcore-ireland/hems/internal/gateway/live"
+	"github.com/smartcore-ireland/hems/internal/gateway/signin"
 )
 
 //go:embed ui/templates
@@ -34,9 +35,10 @@ type page struct {
 	Here      string // which page: "now", "devices", …; empty: one before sign-in, without navigation
 	Home      string
 	User      string
-	Theme     string // "light", "dark", or empty: as the system
-	Zone      string // IANA name for the script; empty: the browser's own
-	Style     string // URLs
+	Role      signin.Role // of the visitor
+	Theme     string      // "light", "dark", or empty: as the system
+	Zone      string      // IANA name for the script; empty: the browser's own
+	Style     string      // URLs
 	BundleCSS string
 	Script    string
 	Icon      string
@@ -48,6 +50,12 @@ type page struct {
 	Body      any
 }
 
+// Owner reports whether the visitor answers for the house.
+func (p page) Owner() bool { return p.Role >= signin.Owner }
+
+// Member reports whether the visitor lives in the house.
+func (p page) Member() bool { return p.Role >= signin.Member }
+
 // UnderMore reports whether the page is one behind More.
 func (p page) UnderMore() bool {
 	return slices.Contains([]string{"system", "update", "destinations", "backup", "logs", "config", "wait", "https", "home-assistant", "ledger"}, p.Here)
@@ -55,7 +63,7 @@ func (p page) UnderMore() bool {
 
 func (g *Gateway) page(r *http.Request, here, title string, body any) page {
 	p := page{
-		Title: title, Here: here, Home: g.o.Home.Name, User: visitorOf(r).user, Theme: theme(r),
+		Title: title, Here: here, Home: g.o.Home.Name, User: visitorOf(r).user, Role: visitorOf(r).role, Theme: theme(r),
 		Style: g.files.staticURL("style.css"), Icon: g.files.staticURL("icon.svg"), Door: g.files.staticURL("door.js"), Body: body,
 	}
 	if p.Better = g.betterOrigin(r); p.Better != "" {
@@ -64,7 +72,9 @@ func (g *Gateway) page(r *http.Request, here, title string, body any) page {
 	if here != "" {
 		p.BundleCSS, p.Script = g.files.scriptURL("main.css"), g.files.scriptURL("main.js")
 		p.Health = g.model.Health()
-		p.Verdict = g.verdictNotice(r)
+		if p.Owner() {
+			p.Verdict = g.verdictNotice(r)
+		}
 	}
 	if z := g.o.Home.TimeZone.String(); z != "Local" {
 		p.Zone = z

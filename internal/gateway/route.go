@@ -4,6 +4,8 @@ import (
 	"context"
 	"net/http"
 	"strings"
+
+	"github.com/smartcore-ireland/hems/internal/gateway/signin"
 )
 
 // access says who may use a route.
@@ -24,6 +26,7 @@ func (a access) String() string {
 type route struct {
 	pattern string // of net/http's ServeMux: method and path
 	access  access
+	role    signin.Role // the least that may; signin.Nobody where access asks for no sign-in
 	handle  http.HandlerFunc
 	load    load
 }
@@ -63,110 +66,110 @@ var (
 // stranger cannot tell an unknown path from one that needs sign-in.
 func (g *Gateway) routes() []route {
 	return []route{
-		{"GET /login", forEveryone, g.loginPage, small},
-		{"POST /login", forEveryone, g.login, small},
-		{"GET /claim", forEveryone, g.claimPage, small}, // until there is an owner
-		{"POST /claim", forEveryone, g.claim, small},
-		{"GET /static/{name}", forEveryone, g.files.serveStatic, small}, // styles and icons
-		{"GET /healthz", forEveryone, g.healthz, small},
+		{"GET /login", forEveryone, signin.Nobody, g.loginPage, small},
+		{"POST /login", forEveryone, signin.Nobody, g.login, small},
+		{"GET /claim", forEveryone, signin.Nobody, g.claimPage, small}, // until there is an owner
+		{"POST /claim", forEveryone, signin.Nobody, g.claim, small},
+		{"GET /static/{name}", forEveryone, signin.Nobody, g.files.serveStatic, small}, // styles and icons
+		{"GET /healthz", forEveryone, signin.Nobody, g.healthz, small},
 
-		{"GET /trust/{link}", forLink, g.trustPage, small},
-		{"GET /trust/{link}/{file}", forLink, g.trustFile, small},
+		{"GET /trust/{link}", forLink, signin.Nobody, g.trustPage, small},
+		{"GET /trust/{link}/{file}", forLink, signin.Nobody, g.trustFile, small},
 
-		{"GET /{$}", forSignedIn, g.nowPage, small},
-		{"GET /devices", forSignedIn, g.devicesPage, small},
-		{"GET /pair", forSignedIn, g.pairPage, small},
-		{"POST /pair", forSignedIn, g.permit, small},
-		{"GET /more", forSignedIn, g.morePage, small},
-		{"POST /theme", forSignedIn, g.setTheme, small},
-		{"POST /logout", forSignedIn, g.logout, small},
-		{"GET /script/{name}", forSignedIn, g.files.serveScript, small},
+		{"GET /{$}", forSignedIn, signin.Viewer, g.nowPage, small},
+		{"GET /devices", forSignedIn, signin.Viewer, g.devicesPage, small},
+		{"GET /pair", forSignedIn, signin.Member, g.pairPage, small},
+		{"POST /pair", forSignedIn, signin.Member, g.permit, small},
+		{"GET /more", forSignedIn, signin.Viewer, g.morePage, small},
+		{"POST /theme", forSignedIn, signin.Viewer, g.setTheme, small},
+		{"POST /logout", forSignedIn, signin.Viewer, g.logout, small},
+		{"GET /script/{name}", forSignedIn, signin.Viewer, g.files.serveScript, small},
 
-		{"GET /system", forSignedIn, g.systemPage, small},
-		{"GET /system/update", forSignedIn, g.updatePage, small},
-		{"POST /system/update", forSignedIn, g.sendUpdate, bundle},
-		{"POST /system/update/seen", forSignedIn, g.seenVerdict, small},
-		{"POST /system/update/check", forSignedIn, g.checkFeed, unhurried},
-		{"POST /system/update/install", forSignedIn, g.installAvailable, unhurried},
-		{"POST /system/update/back", forSignedIn, g.goBack, unhurried},
-		{"POST /system/update/feed", forSignedIn, g.setFeed, small},
-		{"POST /system/update/developer", forSignedIn, g.setDeveloper, small},
-		{"POST /system/update/password", forSignedIn, g.updatePassword, small},
-		{"GET /system/destinations", forSignedIn, g.destinationsPage, small},
-		{"GET /system/destinations/{name}", forSignedIn, g.asidePage, small},
-		{"POST /system/destinations/resend", forSignedIn, g.resend, small},
-		{"POST /system/destinations/aside", forSignedIn, g.resendAside, small},
-		{"GET /ledger", forSignedIn, g.ledgerPage, small},
-		{"POST /ledger", forSignedIn, g.takeMeterFile, meterFileLoad},
-		{"GET /ledger/export", forSignedIn, g.exportLedger, unhurried},
-		{"GET /system/backup", forSignedIn, g.backupPage, small},
-		{"POST /system/backup", forSignedIn, g.makeBackup, unhurried},
-		{"POST /system/restore", forSignedIn, g.restore, archive},
-		{"GET /system/logs", forSignedIn, g.logsPage, small},
-		{"GET /system/diagnostics", forSignedIn, g.diagnostics, unhurried},
-		{"GET /system/config", forSignedIn, g.configPage, small},
-		{"POST /system/config/restore", forSignedIn, g.restoreConfig, small},
-		{"POST /system/restart", forSignedIn, g.restart, small},
-		{"GET /system/https", forSignedIn, g.httpsPage, small},
-		{"GET /system/https/{file}", forSignedIn, g.authorityFile, small},
-		{"GET /system/home-assistant", forSignedIn, g.homeAssistantPage, small},
-		{"POST /system/home-assistant", forSignedIn, g.setHomeAssistant, small},
+		{"GET /system", forSignedIn, signin.Owner, g.systemPage, small},
+		{"GET /system/update", forSignedIn, signin.Owner, g.updatePage, small},
+		{"POST /system/update", forSignedIn, signin.Owner, g.sendUpdate, bundle},
+		{"POST /system/update/seen", forSignedIn, signin.Owner, g.seenVerdict, small},
+		{"POST /system/update/check", forSignedIn, signin.Owner, g.checkFeed, unhurried},
+		{"POST /system/update/install", forSignedIn, signin.Owner, g.installAvailable, unhurried},
+		{"POST /system/update/back", forSignedIn, signin.Owner, g.goBack, unhurried},
+		{"POST /system/update/feed", forSignedIn, signin.Owner, g.setFeed, small},
+		{"POST /system/update/developer", forSignedIn, signin.Owner, g.setDeveloper, small},
+		{"POST /system/update/password", forSignedIn, signin.Owner, g.updatePassword, small},
+		{"GET /system/destinations", forSignedIn, signin.Owner, g.destinationsPage, small},
+		{"GET /system/destinations/{name}", forSignedIn, signin.Owner, g.asidePage, small},
+		{"POST /system/destinations/resend", forSignedIn, signin.Owner, g.resend, small},
+		{"POST /system/destinations/aside", forSignedIn, signin.Owner, g.resendAside, small},
+		{"GET /ledger", forSignedIn, signin.Member, g.ledgerPage, small},
+		{"POST /ledger", forSignedIn, signin.Member, g.takeMeterFile, meterFileLoad},
+		{"GET /ledger/export", forSignedIn, signin.Member, g.exportLedger, unhurried},
+		{"GET /system/backup", forSignedIn, signin.Owner, g.backupPage, small},
+		{"POST /system/backup", forSignedIn, signin.Owner, g.makeBackup, unhurried},
+		{"POST /system/restore", forSignedIn, signin.Owner, g.restore, archive},
+		{"GET /system/logs", forSignedIn, signin.Owner, g.logsPage, small},
+		{"GET /system/diagnostics", forSignedIn, signin.Owner, g.diagnostics, unhurried},
+		{"GET /system/config", forSignedIn, signin.Owner, g.configPage, small},
+		{"POST /system/config/restore", forSignedIn, signin.Owner, g.restoreConfig, small},
+		{"POST /system/restart", forSignedIn, signin.Owner, g.restart, small},
+		{"GET /system/https", forSignedIn, signin.Viewer, g.httpsPage, small},
+		{"GET /system/https/{file}", forSignedIn, signin.Viewer, g.authorityFile, small},
+		{"GET /system/home-assistant", forSignedIn, signin.Owner, g.homeAssistantPage, small},
+		{"POST /system/home-assistant", forSignedIn, signin.Owner, g.setHomeAssistant, small},
 
-		{"GET /events", forPrograms, g.events, small},
-		{"GET /api/v1/now", forPrograms, g.apiNow, small},
-		{"GET /api/v1/power", forPrograms, g.apiPower, small},
-		{"GET /api/v1/devices", forPrograms, g.apiDevices, small},
-		{"GET /api/v1/history/series", forPrograms, g.past.Series, small},
-		{"GET /api/v1/history/power", forPrograms, g.past.Power, unhurried},
-		{"GET /api/v1/history/energy", forPrograms, g.past.Energy, unhurried},
-		{"GET /api/v1/history/peaks", forPrograms, g.past.Peaks, unhurried},
-		{"GET /api/v1/history/state", forPrograms, g.past.State, unhurried},
-		{"GET /api/v1/history/always-on", forPrograms, g.past.AlwaysOn, small},
-		{"GET /api/v1/home-assistant", forPrograms, g.apiHomeAssistant, small},
+		{"GET /events", forPrograms, signin.Viewer, g.events, small},
+		{"GET /api/v1/now", forPrograms, signin.Viewer, g.apiNow, small},
+		{"GET /api/v1/power", forPrograms, signin.Viewer, g.apiPower, small},
+		{"GET /api/v1/devices", forPrograms, signin.Viewer, g.apiDevices, small},
+		{"GET /api/v1/history/series", forPrograms, signin.Viewer, g.past.Series, small},
+		{"GET /api/v1/history/power", forPrograms, signin.Viewer, g.past.Power, unhurried},
+		{"GET /api/v1/history/energy", forPrograms, signin.Viewer, g.past.Energy, unhurried},
+		{"GET /api/v1/history/peaks", forPrograms, signin.Viewer, g.past.Peaks, unhurried},
+		{"GET /api/v1/history/state", forPrograms, signin.Viewer, g.past.State, unhurried},
+		{"GET /api/v1/history/always-on", forPrograms, signin.Viewer, g.past.AlwaysOn, small},
+		{"GET /api/v1/home-assistant", forPrograms, signin.Owner, g.apiHomeAssistant, small},
 
 		// The manager's interface, for those who may. What it keeps for the
 		// gateway alone (that the appliance was claimed) is not here.
-		{"GET /api/v1/system/health", forPrograms, g.passOn, small},
-		{"GET /api/v1/system/metrics", forPrograms, g.passOn, small},
-		{"GET /api/v1/system/system", forPrograms, g.passOn, small},
-		{"GET /api/v1/system/update", forPrograms, g.passOn, small},
-		{"POST /api/v1/system/update", forPrograms, g.passOn, bundle},
-		{"POST /api/v1/system/update/seen", forPrograms, g.passOn, small},
-		{"POST /api/v1/system/update/check", forPrograms, g.passOn, unhurried},
-		{"POST /api/v1/system/update/install", forPrograms, g.passOn, unhurried},
-		{"GET /api/v1/system/update/password", forPrograms, g.passOn, small},
-		{"POST /api/v1/system/rollback", forPrograms, g.passOn, unhurried},
-		{"POST /api/v1/system/backup", forPrograms, g.passOn, unhurried},
-		{"POST /api/v1/system/restore", forPrograms, g.passOn, archive},
-		{"GET /api/v1/system/config", forPrograms, g.passOn, small},
-		{"PUT /api/v1/system/config", forPrograms, g.passOn, document},
-		{"POST /api/v1/system/config/set", forPrograms, g.passOn, document},
-		{"POST /api/v1/system/config/restore", forPrograms, g.passOn, small},
-		{"GET /api/v1/system/logs", forPrograms, g.passOn, unhurried},
-		{"GET /api/v1/system/diagnostics", forPrograms, g.passOn, unhurried},
-		{"GET /api/v1/system/ca", forPrograms, g.passOn, small},
-		{"POST /api/v1/system/restart", forPrograms, g.passOn, small},
-		{"GET /api/v1/system/import", forPrograms, g.passOn, document},
-		{"POST /api/v1/system/import", forPrograms, g.passOn, foreign},
-		{"GET /api/v1/system/mqtt/users", forPrograms, g.passOn, small},
-		{"POST /api/v1/system/mqtt/users", forPrograms, g.passOn, document},
-		{"POST /api/v1/system/mqtt/users/remove", forPrograms, g.passOn, small},
-		{"POST /api/v1/system/mqtt/users/certificate", forPrograms, g.passOn, document},
-		{"POST /api/v1/system/mqtt/import", forPrograms, g.passOn, foreign},
-		{"POST /api/v1/system/reboot", forPrograms, g.passOn, small},
+		{"GET /api/v1/system/health", forPrograms, signin.Viewer, g.passOn, small},
+		{"GET /api/v1/system/metrics", forPrograms, signin.Owner, g.passOn, small},
+		{"GET /api/v1/system/system", forPrograms, signin.Owner, g.passOn, small},
+		{"GET /api/v1/system/update", forPrograms, signin.Owner, g.passOn, small},
+		{"POST /api/v1/system/update", forPrograms, signin.Owner, g.passOn, bundle},
+		{"POST /api/v1/system/update/seen", forPrograms, signin.Owner, g.passOn, small},
+		{"POST /api/v1/system/update/check", forPrograms, signin.Owner, g.passOn, unhurried},
+		{"POST /api/v1/system/update/install", forPrograms, signin.Owner, g.passOn, unhurried},
+		{"GET /api/v1/system/update/password", forPrograms, signin.Owner, g.passOn, small},
+		{"POST /api/v1/system/rollback", forPrograms, signin.Owner, g.passOn, unhurried},
+		{"POST /api/v1/system/backup", forPrograms, signin.Owner, g.passOn, unhurried},
+		{"POST /api/v1/system/restore", forPrograms, signin.Owner, g.passOn, archive},
+		{"GET /api/v1/system/config", forPrograms, signin.Owner, g.passOn, small},
+		{"PUT /api/v1/system/config", forPrograms, signin.Owner, g.passOn, document},
+		{"POST /api/v1/system/config/set", forPrograms, signin.Owner, g.passOn, document},
+		{"POST /api/v1/system/config/restore", forPrograms, signin.Owner, g.passOn, small},
+		{"GET /api/v1/system/logs", forPrograms, signin.Owner, g.passOn, unhurried},
+		{"GET /api/v1/system/diagnostics", forPrograms, signin.Owner, g.passOn, unhurried},
+		{"GET /api/v1/system/ca", forPrograms, signin.Owner, g.passOn, small},
+		{"POST /api/v1/system/restart", forPrograms, signin.Owner, g.passOn, small},
+		{"GET /api/v1/system/import", forPrograms, signin.Owner, g.passOn, document},
+		{"POST /api/v1/system/import", forPrograms, signin.Owner, g.passOn, foreign},
+		{"GET /api/v1/system/mqtt/users", forPrograms, signin.Owner, g.passOn, small},
+		{"POST /api/v1/system/mqtt/users", forPrograms, signin.Owner, g.passOn, document},
+		{"POST /api/v1/system/mqtt/users/remove", forPrograms, signin.Owner, g.passOn, small},
+		{"POST /api/v1/system/mqtt/users/certificate", forPrograms, signin.Owner, g.passOn, document},
+		{"POST /api/v1/system/mqtt/import", forPrograms, signin.Owner, g.passOn, foreign},
+		{"POST /api/v1/system/reboot", forPrograms, signin.Owner, g.passOn, small},
 
 		// The metrics writer's interface, one row for each question.
-		{"GET /api/v1/metrics/check", forPrograms, g.passToMetrics, small},
-		{"GET /api/v1/metrics/trouble", forPrograms, g.passToMetrics, small},
-		{"GET /api/v1/metrics/destinations", forPrograms, g.passToMetrics, small},
-		{"POST /api/v1/metrics/destinations/{name}/resend", forPrograms, g.passToMetrics, small},
-		{"GET /api/v1/metrics/destinations/{name}/aside", forPrograms, g.passToMetrics, small},
-		{"POST /api/v1/metrics/destinations/{name}/aside/resend", forPrograms, g.passToMetrics, small},
-		{"GET /api/v1/metrics/hdf", forPrograms, g.passToMetrics, small},
-		{"POST /api/v1/metrics/hdf", forPrograms, g.passToMetrics, meterFileLoad},
-		{"GET /api/v1/metrics/ledger", forPrograms, g.passToMetrics, small},
-		{"GET /api/v1/metrics/ledger/compare", forPrograms, g.passToMetrics, unhurried},
-		{"GET /api/v1/metrics/ledger/export", forPrograms, g.passToMetrics, unhurried},
+		{"GET /api/v1/metrics/check", forPrograms, signin.Owner, g.passToMetrics, small},
+		{"GET /api/v1/metrics/trouble", forPrograms, signin.Owner, g.passToMetrics, small},
+		{"GET /api/v1/metrics/destinations", forPrograms, signin.Owner, g.passToMetrics, small},
+		{"POST /api/v1/metrics/destinations/{name}/resend", forPrograms, signin.Owner, g.passToMetrics, small},
+		{"GET /api/v1/metrics/destinations/{name}/aside", forPrograms, signin.Owner, g.passToMetrics, small},
+		{"POST /api/v1/metrics/destinations/{name}/aside/resend", forPrograms, signin.Owner, g.passToMetrics, small},
+		{"GET /api/v1/metrics/hdf", forPrograms, signin.Member, g.passToMetrics, small},
+		{"POST /api/v1/metrics/hdf", forPrograms, signin.Member, g.passToMetrics, meterFileLoad},
+		{"GET /api/v1/metrics/ledger", forPrograms, signin.Member, g.passToMetrics, small},
+		{"GET /api/v1/metrics/ledger/compare", forPrograms, signin.Member, g.passToMetrics, unhurried},
+		{"GET /api/v1/metrics/ledger/export", forPrograms, signin.Member, g.passToMetrics, unhurried},
 	}
 }
 
@@ -174,7 +177,7 @@ func (g *Gateway) routes() []route {
 func (g *Gateway) build() http.Handler {
 	mux := http.NewServeMux()
 	byPattern := map[string]route{}
-	for _, r := range append(g.routes(), route{"/", forSignedIn, g.unknown, small}) {
+	for _, r := range append(g.routes(), route{"/", forSignedIn, signin.Viewer, g.unknown, small}) {
 		mux.Handle(r.pattern, r.handle)
 		byPattern[r.pattern] = r
 	}
@@ -185,7 +188,7 @@ func (g *Gateway) build() http.Handler {
 		_, pattern := mux.Handler(r)
 		row, known := byPattern[pattern]
 		if !known {
-			row = route{access: forSignedIn, load: small}
+			row = route{access: forSignedIn, role: signin.Viewer, load: small}
 		}
 		who := row.access
 		// A copy: the server must go on knowing its own body, so that who waits
@@ -205,6 +208,10 @@ func (g *Gateway) build() http.Handler {
 		}
 		private(w)
 		r = r.WithContext(withVisitor(r.Context(), v))
+		if v.role < row.role {
+			g.forbid(w, r, who, row.role)
+			return
+		}
 		if row.load.slow {
 			w, r = patient(w, r)
 		}

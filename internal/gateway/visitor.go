@@ -18,6 +18,7 @@ import (
 // visitor is who is behind a request.
 type visitor struct {
 	user  string
+	role  signin.Role
 	token string // of the session; empty for a program that sent the password
 }
 
@@ -52,7 +53,7 @@ func (g *Gateway) visitor(w http.ResponseWriter, r *http.Request, who access) (v
 		g.refuse(w, r, err)
 		return visitor{}, false
 	}
-	return visitor{user: signin.CleanUser(user)}, true
+	return visitor{user: signin.CleanUser(user), role: g.door.RoleOf(user)}, true
 }
 
 // turnAway answers someone who is not signed in: a program is told so, a person
@@ -69,6 +70,15 @@ func (g *Gateway) turnAway(w http.ResponseWriter, r *http.Request, who access) {
 		to += "?next=" + url.QueryEscape(r.URL.RequestURI())
 	}
 	http.Redirect(w, r, to, http.StatusSeeOther)
+}
+
+// forbid answers someone who is signed in and may not do this.
+func (g *Gateway) forbid(w http.ResponseWriter, r *http.Request, who access, least signin.Role) {
+	if who == forPrograms {
+		writeError(w, http.StatusForbidden, "this needs the role "+least.String()+"; "+visitorOf(r).user+" is "+visitorOf(r).role.String())
+		return
+	}
+	g.show(w, r, http.StatusForbidden, "forbidden.html", g.page(r, "none", "Not allowed", least))
 }
 
 // refuse answers a program whose name and password did not do.

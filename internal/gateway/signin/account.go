@@ -6,7 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -36,20 +38,31 @@ type accounts struct {
 	dummy  hash          // verified for unknown users, so that they take as long
 
 	mu     sync.RWMutex
-	byName map[string]hash
+	byName map[string]account
 }
 
+// account is what is known of one.
+type account struct {
+	hash hash
+	role Role
+}
+
+// accountsFile has owners apart from the others: a program from before there were
+// roles, which an update may go back to, takes everybody under "accounts" for an
+// owner, and does not know of "people".
 type accountsFile struct {
 	Accounts []accountEntry `json:"accounts"`
+	People   []accountEntry `json:"people,omitempty"`
 }
 
 type accountEntry struct {
 	User string `json:"user"`
 	Hash hash   `json:"hash"`
+	Role Role   `json:"role,omitempty"` // of people
 }
 
 func openAccounts(path string, p Params) (*accounts, error) {
-	a := &accounts{path: path, params: p, turn: make(chan struct{}, 1), dummy: newHash("", p), byName: map[string]hash{}}
+	a := &accounts{path: path, params: p, turn: make(chan struct{}, 1), dummy: newHash("", p), byName: map[string]account{}}
 	data, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return a, nil
@@ -62,7 +75,13 @@ func openAccounts(path string, p Params) (*accounts, error) {
 		return nil, fmt.Errorf("reading accounts: %s is damaged (%w); restore it from a backup, or delete it and claim the appliance again", path, err)
 	}
 	for _, e := range f.Accounts {
-		a.byName[e.User] = e.Hash
+		a.byName[e.User] = account{e.Hash, Owner}
+	}
+	for _, e := range f.People {
+		if e.Role == Nobody || e.Role == Owner {
+			return nil, fmt.Errorf("reading accounts: %s has %q as %v among its people; restore it from a backup", path, e.User, e.Role)
+		}
+		a.byName[e.User] = account{e.Hash, e.Role}
 	}
 	return a, nil
 }
@@ -73,19 +92,20 @@ func (a *accounts) count() int {
 	return len(a.byName)
 }
 
-func (a *accounts) has(user string) bool {
+// role is Nobody for a name without an account.
+func (a *accounts) role(user string) Role {
 	a.mu.RLock()
 	defer a.mu.RUnlock()
-	_, ok := a.byName[user]
-	return ok
+	return a.byName[user].role
 }
 
 // verify says whether the password is the user's. It costs the same whether or
 // not the user exists.
 func (a *accounts) verify(ctx context.Context, user, password string) (bool, error) {
 	a.mu.RLock()
-	h, known := a.byName[CleanUser(user)]
+	found, known := a.byName[CleanUser(user)]
 	a.mu.RUnlock()
+	h := found.hash
 	if !known {
 		h = a.dummy
 	}
@@ -126,14 +146,17 @@ func (a *accounts) set(user, password string) (changed bool, err error) {
 	old, known := a.byName[user]
 	n := len(a.byName)
 	a.mu.RUnlock()
-	same := known && old.matches(password)
-	if same && old.params == a.params {
+	same := known && old.hash.matches(password)
+	if same && old.hash.params == a.params {
 		return false, nil
 	}
 	if !known && n >= maxAccounts {
 		return false, fmt.Errorf("there are %d accounts already", n)
 	}
-	return !same, a.put(user, newHash(password, a.params))
+	if !known {
+		old.role = Owner // who can leave a seed could do anything
+	}
+	return !same, a.put(user, account{newHash(password, a.params), old.role})
 }
 
 // first makes the owner's account, on disk before it returns. The error is
@@ -151,17 +174,21 @@ func (a *accounts) first(ctx context.Context, user, password string) error {
 	if a.count() > 0 {
 		return ErrClaimed
 	}
-	return a.put(user, newHash(password, a.params))
+	return a.put(user, account{newHash(password, a.params), Owner})
 }
 
 // put stores an account. Its caller has the turn.
-func (a *accounts) put(user string, h hash) error {
+func (a *accounts) put(user string, to account) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	f := accountsFile{Accounts: []accountEntry{{user, h}}}
-	for name, h := range a.byName {
-		if name != user {
-			f.Accounts = append(f.Accounts, accountEntry{name, h})
+	all := maps.Clone(a.byName)
+	all[user] = to
+	var f accountsFile
+	for _, name := range slices.Sorted(maps.Keys(all)) {
+		if e := all[name]; e.role == Owner {
+			f.Accounts = append(f.Accounts, accountEntry{User: name, Hash: e.hash})
+		} else {
+			f.People = append(f.People, accountEntry{name, e.hash, e.role})
 		}
 	}
 	data, err := json.MarshalIndent(f, "", "  ")
@@ -171,7 +198,7 @@ func (a *accounts) put(user string, h hash) error {
 	if err := atomicfile.Write(a.path, append(data, '\n'), 0o600); err != nil {
 		return err
 	}
-	a.byName[user] = h
+	a.byName[user] = to
 	return nil
 }
 

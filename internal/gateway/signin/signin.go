@@ -4,7 +4,7 @@
 //
 // Files, all mode 0600 and replaced atomically, in the gateway's directory:
 //
-//	accounts.json   names and argon2id hashes
+//	accounts.json   names, roles and argon2id hashes
 //	sessions.json   SHA-256 of each session's token, never the token
 //	seed.json       {"user","password"}: consumed once, then deleted
 //
@@ -140,11 +140,14 @@ func (d *Door) Begin(user string) (token string, err error) { return d.sessions.
 // account that is gone is no session.
 func (d *Door) Session(token string) (user string, ok bool) {
 	user, ok = d.sessions.lookup(token)
-	if !ok || !d.accounts.has(user) {
+	if !ok || d.accounts.role(user) == Nobody {
 		return "", false
 	}
 	return user, true
 }
+
+// RoleOf is what the account of that name may do.
+func (d *Door) RoleOf(user string) Role { return d.accounts.role(CleanUser(user)) }
 
 // End ends one session; an unknown token is no error.
 func (d *Door) End(token string) error { return d.sessions.end(token) }

@@ -323,3 +323,36 @@ func TestRightPasswordIsRememberedForAWhile(t *testing.T) {
 		t.Errorf("after %v: got %v, want a verification", proofTime, err)
 	}
 }
+
+// TestRolesAreKept: an owner stays where a program from before there were roles
+// finds them, and the others where it does not.
+func TestRolesAreKept(t *testing.T) {
+	d, dir, c := seeded(t)
+	for name, role := range map[string]Role{"aoife": Member, "guest": Viewer} {
+		if err := d.accounts.put(name, account{newHash("a cup of tea", cheap), role}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var old struct{ Accounts []struct{ User string } }
+	data, err := os.ReadFile(filepath.Join(dir, "accounts.json"))
+	if err == nil {
+		err = json.Unmarshal(data, &old)
+	}
+	if err != nil || len(old.Accounts) != 1 || old.Accounts[0].User != "owner" {
+		t.Errorf("what an older program finds: got %v, %v; want the owner alone", old, err)
+	}
+	d = open(t, dir, c)
+	for name, want := range map[string]Role{"Owner": Owner, "aoife": Member, "guest": Viewer, "eve": Nobody} {
+		if got := d.RoleOf(name); got != want {
+			t.Errorf("%s: got %v, want %v", name, got, want)
+		}
+	}
+	for _, damage := range []string{`"role":"owner"`, `"role":"king"`, `"user":"x"`} {
+		if err := os.WriteFile(filepath.Join(dir, "accounts.json"), []byte(`{"accounts":[],"people":[{"user":"eve",`+damage+`}]}`), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := Open(Options{Dir: dir, Log: discard, Clock: c.now, Params: cheap}); err == nil {
+			t.Errorf("people with %s are taken", damage)
+		}
+	}
+}
