@@ -175,7 +175,7 @@ func TestMoveFromZigbee2MQTT(t *testing.T) {
 		if diff := cmp.Diff(want, info.Config.Devices[s.of(t, "EMIZB-141")[0]]); diff != "" {
 			t.Errorf("options of the meter (-want +got):\n%s", diff)
 		}
-		if !strings.Contains(kept["zigbee2mqtt/meters/Main meter"], `"power":321`) {
+		if !strings.Contains(kept["zigbee2mqtt/meters/Main meter"], `"power":23210`) {
 			t.Errorf("the meter's state is not retained: %q", kept["zigbee2mqtt/meters/Main meter"])
 		}
 	})
