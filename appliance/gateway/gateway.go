@@ -68,6 +68,7 @@ func Run(ctx context.Context, env appliance.Env, cfg appliance.Config) error {
 		// The manager makes them, and makes them anew in time.
 		Certificates:  pki.NewCertificates(pki.HolderDir(env.Path("pki"), "gateway")).GetCertificate,
 		Authority:     env.Path("pki", pki.CAFile),
+		HostName:      cfg.Home.HostName,
 		HomeAssistant: home,
 		Sockets:       &sockets,
 		Dir:           env.Path("gateway"),

@@ -30,8 +30,8 @@ const usage = `usage: hems run [-dongle DEVICE] [-data DIR]
        hems keys new|certify, hems release
        hems import zigbee2mqtt DIR, hems import zha FILE, hems import mosquitto DIR
        hems mqtt user list|add|remove
-       hems status, doctor, update, rollback, logs, backup, restore, diagnostics, config, history,
-            destination
+       hems status, doctor, ways, update, rollback, logs, backup, restore, diagnostics, config,
+            history, destination
        hems version
 
 hems run starts the whole appliance on this machine: the real programs beside

@@ -18,6 +18,7 @@ import (
 
 const remoteUsage = `usage: hems status [HOST]
        hems doctor [HOST]
+       hems ways [HOST]
        hems update HOST BUNDLE [-older]
        hems rollback HOST
        hems logs HOST [-process PROGRAM] [-lines N] [-f]
@@ -39,6 +40,9 @@ URL. It can be left out where HEMS_URL is set, as run/demo.env does.
 
 hems doctor tells what is not well and what to do about it, and how Home Assistant
 takes what comes through the appliance, with the lines for its configuration.yaml.
+
+hems ways tells in which ways the appliance can be reached: which are up, since
+when, at which addresses.
 
 hems update sends a bundle, waits until it was tried, and says how that went: its
 status is 0 only when the new version runs and was found to work. With -older a
@@ -62,6 +66,7 @@ var remoteCommands = map[string]struct {
 }{
 	"status":      {0, 0, (*remote).status, nil},
 	"doctor":      {0, 0, (*remote).doctor, nil},
+	"ways":        {0, 0, (*remote).ways, nil},
 	"update":      {1, 1, (*remote).update, func(r *remote, f *flag.FlagSet) { f.BoolVar(&r.older, "older", false, "") }},
 	"rollback":    {0, 0, (*remote).rollback, nil},
 	"logs":        {0, 0, (*remote).logs, (*remote).logFlags},

@@ -27,7 +27,7 @@ type Client struct {
 	base           string // before the question's path, without a slash at its end
 	metrics        string // the same for questions to the metrics writer; empty: it is not reached
 	history        string // and for questions about the past
-	home           string // and about Home Assistant behind the appliance
+	own            string // and to the dashboard itself
 	http           *http.Client
 	user, password string // Basic authentication when user is set
 }
@@ -47,7 +47,7 @@ func Remote(address, user, password string) (*Client, error) {
 	}
 	api := u.Scheme + "://" + u.Host + "/api/v1"
 	return &Client{
-		base: api + "/system", metrics: api + "/metrics", history: api + "/history", home: api + "/home-assistant",
+		base: api + "/system", metrics: api + "/metrics", history: api + "/history", own: api,
 		http: &http.Client{Transport: transport(nil)}, user: user, password: password,
 	}, nil
 }

@@ -19,6 +19,10 @@ type HomeAssistant struct {
 
 // HomeAssistant asks for it, through the dashboard.
 func (c *Client) HomeAssistant(ctx context.Context) (h HomeAssistant, err error) {
-	own := &Client{base: c.home, http: c.http, user: c.user, password: c.password}
-	return h, own.ask(ctx, question{method: "GET"}, &h)
+	return h, c.dashboard().ask(ctx, question{method: "GET", path: "/home-assistant"}, &h)
+}
+
+// dashboard asks the dashboard itself.
+func (c *Client) dashboard() *Client {
+	return &Client{base: c.own, http: c.http, user: c.user, password: c.password}
 }

@@ -55,16 +55,21 @@ func (g *Gateway) tls() *tls.Config {
 
 // open gets a door open, however long that takes, and serves at it.
 func (g *Gateway) open(ctx context.Context, d remote.Door) {
+	opening := g.openings.add(d)
 	said := ""
 	for ctx.Err() == nil {
 		l, err := d.Listen(ctx)
 		if err == nil {
 			g.log.Info(d.Name+" is at", "address", l.Addr())
+			opening.note(g.o.Clock(), nil)
 			err = g.serve(ctx, l, d)
 			said = ""
 		}
 		if ctx.Err() != nil {
 			return
+		}
+		if err != nil {
+			opening.note(g.o.Clock(), err)
 		}
 		if err != nil && err.Error() != said {
 			said = err.Error()

@@ -43,6 +43,8 @@ type Options struct {
 	Listen          []string           // TCP addresses on the home's network, host:port
 	ListenTLS       []string           // the same, with TLS
 	Doors           []remote.Door      // the other ways in
+	Reporters       []remote.Reporter  // how each of those is; one without a reporter is off
+	HostName        string             // the appliance's on the home's network, without ".local"; empty: not known
 	Port, PortTLS   int                // where a visitor who is led to the dashboard finds it; 0: not there
 	Certificates    CertificateSource  // for TLS; required where ListenTLS or HomeTLS is not empty
 	Authority       string             // the file of the authority's certificate, which people put on their phones; empty: none
@@ -88,12 +90,13 @@ type Gateway struct {
 
 	proxy, metricsProxy *httputil.ReverseProxy
 
-	watch   watch
-	links   links
-	handler http.Handler
-	limits  limits
-	retry   time.Duration // between attempts to get a taken port
-	beat    time.Duration // between signs of life on an idle event stream
+	watch    watch
+	links    links
+	openings openings
+	handler  http.Handler
+	limits   limits
+	retry    time.Duration // between attempts to get a taken port
+	beat     time.Duration // between signs of life on an idle event stream
 
 	mu     sync.Mutex
 	client *mqttclient.Client // nil until Run has opened it

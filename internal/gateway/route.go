@@ -126,6 +126,7 @@ func (g *Gateway) routes() []route {
 		{"GET /api/v1/history/state", forPrograms, signin.Viewer, g.past.State, unhurried},
 		{"GET /api/v1/history/always-on", forPrograms, signin.Viewer, g.past.AlwaysOn, small},
 		{"GET /api/v1/home-assistant", forPrograms, signin.Owner, g.apiHomeAssistant, small},
+		{"GET /api/v1/ways", forPrograms, signin.Viewer, g.apiWays, small},
 
 		// The manager's interface, for those who may. What it keeps for the
 		// gateway alone (that the appliance was claimed) is not here.

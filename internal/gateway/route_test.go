@@ -29,6 +29,7 @@ var examples = map[string]struct {
 	"GET /system/home-assistant":                 {want: http.StatusOK},
 	"POST /system/home-assistant":                {form: url.Values{"url": {"http://192.0.2.1:8123"}}, want: http.StatusSeeOther},
 	"GET /api/v1/home-assistant":                 {want: http.StatusOK},
+	"GET /api/v1/ways":                           {want: http.StatusOK},
 	"GET /system/update":                         {want: http.StatusOK},
 	"POST /system/update":                        {file: "bundle", want: http.StatusSeeOther},
 	"POST /system/update/seen":                   {form: url.Values{"next": {"/devices"}}, want: http.StatusSeeOther},
