@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/smartcore-ireland/hems/internal/remote"
@@ -92,8 +93,9 @@ func (g *Gateway) serve(ctx context.Context, l net.Listener, d remote.Door) erro
 		d.TLS.NextProtos = []string{"h2", "http/1.1"}
 	}
 	in := newGuests(l, d, g.limits.conns, g.limits.each)
+	defer g.enter(in)()
 	srv := &http.Server{
-		Handler:           g.admit(d),
+		Handler:           g.admit(d, in),
 		ReadHeaderTimeout: g.limits.header,
 		ReadTimeout:       g.limits.read,
 		WriteTimeout:      g.limits.write,
@@ -103,8 +105,10 @@ func (g *Gateway) serve(ctx context.Context, l net.Listener, d remote.Door) erro
 		HTTP2:             &http.HTTP2Config{MaxConcurrentStreams: maxStreams},
 		ErrorLog:          slog.NewLogLogger(g.log.Handler(), slog.LevelDebug), // strangers' broken handshakes
 		BaseContext:       func(net.Listener) context.Context { return ctx },   // ends the event streams
-		ConnContext:       func(ctx context.Context, c net.Conn) context.Context { return remote.With(ctx, in.arrival(c)) },
-		ConnState:         in.noteState,
+		ConnContext: func(ctx context.Context, c net.Conn) context.Context {
+			return context.WithValue(remote.With(ctx, in.arrival(c)), connKey{}, c)
+		},
+		ConnState: in.noteState,
 	}
 	stopped := make(chan struct{})
 	stop := context.AfterFunc(ctx, func() {
@@ -125,9 +129,43 @@ func (g *Gateway) serve(ctx context.Context, l net.Listener, d remote.Door) erro
 	return err
 }
 
+// connKey is for a request's connection.
+type connKey struct{}
+
+// enter remembers a door's guests until the function that it returns is called.
+func (g *Gateway) enter(in *guests) (leave func()) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.guests == nil {
+		g.guests = map[*guests]struct{}{}
+	}
+	g.guests[in] = struct{}{}
+	return func() {
+		g.mu.Lock()
+		defer g.mu.Unlock()
+		delete(g.guests, in)
+	}
+}
+
+// drop ends all connections, at whatever door, whose latest request came in so.
+func (g *Gateway) drop(gone func(remote.Arrival) bool) {
+	g.mu.Lock()
+	var doors []*guests
+	for in := range g.guests {
+		doors = append(doors, in)
+	}
+	g.mu.Unlock()
+	for _, in := range doors {
+		in.drop(gone)
+	}
+	if f := g.o.HomeAssistant.Front; f != nil {
+		f.Drop(gone)
+	}
+}
+
 // admit is the house behind a door that may have something to say about each
 // request.
-func (g *Gateway) admit(d remote.Door) http.Handler {
+func (g *Gateway) admit(d remote.Door, in *guests) http.Handler {
 	if d.Admit == nil {
 		return g
 	}
@@ -136,6 +174,9 @@ func (g *Gateway) admit(d remote.Door) http.Handler {
 		if err != nil {
 			g.notAdmitted(w, r, err)
 			return
+		}
+		if c, ok := r.Context().Value(connKey{}).(net.Conn); ok {
+			in.note(c, a)
 		}
 		g.ServeHTTP(w, r.WithContext(remote.With(r.Context(), a)))
 	})
@@ -150,5 +191,12 @@ func (g *Gateway) notAdmitted(w http.ResponseWriter, r *http.Request, err error)
 		g.log.Error("a way in could not judge a request", "err", err)
 		no = &remote.Refusal{Status: http.StatusInternalServerError, Text: "something went wrong; the log has the details"}
 	}
-	http.Error(w, no.Text, no.Status)
+	switch {
+	case no.Location != "" && (r.Method == http.MethodGet || r.Method == http.MethodHead):
+		http.Redirect(w, r, no.Location, http.StatusFound)
+	case strings.HasPrefix(r.URL.Path, "/api/"):
+		writeError(w, no.Status, no.Text)
+	default:
+		http.Error(w, no.Text, no.Status)
+	}
 }

@@ -100,6 +100,7 @@ type Gateway struct {
 
 	mu     sync.Mutex
 	client *mqttclient.Client // nil until Run has opened it
+	guests map[*guests]struct{}
 }
 
 // Seed leaves a name and a password in a gateway's directory: the account is

@@ -91,12 +91,19 @@ type guests struct {
 
 	mu   sync.Mutex
 	from map[netip.Addr]int // open connections
-	open map[net.Conn]remote.Arrival
+	open map[net.Conn]*guest
+}
+
+// guest is one connection.
+type guest struct {
+	from   netip.Addr     // that it is counted by
+	came   remote.Arrival // the connection
+	latest remote.Arrival // its latest request
 }
 
 func newGuests(l net.Listener, d remote.Door, n, each int) *guests {
 	return &guests{Listener: l, door: d, slots: make(chan struct{}, n), each: each, done: make(chan struct{}),
-		from: map[netip.Addr]int{}, open: map[net.Conn]remote.Arrival{}}
+		from: map[netip.Addr]int{}, open: map[net.Conn]*guest{}}
 }
 
 // Accept waits for a connection that may come in.
@@ -132,7 +139,7 @@ func (g *guests) take(c net.Conn, a remote.Arrival) bool {
 		}
 		g.from[a.Address]++
 	}
-	g.open[c] = a
+	g.open[c] = &guest{from: a.Address, came: a, latest: a}
 	return true
 }
 
@@ -140,7 +147,34 @@ func (g *guests) take(c net.Conn, a remote.Arrival) bool {
 func (g *guests) arrival(c net.Conn) remote.Arrival {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	return g.open[c]
+	if one := g.open[c]; one != nil {
+		return one.came
+	}
+	return remote.Arrival{}
+}
+
+// note keeps how a connection's latest request came in.
+func (g *guests) note(c net.Conn, a remote.Arrival) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if one := g.open[c]; one != nil {
+		one.latest = a
+	}
+}
+
+// drop ends the connections of those whose latest request came in so.
+func (g *guests) drop(gone func(remote.Arrival) bool) {
+	g.mu.Lock()
+	var all []net.Conn
+	for c, one := range g.open {
+		if gone(one.latest) {
+			all = append(all, c)
+		}
+	}
+	g.mu.Unlock()
+	for _, c := range all {
+		c.Close() // the server notices, and says so by noteState
+	}
 }
 
 // noteState is for http.Server's ConnState.
@@ -150,14 +184,14 @@ func (g *guests) noteState(c net.Conn, s http.ConnState) {
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	a, ok := g.open[c]
-	if !ok {
+	one := g.open[c]
+	if one == nil {
 		return
 	}
 	delete(g.open, c)
-	if a.Address.IsValid() {
-		if g.from[a.Address]--; g.from[a.Address] == 0 {
-			delete(g.from, a.Address)
+	if one.from.IsValid() {
+		if g.from[one.from]--; g.from[one.from] == 0 {
+			delete(g.from, one.from)
 		}
 	}
 	<-g.slots

@@ -80,6 +80,9 @@ type Door struct {
 type Refusal struct {
 	Status int    // of HTTP
 	Text   string // for the visitor: what is wrong and what to do
+
+	// Location is where a visitor who only looks is sent instead; empty: nowhere.
+	Location string
 }
 
 func (r *Refusal) Error() string { return r.Text }

@@ -231,7 +231,7 @@ func TestSlowVisitors(t *testing.T) {
 				l := newPipes()
 				ctx, cancel := context.WithCancel(t.Context())
 				served := make(chan error, 1)
-				go func() { served <- f.Serve(ctx, l, onLAN(nil)) }()
+				go func() { served <- f.Serve(ctx, l, from("192.0.2.7")) }() // a pipe has no address
 				defer func() {
 					cancel()
 					<-served
@@ -325,7 +325,7 @@ func TestManyIdleConnections(t *testing.T) {
 				t.Errorf("they hold %d bytes, want at most %d", used, bound)
 			}
 			h.visitors.mu.Lock()
-			open := h.visitors.all
+			open := len(h.visitors.open)
 			h.visitors.mu.Unlock()
 			if open > h.limits.conns {
 				t.Errorf("%d are open, want at most %d", open, h.limits.conns)

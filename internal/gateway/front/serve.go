@@ -21,8 +21,9 @@ type session struct {
 	line    line
 	in      reader
 	admit   func(*http.Request, remote.Arrival) (remote.Arrival, error) // nil: all
-	arrival remote.Arrival
-	client  []byte // the visitor's address, as text
+	came    remote.Arrival                                              // the connection
+	arrival remote.Arrival                                              // the request
+	client  []byte                                                      // the visitor's address, as text
 	request request
 	answer  answer
 	head    bool // the request is a HEAD
@@ -34,7 +35,7 @@ type session struct {
 var sessions = sync.Pool{New: func() any { return &session{out: make([]byte, 0, bufferSize)} }}
 
 func (s *session) begin(ctx context.Context, f *Front, v *visitor, admit func(*http.Request, remote.Arrival) (remote.Arrival, error), a remote.Arrival) {
-	s.front, s.ctx, s.visitor, s.admit, s.arrival = f, ctx, v, admit, a
+	s.front, s.ctx, s.visitor, s.admit, s.came, s.arrival = f, ctx, v, admit, a, a
 	s.line = line{Conn: v.conn, patience: f.limits.still}
 	s.in.reset(&s.line)
 	s.client = a.Address.AppendTo(s.client[:0])
@@ -47,7 +48,7 @@ func (s *session) release() {
 	}
 	s.giveBody()
 	s.in.src, s.front, s.visitor, s.ctx, s.admit = nil, nil, nil, nil, nil
-	s.arrival = remote.Arrival{}
+	s.came, s.arrival = remote.Arrival{}, remote.Arrival{}
 	s.line = line{}
 	sessions.Put(s)
 }
@@ -94,10 +95,11 @@ func (s *session) serveOne() bool {
 	if s.was() {
 		return s.local(pageLoop)
 	}
-	if s.admit != nil {
-		if err := s.askAdmission(); err != nil {
-			return s.refuse(err)
+	if err := s.askAdmission(); err != nil {
+		if no, ok := errors.AsType[*remote.Refusal](err); ok {
+			return s.redirect(no.Location)
 		}
+		return s.refuse(err)
 	}
 	if to, ok := s.toDashboard(); ok {
 		return s.redirect(to)

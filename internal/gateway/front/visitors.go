@@ -8,6 +8,8 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"github.com/smartcore-ireland/hems/internal/remote"
 )
 
 // visitors are the open connections. Their number is bounded, in all and of one
@@ -18,7 +20,7 @@ type visitors struct {
 	limits *limits
 
 	mu   sync.Mutex
-	all  int
+	open map[*visitor]struct{}
 	from map[netip.Addr]int
 	idle list.List // of *visitor; the one that is so for longest first
 }
@@ -33,11 +35,14 @@ type visitor struct {
 	closed bool
 
 	// of.mu guards these.
+	arrival remote.Arrival // of its latest request
 	gone    bool
 	waiting *list.Element // in of.idle; nil: it has a request
 }
 
-func newVisitors(l *limits) *visitors { return &visitors{limits: l, from: map[netip.Addr]int{}} }
+func newVisitors(l *limits) *visitors {
+	return &visitors{limits: l, open: map[*visitor]struct{}{}, from: map[netip.Addr]int{}}
+}
 
 // enter takes a connection in, as one without a request; false: there is no room
 // for it. Those without an address are not counted by it.
@@ -48,7 +53,7 @@ func (s *visitors) enter(c net.Conn, from netip.Addr) (*visitor, bool) {
 	switch {
 	case from.IsValid() && s.from[from] >= s.limits.each:
 		out = s.longest(func(o *visitor) bool { return o.addr == v.addr })
-	case s.all >= s.limits.conns:
+	case len(s.open) >= s.limits.conns:
 		out = s.longest(func(*visitor) bool { return true })
 	default:
 		s.take(v)
@@ -77,7 +82,7 @@ func (s *visitors) longest(of func(*visitor) bool) *visitor {
 }
 
 func (s *visitors) take(v *visitor) {
-	s.all++
+	s.open[v] = struct{}{}
 	s.from[v.addr]++
 	v.waiting = s.idle.PushBack(v)
 }
@@ -87,7 +92,7 @@ func (s *visitors) drop(v *visitor) {
 		return
 	}
 	v.gone = true
-	s.all--
+	delete(s.open, v)
 	if s.from[v.addr]--; s.from[v.addr] == 0 {
 		delete(s.from, v.addr)
 	}
@@ -95,6 +100,25 @@ func (s *visitors) drop(v *visitor) {
 		s.idle.Remove(v.waiting)
 		v.waiting = nil
 	}
+}
+
+// note keeps how the latest request came in.
+func (v *visitor) note(a remote.Arrival) {
+	v.of.mu.Lock()
+	defer v.of.mu.Unlock()
+	v.arrival = a
+}
+
+// those are the visitors whose latest request came in so.
+func (s *visitors) those(so func(remote.Arrival) bool) (all []*visitor) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for v := range s.open {
+		if so(v.arrival) {
+			all = append(all, v)
+		}
+	}
+	return all
 }
 
 // busy says that a request has come as far as the end of its head; false: the
