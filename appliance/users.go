@@ -91,6 +91,7 @@ var Places = []Place{
 	{Path: "pki/broker/*.pem", Mode: 0o640, Group: userBroker, Process: "hems-manager"},
 	{Path: "pki/gateway", Mode: os.ModeDir | 0o750, Group: userGateway, Process: "hems-manager"},
 	{Path: "pki/gateway/*.pem", Mode: 0o640, Group: userGateway, Process: "hems-manager"},
+	{Path: "pki/gateway/phones.json", Mode: 0o640, Group: userGateway, Process: "hems-manager"},
 	{Path: "gateway", Mode: os.ModeDir | 0o700, Owner: userGateway, Group: userGateway, Process: "hems-gateway", Tree: true},
 	{Path: "", InRun: true, Mode: os.ModeDir | 0o755},
 	{Path: "boot.json", InRun: true, Mode: 0o644, Made: true},

@@ -101,6 +101,7 @@ func (k *kept) pki() pki.Options {
 	o := pki.Options{
 		Dir:          k.env.Path("pki"),
 		Holders:      []pki.Holder{{Name: "gateway"}, {Name: "broker"}},
+		Phones:       "gateway",
 		Host:         k.hostName,
 		Synchronised: func() bool { return true },
 		Built:        appliance.Built(),
@@ -152,6 +153,7 @@ func (k *kept) handlers() map[string]http.Handler {
 	}
 	maps.Copy(h, k.backups.Handlers())
 	maps.Copy(h, newMQTTUsers(k.env, k.authority).handlers())
+	maps.Copy(h, (&phones{k.env, k.authority}).handlers())
 	maps.Copy(h, api.Handlers(k.config, k.env.Log, func() {
 		k.hems.config() // owners, and what depends on it here, at once
 		if k.authority != nil {

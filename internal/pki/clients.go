@@ -38,16 +38,9 @@ var ErrRequest = errors.New("it is no request for a certificate")
 // IssueClient makes a certificate for a client that is called name, with the key
 // of a request in PEM (PKCS #10). What else the request asks for does not count.
 func (a *Authority) IssueClient(name string, request []byte) ([]byte, error) {
-	block, _ := pem.Decode(request)
-	if block == nil || block.Type != "CERTIFICATE REQUEST" {
-		return nil, ErrRequest
-	}
-	csr, err := x509.ParseCertificateRequest(block.Bytes)
-	if err == nil {
-		err = csr.CheckSignature()
-	}
+	csr, err := parseRequest(request)
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrRequest, err)
+		return nil, err
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()

@@ -15,6 +15,9 @@
 //	ca.crt              its certificate
 //	<holder>/names.pem  key and certificate of a server, for the names
 //	<holder>/all.pem    the same, for the names and the addresses
+//
+// Client certificates of MQTT devices come from the same authority (clients.go),
+// those of people's phones from another (phones.go).
 package pki
 
 import (
@@ -66,6 +69,9 @@ type Holder struct {
 type Options struct {
 	Dir     string // made when missing, mode 0700
 	Holders []Holder
+	// Phones is the holder that people's phones come to; empty: none gets a
+	// certificate.
+	Phones string
 	// Host is the appliance's name on the network: one label of RFC 1123.
 	Host func() string
 	// Addresses are the appliance's own, with their networks; nil: Addresses of
@@ -90,6 +96,9 @@ type Authority struct {
 	key *ecdsa.PrivateKey
 	ca  *x509.Certificate
 	at  time.Time // the greatest beginning of a certificate of ours: time goes on from there
+
+	phonesKey *ecdsa.PrivateKey
+	phonesCA  *x509.Certificate // nil: there is none
 }
 
 var label = regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?$`)
@@ -117,6 +126,11 @@ func Open(o Options) (*Authority, error) {
 	a.ca = a.loadCA()
 	if _, err := a.Renew(); err != nil {
 		return nil, err
+	}
+	if o.Phones != "" {
+		if err := a.openPhones(); err != nil { // the servers go on without
+			o.Log.Error("phones get no certificates", "err", err)
+		}
 	}
 	return a, nil
 }
