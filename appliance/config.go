@@ -86,7 +86,20 @@ type Gateway struct {
 	// HTTPS then but at those of ListenHTTPS.
 	Listen      []string `yaml:"listen"`
 	ListenHTTPS []string `yaml:"listen_https"`
+	// ClientCertificates says where visitors are asked for their phone's
+	// certificate.
+	ClientCertificates ClientCertificates `yaml:"client_certificates"`
 }
+
+// ClientCertificates is what is asked of visitors' phones, by way in.
+type ClientCertificates struct {
+	LAN    CertificateMode `yaml:"lan"`
+	Funnel CertificateMode `yaml:"funnel"`
+}
+
+// CertificateMode is whether a phone's certificate is asked for: "off", "optional"
+// (who has one shows it) or "required".
+type CertificateMode string
 
 // Hass is a Home Assistant that this appliance stands before.
 type Hass struct {
@@ -124,6 +137,7 @@ func DefaultConfig() Config {
 			Serial:  Serial{Port: "auto", FlowControl: "auto"},
 			Channel: 11, Payloads: "reference", LastSeen: "disable", Output: "json",
 		},
+		Gateway: Gateway{ClientCertificates: ClientCertificates{LAN: "off", Funnel: "off"}},
 		MQTT:    defaultMQTT(),
 		Metrics: Metrics{CommitEvery: Duration(time.Minute), KeepDays: 400, DiskShare: 50},
 		Hass:    Hass{VerifyCertificate: true},

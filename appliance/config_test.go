@@ -177,7 +177,7 @@ func TestLoadConfigSaysWhatIsWrongAndWhere(t *testing.T) {
 		{"UnknownKey", "zigbee:\n  serial:\n    prot: /dev/ttyUSB0\n", []Problem{
 			{Section: "zigbee", Line: 3, Text: `zigbee.serial: unknown key "prot": did you mean "port"?`}}},
 		{"UnknownKeyFarFromAll", "gateway:\n  theme: dark\n", []Problem{
-			{Section: "gateway", Line: 2, Text: `gateway: unknown key "theme": remove it, or use one of listen, listen_https`}}},
+			{Section: "gateway", Line: 2, Text: `gateway: unknown key "theme": remove it, or use one of client_certificates, listen, listen_https`}}},
 		{"NotANumber", "zigbee:\n  channel: eleven\n", []Problem{
 			{Section: "zigbee", Line: 2, Text: `zigbee.channel: "eleven" is not a whole number in range`}}},
 		{"ChannelOutOfRange", "zigbee:\n  channel: 10\n", []Problem{

@@ -139,6 +139,19 @@ func (f *FlowControl) UnmarshalYAML(n *yaml.Node) error {
 }
 
 // UnmarshalYAML implements yaml.Unmarshaler.
+func (m *CertificateMode) UnmarshalYAML(n *yaml.Node) error {
+	switch n.Value {
+	case "off", "optional", "required":
+		*m = CertificateMode(n.Value)
+		return nil
+	case "false": // as YAML 1.1 writes off
+		*m = "off"
+		return nil
+	}
+	return fmt.Errorf("%q is not what can be asked of phones: give off, optional or required", n.Value)
+}
+
+// UnmarshalYAML implements yaml.Unmarshaler.
 func (p *Payloads) UnmarshalYAML(n *yaml.Node) error {
 	switch n.Value {
 	case "reference", "z2m2":

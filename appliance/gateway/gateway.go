@@ -24,12 +24,17 @@ import (
 	"github.com/smartcore-ireland/hems/internal/history"
 	"github.com/smartcore-ireland/hems/internal/mqttclient"
 	"github.com/smartcore-ireland/hems/internal/pki"
+	"github.com/smartcore-ireland/hems/internal/remote"
 	"github.com/smartcore-ireland/hems/internal/remote/mdns"
+	"github.com/smartcore-ireland/hems/internal/remote/phones"
 	"github.com/smartcore-ireland/hems/internal/store"
 )
 
 // sockets outlive a run: another follows when hems.yaml has changed.
 var sockets gateway.Sockets
+
+// handouts outlive it too: a phone has a quarter of an hour to fetch its own.
+var handouts gateway.Handouts
 
 // Prepare deletes, while it is root, a claim code that was used: the gateway's own
 // user may read it, but removes nothing from among the secrets.
@@ -60,6 +65,15 @@ func Run(ctx context.Context, env appliance.Env, cfg appliance.Config) error {
 	for _, p := range appliance.Processes {
 		programs = append(programs, p.Name)
 	}
+	guard := phones.New(phones.Options{
+		Dir: pki.HolderDir(env.Path("pki"), "gateway"),
+		Modes: map[remote.Way]phones.Mode{
+			remote.LAN:    phones.Mode(cfg.Gateway.ClientCertificates.LAN),
+			remote.Funnel: phones.Mode(cfg.Gateway.ClientCertificates.Funnel),
+		},
+		Seen: env.Path("gateway", "phones.json"),
+		Log:  env.Log,
+	})
 	g, err := gateway.New(gateway.Options{
 		Listen:    web.Dashboard,
 		ListenTLS: web.DashboardTLS,
@@ -69,6 +83,8 @@ func Run(ctx context.Context, env appliance.Env, cfg appliance.Config) error {
 		Certificates:  pki.NewCertificates(pki.HolderDir(env.Path("pki"), "gateway")).GetCertificate,
 		Authority:     env.Path("pki", pki.CAFile),
 		HostName:      cfg.Home.HostName,
+		Phones:        guard,
+		Handouts:      &handouts,
 		HomeAssistant: home,
 		Sockets:       &sockets,
 		Dir:           env.Path("gateway"),
@@ -99,6 +115,7 @@ func Run(ctx context.Context, env appliance.Env, cfg appliance.Config) error {
 	}
 	var wg sync.WaitGroup
 	defer wg.Wait()
+	wg.Go(func() { guard.Run(ctx) })
 	if env.Card { // a workstation has a name of its own
 		wg.Go(func() { mdns.Run(ctx, mdns.Options{Host: cfg.Home.HostName, Log: env.Log}) })
 	}

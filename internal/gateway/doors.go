@@ -22,9 +22,9 @@ func (g *Gateway) doors() []remote.Door {
 	var all []remote.Door
 	add := func(name string, to remote.Target, addrs []string, secure *tls.Config) {
 		for _, a := range addrs {
-			all = append(all, remote.OnLAN(name, to, secure, func(ctx context.Context) (net.Listener, error) {
+			all = append(all, g.guarded(remote.OnLAN(name, to, secure, func(ctx context.Context) (net.Listener, error) {
 				return g.o.Sockets.listen(ctx, a)
-			}))
+			})))
 		}
 	}
 	add("the dashboard", remote.Dashboard, g.o.Listen, nil)
@@ -35,7 +35,7 @@ func (g *Gateway) doors() []remote.Door {
 	}
 	for _, d := range g.o.Doors {
 		if d.Target == remote.Dashboard || g.o.HomeAssistant.Front != nil {
-			all = append(all, d)
+			all = append(all, g.guarded(d))
 		}
 	}
 	return all
@@ -88,9 +88,9 @@ func (g *Gateway) serve(ctx context.Context, l net.Listener, d remote.Door) erro
 	if d.Target == remote.HomeAssistant {
 		return g.o.HomeAssistant.Front.Serve(ctx, l, d)
 	}
-	if d.TLS != nil { // HTTP/2: a page's event stream does not take one of a browser's six connections then
+	if d.TLS != nil {
 		d.TLS = d.TLS.Clone()
-		d.TLS.NextProtos = []string{"h2", "http/1.1"}
+		d.TLS.NextProtos = d.Target.Protocols()
 	}
 	in := newGuests(l, d, g.limits.conns, g.limits.each)
 	defer g.enter(in)()

@@ -23,6 +23,7 @@ import (
 	"github.com/smartcore-ireland/hems/internal/gateway/signin"
 	"github.com/smartcore-ireland/hems/internal/mqttclient"
 	"github.com/smartcore-ireland/hems/internal/remote"
+	"github.com/smartcore-ireland/hems/internal/remote/phones"
 )
 
 // History answers what has been; *history.History does.
@@ -48,6 +49,8 @@ type Options struct {
 	Port, PortTLS   int                // where a visitor who is led to the dashboard finds it; 0: not there
 	Certificates    CertificateSource  // for TLS; required where ListenTLS or HomeTLS is not empty
 	Authority       string             // the file of the authority's certificate, which people put on their phones; empty: none
+	Phones          *phones.Guard      // asks visitors for their phone's certificate; nil: nobody is asked
+	Handouts        *Handouts          // outlives a run; nil: what waits for a phone ends with it
 	Sockets         *Sockets           // outlives a run; nil: a run that ends closes its sockets
 	Dir             string             // accounts and sessions; made when missing
 	MQTT            mqttclient.Options // how to reach the broker
@@ -93,6 +96,7 @@ type Gateway struct {
 	watch    watch
 	links    links
 	openings openings
+	keys     sync.Mutex // held while a phone's key is made
 	handler  http.Handler
 	limits   limits
 	retry    time.Duration // between attempts to get a taken port
@@ -118,6 +122,9 @@ func New(o Options) (*Gateway, error) {
 	}
 	if o.BaseTopic == "" {
 		o.BaseTopic = "zigbee2mqtt"
+	}
+	if o.Handouts == nil {
+		o.Handouts = &Handouts{}
 	}
 	if o.Home.Name == "" {
 		o.Home.Name = "Home"

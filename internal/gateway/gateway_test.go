@@ -22,6 +22,7 @@ import (
 	"github.com/smartcore-ireland/hems/internal/history"
 	"github.com/smartcore-ireland/hems/internal/mqttclient"
 	"github.com/smartcore-ireland/hems/internal/remote"
+	"github.com/smartcore-ireland/hems/internal/remote/phones"
 	"github.com/smartcore-ireland/hems/internal/store"
 )
 
@@ -74,6 +75,7 @@ func newHouse(t *testing.T, settings ...setting) *house {
 		Manager:   h.manager.Socket,
 		Metrics:   h.metrics.Socket,
 		Processes: []string{"hems-broker", "hems-gateway"},
+		Phones:    phones.New(phones.Options{Dir: h.phonesDir(), Log: log}),
 		Log:       log,
 		Password:  signin.Params{Memory: 64, Time: 1, Threads: 1},
 	}

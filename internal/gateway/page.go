@@ -58,7 +58,7 @@ func (p page) Member() bool { return p.Role >= signin.Member }
 
 // UnderMore reports whether the page is one behind More.
 func (p page) UnderMore() bool {
-	return slices.Contains([]string{"system", "update", "destinations", "backup", "logs", "config", "wait", "https", "home-assistant", "ledger"}, p.Here)
+	return slices.Contains([]string{"system", "update", "destinations", "backup", "logs", "config", "wait", "https", "home-assistant", "ledger", "ways", "phones"}, p.Here)
 }
 
 func (g *Gateway) page(r *http.Request, here, title string, body any) page {
@@ -171,10 +171,11 @@ type moreBody struct {
 	State   string // "well", or what is not, in two words
 	Secure  bool   // over TLS
 	Home    string // Home Assistant's state, in two words; empty: there is none
+	Ways    string // how many of the ways in are up
 }
 
 func (g *Gateway) morePage(w http.ResponseWriter, r *http.Request) {
-	g.show(w, r, http.StatusOK, "more.html", g.page(r, "more", "More", moreBody{Version: g.o.Version, State: g.stateWord(), Secure: encrypted(r), Home: homeWord(g.homeAssistant())}))
+	g.show(w, r, http.StatusOK, "more.html", g.page(r, "more", "More", moreBody{Version: g.o.Version, State: g.stateWord(), Secure: encrypted(r), Home: homeWord(g.homeAssistant()), Ways: g.waysWord(r)}))
 }
 
 // stateWord is how everything is, as it stands beside the way to the details.

@@ -75,6 +75,8 @@ func (g *Gateway) routes() []route {
 
 		{"GET /trust/{link}", forLink, signin.Nobody, g.trustPage, small},
 		{"GET /trust/{link}/{file}", forLink, signin.Nobody, g.trustFile, small},
+		{"GET /phone/{link}", forLink, signin.Nobody, g.handoutPage, small},
+		{"POST /phone/{link}", forLink, signin.Nobody, g.takeHandout, small},
 
 		{"GET /{$}", forSignedIn, signin.Viewer, g.nowPage, small},
 		{"GET /devices", forSignedIn, signin.Viewer, g.devicesPage, small},
@@ -114,6 +116,11 @@ func (g *Gateway) routes() []route {
 		{"GET /system/https/{file}", forSignedIn, signin.Viewer, g.authorityFile, small},
 		{"GET /system/home-assistant", forSignedIn, signin.Owner, g.homeAssistantPage, small},
 		{"POST /system/home-assistant", forSignedIn, signin.Owner, g.setHomeAssistant, small},
+		{"GET /ways", forSignedIn, signin.Viewer, g.waysPage, small},
+		{"GET /phones", forSignedIn, signin.Owner, g.phonesPage, small},
+		{"POST /phones", forSignedIn, signin.Owner, g.addPhone, unhurried},
+		{"POST /phones/revoke", forSignedIn, signin.Owner, g.dropPhone, small},
+		{"POST /phones/mode", forSignedIn, signin.Owner, g.askPhones, small},
 
 		{"GET /events", forPrograms, signin.Viewer, g.events, small},
 		{"GET /api/v1/now", forPrograms, signin.Viewer, g.apiNow, small},
@@ -126,6 +133,10 @@ func (g *Gateway) routes() []route {
 		{"GET /api/v1/history/state", forPrograms, signin.Viewer, g.past.State, unhurried},
 		{"GET /api/v1/history/always-on", forPrograms, signin.Viewer, g.past.AlwaysOn, small},
 		{"GET /api/v1/home-assistant", forPrograms, signin.Owner, g.apiHomeAssistant, small},
+		{"GET /api/v1/phones", forPrograms, signin.Owner, g.apiPhones, small},
+		{"POST /api/v1/phones", forPrograms, signin.Owner, g.apiAddPhone, unhurried},
+		{"POST /api/v1/phones/revoke", forPrograms, signin.Owner, g.apiRevokePhone, small},
+		{"POST /api/v1/phones/mode", forPrograms, signin.Owner, g.apiPhonesMode, small},
 		{"GET /api/v1/ways", forPrograms, signin.Viewer, g.apiWays, small},
 
 		// The manager's interface, for those who may. What it keeps for the
@@ -144,7 +155,7 @@ func (g *Gateway) routes() []route {
 		{"POST /api/v1/system/restore", forPrograms, signin.Owner, g.passOn, archive},
 		{"GET /api/v1/system/config", forPrograms, signin.Owner, g.passOn, small},
 		{"PUT /api/v1/system/config", forPrograms, signin.Owner, g.passOn, document},
-		{"POST /api/v1/system/config/set", forPrograms, signin.Owner, g.passOn, document},
+		{"POST /api/v1/system/config/set", forPrograms, signin.Owner, g.setConfig, document},
 		{"POST /api/v1/system/config/restore", forPrograms, signin.Owner, g.passOn, small},
 		{"GET /api/v1/system/logs", forPrograms, signin.Owner, g.passOn, unhurried},
 		{"GET /api/v1/system/diagnostics", forPrograms, signin.Owner, g.passOn, unhurried},

@@ -32,14 +32,20 @@ import (
 func newAuthority(t *testing.T) (dir string) {
 	t.Helper()
 	dir = t.TempDir()
-	_, err := pki.Open(pki.Options{
-		Dir: dir, Holders: []pki.Holder{{Name: "gateway"}}, Host: func() string { return "hems" }, Synchronised: func() bool { return true },
+	openAuthority(t, dir)
+	return dir
+}
+
+func openAuthority(t *testing.T, dir string) *pki.Authority {
+	t.Helper()
+	a, err := pki.Open(pki.Options{
+		Dir: dir, Holders: []pki.Holder{{Name: "gateway"}}, Phones: "gateway", Host: func() string { return "hems" }, Synchronised: func() bool { return true },
 		Addresses: func() ([]netip.Prefix, error) { return nil, nil }, Log: slog.New(slog.DiscardHandler),
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	return dir
+	return a
 }
 
 // authorityFileOf is a file with some authority's certificate.
@@ -57,7 +63,7 @@ type secureHouse struct {
 	ca         []byte // PEM
 }
 
-func newSecureHouse(t *testing.T) *secureHouse {
+func newSecureHouse(t *testing.T, settings ...setting) *secureHouse {
 	t.Helper()
 	dir := newAuthority(t)
 	listen := func() net.Listener {
@@ -70,11 +76,11 @@ func newSecureHouse(t *testing.T) *secureHouse {
 	plain, secure := listen(), listen()
 	port := func(l net.Listener) int { return l.Addr().(*net.TCPAddr).Port }
 	s := &secureHouse{plain: fmt.Sprintf("http://localhost:%d", port(plain)), tls: fmt.Sprintf("https://localhost:%d", port(secure)), roots: x509.NewCertPool()}
-	s.house = newHouse(t, func(o *Options) {
+	s.house = newHouse(t, append([]setting{func(o *Options) {
 		o.Certificates = pki.NewCertificates(pki.HolderDir(dir, "gateway")).GetCertificate
 		o.Authority = filepath.Join(dir, pki.CAFile)
 		o.Port, o.PortTLS = port(plain), port(secure)
-	})
+	}}, settings...)...)
 	a, err := s.readAuthority()
 	if err != nil {
 		t.Fatal(err)
@@ -83,8 +89,8 @@ func newSecureHouse(t *testing.T) *secureHouse {
 	s.roots.AddCert(a.cert)
 	ctx, cancel := context.WithCancel(context.Background())
 	served := make(chan error, 2)
-	go func() { served <- s.serve(ctx, plain, s.onLAN(false)) }()
-	go func() { served <- s.serve(ctx, secure, s.onLAN(true)) }()
+	go func() { served <- s.serve(ctx, plain, s.guarded(s.onLAN(false))) }()
+	go func() { served <- s.serve(ctx, secure, s.guarded(s.onLAN(true))) }()
 	t.Cleanup(func() {
 		cancel()
 		for range 2 {

@@ -84,6 +84,19 @@ func (s *Shown) Verify(c *x509.Certificate, now time.Time) (Phone, error) {
 	return p, nil
 }
 
+// Any says whether there is a phone whose certificate is good at that time.
+func (s *Shown) Any(now time.Time) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.refresh()
+	for _, p := range s.phones {
+		if s.pool != nil && p.Good(now) {
+			return true
+		}
+	}
+	return false
+}
+
 // refresh reads what has changed. What cannot be read lets nobody in.
 func (s *Shown) refresh() {
 	if info, same := unchanged(filepath.Join(s.dir, phonesPEM), s.ca); !same {

@@ -51,6 +51,16 @@ const (
 	HomeAssistant
 )
 
+// Protocols are what is spoken there over TLS, for NextProtos of a tls.Config. The
+// dashboard speaks HTTP/2: a page's event stream does not take one of a browser's
+// six connections then.
+func (t Target) Protocols() []string {
+	if t == Dashboard {
+		return []string{"h2", "http/1.1"}
+	}
+	return []string{"http/1.1"}
+}
+
 // A Door is where visitors of one way come in.
 type Door struct {
 	Way    Way

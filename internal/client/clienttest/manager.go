@@ -39,7 +39,10 @@ type Manager struct {
 	// Imported is how the coordinator answers to an import; its ID is that of the
 	// import.
 	Imported client.ImportAnswer
-	MQTT     client.MQTTUsers
+	// Answers are a test's own, by "POST /v1/phones": of a body, a status and what
+	// is answered as JSON.
+	Answers map[string]func(body []byte) (int, any)
+	MQTT    client.MQTTUsers
 
 	t      *testing.T
 	server *http.Server
@@ -177,6 +180,11 @@ func (m *Manager) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	m.Bodies[question] = body
 	if no {
 		m.json(w, refused.status, refused.Error)
+		return
+	}
+	if answer := m.Answers[question]; answer != nil {
+		status, v := answer(body)
+		m.json(w, status, v)
 		return
 	}
 	switch question {

@@ -95,7 +95,7 @@ func New(o Options) (*Front, error) {
 func (f *Front) Serve(ctx context.Context, l net.Listener, d remote.Door) error {
 	if d.TLS != nil {
 		d.TLS = d.TLS.Clone()
-		d.TLS.NextProtos = []string{"http/1.1"}
+		d.TLS.NextProtos = d.Target.Protocols()
 	}
 	stop := context.AfterFunc(ctx, func() { l.Close() })
 	defer stop()
