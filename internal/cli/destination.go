@@ -31,11 +31,11 @@ aside prints the readings that a database does not take, with its reason, and wi
 var destinationVerbs = map[string]int{"list": 0, "resend": 1, "aside": 1}
 
 // hostFirst puts the appliance before the verb, where other commands have it.
-func hostFirst(words []string) []string {
+func hostFirst(words []string, verbs map[string]int) []string {
 	if len(words) < 2 {
 		return words
 	}
-	if need, ok := destinationVerbs[words[0]]; ok && len(words) > need+1 {
+	if need, ok := verbs[words[0]]; ok && len(words) > need+1 {
 		return append([]string{words[1], words[0]}, words[2:]...)
 	}
 	return words

@@ -30,6 +30,7 @@ const remoteUsage = `usage: hems status [HOST]
                     import FILE | compare | export
                     [-from TIME] [-to TIME] [-step STEP] [-format table|csv|json] …
        hems destination list HOST, hems destination resend HOST NAME -from TIME
+       hems phone list HOST, hems phone add HOST NAME, hems phone revoke HOST NAME
 
 HOST is an appliance's name or address, such as hems.local, or its dashboard's
 URL. It can be left out where HEMS_URL is set, as run/demo.env does.
@@ -54,7 +55,8 @@ output); hems restore puts one back, on the same card or a new one, and replaces
 everything there.
 
 hems history tells what was: see "hems history -h". hems destination tells and
-mends what databases are sent: see "hems destination -h".
+mends what databases are sent: see "hems destination -h". hems phone gives phones
+certificates to come in with: see "hems phone -h".
 `
 
 // remoteCommands are those that ask an appliance over the network, with the
@@ -76,6 +78,7 @@ var remoteCommands = map[string]struct {
 	"config":      {1, 3, (*remote).config, nil},
 	"history":     {1, 2, (*remote).history, (*remote).historyFlags},
 	"destination": {1, 2, (*remote).destination, (*remote).destinationFlags},
+	"phone":       {1, 3, (*remote).phone, nil},
 }
 
 // remote is one command to one appliance.
@@ -127,8 +130,11 @@ func (c *command) remote(ctx context.Context, name string, args []string) error 
 	case err != nil:
 		return errUsage
 	}
-	if name == "destination" {
-		words = hostFirst(words)
+	switch name {
+	case "destination":
+		words = hostFirst(words, destinationVerbs)
+	case "phone":
+		words = hostFirst(words, phoneVerbs)
 	}
 	address := c.getenv("HEMS_URL")
 	r.host = address
@@ -165,6 +171,8 @@ func usageOf(name string) string {
 		return historyUsage + ledgerUsage
 	case "destination":
 		return destinationUsage
+	case "phone":
+		return phoneUsage
 	}
 	return remoteUsage
 }
@@ -173,7 +181,8 @@ func isVerb(word string) bool {
 	_, config := configVerbs[word]
 	_, history := historyVerbs[word]
 	_, destination := destinationVerbs[word]
-	return config || history || destination
+	_, phone := phoneVerbs[word]
+	return config || history || destination || phone
 }
 
 // allWords parses flags wherever they stand among the other words.

@@ -52,6 +52,12 @@ type AllPhones struct {
 	Notice string            `json:"notice,omitempty"`    // what its owner should know
 }
 
+// AskPhones changes what is asked of phones at a way in: "off", "optional" or
+// "required".
+func (c *Client) AskPhones(ctx context.Context, way, mode string) error {
+	return c.dashboard().ask(ctx, question{method: http.MethodPost, path: "/phones/mode", json: map[string]string{"way": way, "mode": mode}}, nil)
+}
+
 // Phones asks the dashboard which phones there are.
 func (c *Client) Phones(ctx context.Context) (v AllPhones, err error) {
 	return v, c.dashboard().ask(ctx, question{method: http.MethodGet, path: "/phones"}, &v)
