@@ -77,7 +77,7 @@ func (g *Gateway) claim(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	g.afterClaim(b.Name, b.Home)
-	token, err := g.door.Begin(b.Name)
+	token, err := g.door.Begin(b.Name, place(r), signin.ByPassword)
 	if err != nil { // the account is there: the sign-in page does the rest
 		g.log.Error("a session could not be begun", "err", err)
 		http.Redirect(w, r, "/login", http.StatusSeeOther)

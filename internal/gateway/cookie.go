@@ -66,8 +66,9 @@ func (g *Gateway) tokens(r *http.Request) (all []string) {
 // session is the visitor a session cookie stands for.
 func (g *Gateway) session(r *http.Request) (visitor, bool) {
 	for _, token := range g.tokens(r) {
-		if user, ok := g.door.Session(token); ok {
-			return visitor{user: user, role: g.door.RoleOf(user), token: token}, true
+		s, ok := g.door.Session(token, place(r))
+		if ok && (s.Proof == signin.ByBoth || !strict(r)) {
+			return visitor{user: s.User, role: g.door.RoleOf(s.User), account: true, by: bySession, token: token}, true
 		}
 	}
 	return visitor{}, false
@@ -82,7 +83,11 @@ func (g *Gateway) moveSession(w http.ResponseWriter, r *http.Request, v visitor)
 	if c, err := r.Cookie(g.cookieName(true)); err == nil && c.Value == v.token {
 		return v
 	}
-	token, err := g.door.Begin(v.user)
+	old, ok := g.door.Session(v.token, signin.Place{})
+	if !ok {
+		return v // ended this moment: the next request knows
+	}
+	token, err := g.door.Begin(v.user, place(r), old.Proof)
 	if err != nil {
 		g.log.Error("a session could not be begun", "err", err)
 		return v
@@ -91,5 +96,6 @@ func (g *Gateway) moveSession(w http.ResponseWriter, r *http.Request, v visitor)
 	if err := g.door.End(v.token); err != nil {
 		g.log.Error("a session could not be ended", "err", err)
 	}
-	return visitor{user: v.user, role: v.role, token: token}
+	v.token = token
+	return v
 }

@@ -54,7 +54,7 @@ func (g *Gateway) events(w http.ResponseWriter, r *http.Request) {
 	s.flush()
 	beat := time.NewTicker(g.beat)
 	defer beat.Stop()
-	token := visitorOf(r).token
+	v := visitorOf(r)
 	for s.err == nil {
 		select {
 		case <-r.Context().Done():
@@ -65,10 +65,8 @@ func (g *Gateway) events(w http.ResponseWriter, r *http.Request) {
 			}
 			g.sendEvent(&s, e, view)
 		case <-beat.C:
-			if token != "" {
-				if _, ok := g.door.Session(token); !ok {
-					return // signed out meanwhile
-				}
+			if !g.still(v) {
+				return // signed out meanwhile
 			}
 			s.beat(g.beat)
 		}

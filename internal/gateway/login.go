@@ -50,7 +50,7 @@ func (g *Gateway) login(w http.ResponseWriter, r *http.Request) {
 	if old, ok := g.session(r); ok { // a new sign-in never continues an old session
 		_ = g.door.End(old.token)
 	}
-	token, err := g.door.Begin(b.Name)
+	token, err := g.door.Begin(b.Name, place(r), signin.ByPassword)
 	if err != nil {
 		g.log.Error("a session could not be begun", "err", err)
 		b.Error = "The sign-in could not be stored. Is the appliance's card full?"

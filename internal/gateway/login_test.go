@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/smartcore-ireland/hems/internal/gateway/signin"
 	"github.com/smartcore-ireland/hems/internal/remote"
 )
 
@@ -126,7 +127,7 @@ func TestSigningInEndsTheOldSession(t *testing.T) {
 	if got := c.Jar.Cookies(u)[0]; got.Value == old.Value {
 		t.Error("the new session has the old token")
 	}
-	if _, ok := h.door.Session(old.Value); ok {
+	if _, ok := h.door.Session(old.Value, signin.Place{}); ok {
 		t.Error("the old session lives")
 	}
 }
@@ -140,7 +141,7 @@ func TestSigningOutEndsTheSession(t *testing.T) {
 	if status, _ := h.get(c, "/"); status != http.StatusSeeOther {
 		t.Errorf("after signing out: got %d, want 303", status)
 	}
-	if _, ok := h.door.Session(old.Value); ok {
+	if _, ok := h.door.Session(old.Value, signin.Place{}); ok {
 		t.Error("the session lives on the server")
 	}
 }

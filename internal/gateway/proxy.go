@@ -120,13 +120,10 @@ func (g *Gateway) pass(to *httputil.ReverseProxy, w http.ResponseWriter, r *http
 // must not outlive its session.
 func (g *Gateway) whileSignedIn(r *http.Request) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithCancel(r.Context())
-	token := visitorOf(r).token
-	if token == "" {
-		return ctx, cancel
-	}
+	v := visitorOf(r)
 	go func() {
 		for wait(ctx, g.beat) {
-			if _, ok := g.door.Session(token); !ok {
+			if !g.still(v) {
 				cancel()
 			}
 		}

@@ -17,10 +17,23 @@ import (
 
 // visitor is who is behind a request.
 type visitor struct {
-	user  string
-	role  signin.Role
-	token string // of the session; empty for a program that sent the password
+	user    string // the account's name; of somebody without one, the login that their way in vouches for
+	role    signin.Role
+	account bool
+	by      means
+	token   string // of the session
+	secret  string // of a program
 }
+
+// means is by what a visitor is known.
+type means string
+
+const (
+	bySession  means = "session"
+	byPassword means = "password" // with the request
+	byToken    means = "token"
+	byIdentity means = "identity" // the way in vouches for them
+)
 
 type visitorKey struct{}
 
@@ -39,21 +52,91 @@ func address(r *http.Request) netip.Addr { return remote.Of(r.Context()).Address
 // encrypted says whether the visitor's browser spoke HTTPS.
 func encrypted(r *http.Request) bool { return remote.Of(r.Context()).Secure }
 
-// visitor finds out who asks. When it returns false it has answered.
+// place is where the visitor sits.
+func place(r *http.Request) signin.Place {
+	a := remote.Of(r.Context())
+	return signin.Place{Way: string(a.Way), Address: a.Address, Browser: browserOf(r.UserAgent())}
+}
+
+// strict says whether a password alone does not do here.
+func strict(r *http.Request) bool {
+	a := remote.Of(r.Context())
+	return (a.Way == remote.Funnel || a.SecondFactor) && a.Certificate == ""
+}
+
+// visitor finds out who asks: by what they send with the request, by their
+// session, or because the way in vouches for them. When it returns false it has
+// answered.
 func (g *Gateway) visitor(w http.ResponseWriter, r *http.Request, who access) (visitor, bool) {
+	if secret, ok := bearer(r); ok && who == forPrograms {
+		t, err := g.door.ByToken(address(r), secret)
+		if err != nil {
+			g.refuse(w, r, err)
+			return visitor{}, false
+		}
+		return visitor{user: t.User, role: t.Role, account: true, by: byToken, secret: secret}, true
+	}
 	if v, ok := g.session(r); ok {
 		return g.moveSession(w, r, v), true
 	}
-	user, password, basic := r.BasicAuth()
-	if who != forPrograms || !basic {
-		g.turnAway(w, r, who)
+	if user, password, basic := r.BasicAuth(); basic && who == forPrograms {
+		if strict(r) {
+			private(w)
+			challenge(w, r)
+			writeError(w, http.StatusUnauthorized, "a password alone does not do on this way in: make a token at home and send that")
+			return visitor{}, false
+		}
+		if err := g.door.EnterOften(r.Context(), address(r), user, password); err != nil {
+			g.refuse(w, r, err)
+			return visitor{}, false
+		}
+		return visitor{user: signin.CleanUser(user), role: g.door.RoleOf(user), account: true, by: byPassword}, true
+	}
+	if v, ok := g.vouched(r); ok {
+		return v, true
+	}
+	g.turnAway(w, r, who)
+	return visitor{}, false
+}
+
+// bearer is the token in a request (RFC 6750, 2.1); ok is false where there is no
+// sign of one.
+func bearer(r *http.Request) (secret string, ok bool) {
+	scheme, secret, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+	return strings.TrimSpace(secret), strings.EqualFold(scheme, "Bearer")
+}
+
+// vouched is the visitor whom the way in knows: somebody with an account that the
+// login is linked to, or somebody with no more than what the way grants.
+func (g *Gateway) vouched(r *http.Request) (visitor, bool) {
+	a := remote.Of(r.Context())
+	if !a.Way.Vouches() || a.Identity.Login == "" {
 		return visitor{}, false
 	}
-	if err := g.door.EnterOften(r.Context(), address(r), user, password); err != nil {
-		g.refuse(w, r, err)
+	if user, role, ok := g.door.Known(string(a.Way), a.Identity.Login); ok {
+		return visitor{user: user, role: role, account: true, by: byIdentity}, true
+	}
+	role, err := signin.ParseRole(a.Identity.Role)
+	if err != nil {
 		return visitor{}, false
 	}
-	return visitor{user: signin.CleanUser(user), role: g.door.RoleOf(user)}, true
+	return visitor{user: a.Identity.Login, role: role, by: byIdentity}, true
+}
+
+// still says whether what let a visitor in does so yet, for answers that go on for
+// hours.
+func (g *Gateway) still(v visitor) bool {
+	switch v.by {
+	case bySession:
+		if _, ok := g.door.Session(v.token, signin.Place{}); !ok {
+			return false
+		}
+	case byToken:
+		if _, err := g.door.ByToken(netip.Addr{}, v.secret); err != nil {
+			return false
+		}
+	}
+	return !v.account || g.door.RoleOf(v.user) >= v.role
 }
 
 // turnAway answers someone who is not signed in: a program is told so, a person
@@ -62,7 +145,7 @@ func (g *Gateway) turnAway(w http.ResponseWriter, r *http.Request, who access) {
 	private(w)
 	if who == forPrograms {
 		challenge(w, r)
-		writeError(w, http.StatusUnauthorized, "sign in first, or send the account's name and password")
+		writeError(w, http.StatusUnauthorized, "sign in first, or send a token or the account's name and password")
 		return
 	}
 	to := "/login"

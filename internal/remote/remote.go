@@ -33,7 +33,15 @@ type Arrival struct {
 	Secure      bool       // between the visitor's browser and the way's end it was HTTPS
 	Identity    Identity   // whom the way vouches for
 	Certificate string     // name of the phone whose client certificate was shown and is neither expired nor revoked; empty: none
+
+	// SecondFactor says that a password alone does not do here: it takes a passkey
+	// as well, or a client certificate. On Funnel that is so in any case.
+	SecondFactor bool
 }
+
+// Vouches says whether the way can know who a visitor is. An identity that comes
+// by another is nobody's.
+func (w Way) Vouches() bool { return w == Tailnet || w == Cloudflare }
 
 // Identity is whom a way in vouches for; the zero one is nobody, who has to sign in.
 type Identity struct {

@@ -43,8 +43,15 @@ type accounts struct {
 
 // account is what is known of one.
 type account struct {
-	hash hash
-	role Role
+	hash   hash
+	role   Role
+	logins []Login
+}
+
+// A Login is a name by which a way in knows a person.
+type Login struct {
+	Way  string `json:"way"`   // "tailnet" or "cloudflare": the ways that vouch for somebody
+	Name string `json:"login"` // "alice@example.com"
 }
 
 // accountsFile has owners apart from the others: a program from before there were
@@ -56,9 +63,10 @@ type accountsFile struct {
 }
 
 type accountEntry struct {
-	User string `json:"user"`
-	Hash hash   `json:"hash"`
-	Role Role   `json:"role,omitempty"` // of people
+	User   string  `json:"user"`
+	Hash   hash    `json:"hash"`
+	Role   Role    `json:"role,omitempty"` // of people
+	Logins []Login `json:"identities,omitempty"`
 }
 
 func openAccounts(path string, p Params) (*accounts, error) {
@@ -75,13 +83,13 @@ func openAccounts(path string, p Params) (*accounts, error) {
 		return nil, fmt.Errorf("reading accounts: %s is damaged (%w); restore it from a backup, or delete it and claim the appliance again", path, err)
 	}
 	for _, e := range f.Accounts {
-		a.byName[e.User] = account{e.Hash, Owner}
+		a.byName[e.User] = account{e.Hash, Owner, e.Logins}
 	}
 	for _, e := range f.People {
 		if e.Role == Nobody || e.Role == Owner {
 			return nil, fmt.Errorf("reading accounts: %s has %q as %v among its people; restore it from a backup", path, e.User, e.Role)
 		}
-		a.byName[e.User] = account{e.Hash, e.Role}
+		a.byName[e.User] = account{e.Hash, e.Role, e.Logins}
 	}
 	return a, nil
 }
@@ -153,10 +161,7 @@ func (a *accounts) set(user, password string) (changed bool, err error) {
 	if !known && n >= maxAccounts {
 		return false, fmt.Errorf("there are %d accounts already", n)
 	}
-	if !known {
-		old.role = Owner // who can leave a seed could do anything
-	}
-	return !same, a.put(user, account{newHash(password, a.params), old.role})
+	return !same, a.setHash(user, Owner, newHash(password, a.params)) // who can leave a seed could do anything
 }
 
 // first makes the owner's account, on disk before it returns. The error is
@@ -174,21 +179,17 @@ func (a *accounts) first(ctx context.Context, user, password string) error {
 	if a.count() > 0 {
 		return ErrClaimed
 	}
-	return a.put(user, account{newHash(password, a.params), Owner})
+	return a.setHash(user, Owner, newHash(password, a.params))
 }
 
-// put stores an account. Its caller has the turn.
-func (a *accounts) put(user string, to account) error {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	all := maps.Clone(a.byName)
-	all[user] = to
-	var f accountsFile
+// save makes all what there is, on disk first. Its caller holds mu.
+func (a *accounts) save(all map[string]account) error {
+	f := accountsFile{Accounts: []accountEntry{}}
 	for _, name := range slices.Sorted(maps.Keys(all)) {
 		if e := all[name]; e.role == Owner {
-			f.Accounts = append(f.Accounts, accountEntry{User: name, Hash: e.hash})
+			f.Accounts = append(f.Accounts, accountEntry{User: name, Hash: e.hash, Logins: e.logins})
 		} else {
-			f.People = append(f.People, accountEntry{name, e.hash, e.role})
+			f.People = append(f.People, accountEntry{name, e.hash, e.role, e.logins})
 		}
 	}
 	data, err := json.MarshalIndent(f, "", "  ")
@@ -198,7 +199,7 @@ func (a *accounts) put(user string, to account) error {
 	if err := atomicfile.Write(a.path, append(data, '\n'), 0o600); err != nil {
 		return err
 	}
-	a.byName[user] = to
+	a.byName = all
 	return nil
 }
 
@@ -206,9 +207,8 @@ func (a *accounts) put(user string, to account) error {
 // around, lower case (a phone's keyboard likes to capitalise).
 func CleanUser(user string) string { return strings.ToLower(strings.TrimSpace(user)) }
 
-// CheckCredentials says what is wrong with a new name or password, for the
-// person who chose it.
-func CheckCredentials(user, password string) error {
+// CheckUser says what is wrong with a new name, for the person who chose it.
+func CheckUser(user string) error {
 	switch {
 	case user == "":
 		return errors.New("the name is empty")
@@ -216,6 +216,17 @@ func CheckCredentials(user, password string) error {
 		return fmt.Errorf("the name is longer than %d bytes", MaxUser)
 	case !utf8.ValidString(user) || strings.ContainsFunc(user, func(r rune) bool { return unicode.IsControl(r) || r == ':' }):
 		return errors.New("the name holds a colon or a control character")
+	}
+	return nil
+}
+
+// CheckCredentials says what is wrong with a new name or password, for the
+// person who chose it.
+func CheckCredentials(user, password string) error {
+	if err := CheckUser(user); err != nil {
+		return err
+	}
+	switch {
 	case utf8.RuneCountInString(password) < MinPassword:
 		return fmt.Errorf("the password is shorter than %d characters", MinPassword)
 	case len(password) > MaxPassword:

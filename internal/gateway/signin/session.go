@@ -1,6 +1,7 @@
 package signin
 
 import (
+	"cmp"
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base64"
@@ -9,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net/netip"
 	"os"
 	"slices"
 	"sync"
@@ -46,7 +48,44 @@ type session struct {
 	User  string    `json:"user"`
 	Began time.Time `json:"began"`
 	Seen  time.Time `json:"seen"`
+	Place
+	Proof Proof `json:"proof,omitempty"`
 	saved time.Time
+}
+
+// A Place is where a visitor sits, as far as that is known.
+type Place struct {
+	Way     string     `json:"way,omitempty"` // in which they came: "lan", "tailnet", …
+	Address netip.Addr `json:"address,omitzero"`
+	Browser string     `json:"browser,omitempty"` // in words: "Firefox on Android"
+}
+
+// Proof is how whoever began a session showed who they are.
+type Proof string
+
+// The proofs. The file of a program from before there were several has none, which
+// is a password.
+const (
+	ByPassword Proof = "password"
+	ByPasskey  Proof = "passkey"
+	ByBoth     Proof = "password and passkey"
+)
+
+// A Session is a browser that is signed in.
+type Session struct {
+	ID    string    `json:"id"` // says nothing about the token
+	User  string    `json:"user"`
+	Began time.Time `json:"since"`
+	Seen  time.Time `json:"last_seen"`
+	Place
+	Proof Proof `json:"proof"`
+}
+
+// idLen is how much of a token's digest names it, in hexadecimal digits.
+const idLen = 16
+
+func (e *session) public() Session {
+	return Session{ID: e.Hash[:idLen], User: e.User, Began: e.Began, Seen: e.Seen, Place: e.Place, Proof: cmp.Or(e.Proof, ByPassword)}
 }
 
 type sessionsFile struct {
@@ -68,7 +107,7 @@ func openSessions(path string, now func() time.Time) (*sessions, error) {
 		}
 	}
 	for _, e := range f.Sessions {
-		if e != nil {
+		if e != nil && len(e.Hash) == 2*sha256.Size {
 			e.saved = e.Seen
 			s.byHash[e.Hash] = e
 		}
@@ -89,14 +128,14 @@ func digest(token string) string {
 	return hex.EncodeToString(sum[:])
 }
 
-func (s *sessions) begin(user string) (string, error) {
+func (s *sessions) begin(user string, at Place, proof Proof) (string, error) {
 	b := make([]byte, tokenLen)
 	rand.Read(b)
 	token := base64.RawURLEncoding.EncodeToString(b)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now := s.now()
-	s.byHash[digest(token)] = &session{Hash: digest(token), User: CleanUser(user), Began: now, Seen: now}
+	s.byHash[digest(token)] = &session{Hash: digest(token), User: CleanUser(user), Began: now, Seen: now, Place: at, Proof: proof}
 	s.prune(now)
 	if err := s.save(); err != nil {
 		delete(s.byHash, digest(token))
@@ -105,22 +144,27 @@ func (s *sessions) begin(user string) (string, error) {
 	return token, nil
 }
 
-func (s *sessions) lookup(token string) (string, bool) {
+// lookup keeps the session alive, and notes where its browser is now unless that is
+// not known.
+func (s *sessions) lookup(token string, at Place) (Session, bool) {
 	if len(token) != base64.RawURLEncoding.EncodedLen(tokenLen) {
-		return "", false
+		return Session{}, false
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	e, ok := s.byHash[digest(token)]
 	now := s.now()
 	if !ok || now.Sub(e.Seen) > IdleTime {
-		return "", false
+		return Session{}, false
 	}
 	e.Seen, s.dirty = now, true
+	if at.Way != "" {
+		e.Place = at
+	}
 	if now.Sub(e.saved) >= writeEvery {
 		_ = s.save() // a failed write costs at most an early sign-in; the next look-up tries again
 	}
-	return e.User, true
+	return e.public(), true
 }
 
 func (s *sessions) end(token string) error {
@@ -134,11 +178,16 @@ func (s *sessions) end(token string) error {
 }
 
 func (s *sessions) endAll(user string) error {
+	return s.endWhere(func(e *session) bool { return e.User == CleanUser(user) })
+}
+
+// endWhere ends the sessions of which gone is true.
+func (s *sessions) endWhere(gone func(*session) bool) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	n := len(s.byHash)
 	for h, e := range s.byHash {
-		if e.User == CleanUser(user) {
+		if gone(e) {
 			delete(s.byHash, h)
 		}
 	}
@@ -146,6 +195,19 @@ func (s *sessions) endAll(user string) error {
 		return nil
 	}
 	return s.save()
+}
+
+// of are the living sessions of a user, the one seen last first.
+func (s *sessions) of(user string) []Session {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	all := []Session{}
+	for _, e := range slices.Backward(s.sorted()) {
+		if e.User == user && s.now().Sub(e.Seen) <= IdleTime {
+			all = append(all, e.public())
+		}
+	}
+	return all
 }
 
 func (s *sessions) flush() error {

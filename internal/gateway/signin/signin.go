@@ -1,12 +1,16 @@
-// Package signin knows who may come in: the owner's account, the sessions of
-// browsers that have signed in, and how often a stranger may try. It must never
-// know HTTP, cookies or pages, nor what a visitor wants to see.
+// Package signin knows who may come in: the accounts of the people of the house and
+// what their roles are, the invitations by which they get one, the sessions of
+// browsers and the tokens of programs that have signed in, and how often a stranger
+// may try. It must never know HTTP, cookies or pages, nor what a visitor wants to
+// see.
 //
 // Files, all mode 0600 and replaced atomically, in the gateway's directory:
 //
-//	accounts.json   names, roles and argon2id hashes
-//	sessions.json   SHA-256 of each session's token, never the token
-//	seed.json       {"user","password"}: consumed once, then deleted
+//	accounts.json     names, roles, argon2id hashes, linked logins
+//	invitations.json  SHA-256 of each link's code, never the code
+//	sessions.json     SHA-256 of each session's token, never the token
+//	tokens.json       the same of programs' tokens
+//	seed.json         {"user","password"}: consumed once, then deleted
 //
 // The claim code, when there is one, is a file elsewhere (Claims.CodeFile).
 package signin
@@ -51,6 +55,10 @@ type Options struct {
 	Clock  func() time.Time // nil: time.Now
 	Params Params           // zero: DefaultParams
 	Claims Claims           // how an appliance without an owner gets one
+
+	// Leaving forgets what else is kept of an account that is about to go; an
+	// error keeps the account. nil: nothing is.
+	Leaving func(user string) error
 }
 
 // A Door checks names, passwords and sessions. Its methods may be called from
@@ -64,6 +72,11 @@ type Door struct {
 	proofs   *proofs
 	claims   Claims
 	codes    *limiter // wrong claim codes
+	guesses  *limiter // wrong invitations and tokens
+
+	tokens      *tokens
+	invitations *invitations
+	leaving     func(user string) error // before an account goes
 }
 
 // Open reads the files in o.Dir. A file that is damaged is an error: to go on
@@ -86,7 +99,15 @@ func Open(o Options) (*Door, error) {
 	if err != nil {
 		return nil, err
 	}
-	d := &Door{log: o.Log, dir: o.Dir, accounts: a, sessions: s, limit: newLimiter(o.Clock), proofs: newProofs(o.Clock),
+	t, err := openTokens(filepath.Join(o.Dir, "tokens.json"), o.Clock)
+	if err != nil {
+		return nil, err
+	}
+	i, err := openInvitations(filepath.Join(o.Dir, "invitations.json"), o.Clock)
+	if err != nil {
+		return nil, err
+	}
+	d := &Door{log: o.Log, tokens: t, invitations: i, guesses: newLimiter(o.Clock), leaving: o.Leaving, dir: o.Dir, accounts: a, sessions: s, limit: newLimiter(o.Clock), proofs: newProofs(o.Clock),
 		claims: o.Claims, codes: newLimiter(o.Clock)}
 	d.codes.one = rate{codeBurst, codeRefill}
 	if err := d.TakeSeed(); err != nil {
@@ -133,17 +154,21 @@ func (d *Door) EnterOften(ctx context.Context, addr netip.Addr, user, password s
 	return nil
 }
 
-// Begin starts a session and returns its token, which is stored nowhere.
-func (d *Door) Begin(user string) (token string, err error) { return d.sessions.begin(user) }
+// Begin starts a session of somebody at that place, and returns its token, which is
+// stored nowhere.
+func (d *Door) Begin(user string, at Place, proof Proof) (token string, err error) {
+	return d.sessions.begin(user, at, proof)
+}
 
 // Session returns whose session a token is, and keeps it alive. A session of an
-// account that is gone is no session.
-func (d *Door) Session(token string) (user string, ok bool) {
-	user, ok = d.sessions.lookup(token)
-	if !ok || d.accounts.role(user) == Nobody {
-		return "", false
+// account that is gone is no session. A place without a way says nothing new about
+// where the browser is.
+func (d *Door) Session(token string, at Place) (Session, bool) {
+	s, ok := d.sessions.lookup(token, at)
+	if !ok || d.accounts.role(s.User) == Nobody {
+		return Session{}, false
 	}
-	return user, true
+	return s, true
 }
 
 // RoleOf is what the account of that name may do.
@@ -171,8 +196,7 @@ func (d *Door) TakeSeed() error {
 		return err
 	}
 	if changed {
-		d.proofs.clear()
-		if err := d.sessions.endAll(s.User); err != nil {
+		if err := d.signOut(s.User); err != nil {
 			return err
 		}
 		d.log.Info("an account was made or reset from the seed file", "user", s.User)
@@ -180,5 +204,6 @@ func (d *Door) TakeSeed() error {
 	return removeSeed(path)
 }
 
-// Close writes what is still unwritten (the times sessions were last seen).
-func (d *Door) Close() error { return d.sessions.flush() }
+// Close writes what is still unwritten (the times sessions and tokens were last
+// seen).
+func (d *Door) Close() error { return errors.Join(d.sessions.flush(), d.tokens.flush()) }

@@ -97,7 +97,7 @@ func TestSeedMakesTheOwnerOnce(t *testing.T) {
 
 func TestSeedResetsThePasswordAndEndsSessions(t *testing.T) {
 	d, dir, _ := seeded(t)
-	token, err := d.Begin("owner")
+	token, err := d.Begin("owner", Place{}, ByPassword)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -115,11 +115,11 @@ func TestSeedResetsThePasswordAndEndsSessions(t *testing.T) {
 		}
 	}
 	reseed("a cup of tea")
-	if _, ok := d.Session(token); !ok {
+	if _, ok := d.Session(token, Place{}); !ok {
 		t.Error("a seed with the same password ended the session, want it to live")
 	}
 	reseed("a pot of coffee")
-	if _, ok := d.Session(token); ok {
+	if _, ok := d.Session(token, Place{}); ok {
 		t.Error("the session outlived a reset of the password")
 	}
 	for _, enter := range []func(context.Context, netip.Addr, string, string) error{d.Enter, d.EnterOften} {
@@ -175,7 +175,7 @@ func TestUnknownUserIsRefusedLikeAWrongPassword(t *testing.T) {
 
 func TestSessionsLiveThirtyIdleDaysAndAcrossRestarts(t *testing.T) {
 	d, dir, c := seeded(t)
-	token, err := d.Begin("owner")
+	token, err := d.Begin("owner", Place{}, ByPassword)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -188,8 +188,8 @@ func TestSessionsLiveThirtyIdleDaysAndAcrossRestarts(t *testing.T) {
 	}
 	for range 3 { // used every 29 days, it lives on
 		c.pass(29 * 24 * time.Hour)
-		if user, ok := d.Session(token); !ok || user != "owner" {
-			t.Fatalf("after 29 idle days: got %q, %v, want owner", user, ok)
+		if s, ok := d.Session(token, Place{}); !ok || s.User != "owner" {
+			t.Fatalf("after 29 idle days: got %+v, %v, want the owner's", s, ok)
 		}
 	}
 	if err := d.Close(); err != nil {
@@ -197,21 +197,21 @@ func TestSessionsLiveThirtyIdleDaysAndAcrossRestarts(t *testing.T) {
 	}
 	instance := d.Instance()
 	d = open(t, dir, c)
-	if _, ok := d.Session(token); !ok {
+	if _, ok := d.Session(token, Place{}); !ok {
 		t.Error("after a restart: no session, want it to live")
 	}
 	if got := d.Instance(); got != instance {
 		t.Errorf("the instance after a restart: got %q, want %q", got, instance)
 	}
 	c.pass(30*24*time.Hour + time.Second)
-	if _, ok := d.Session(token); ok {
+	if _, ok := d.Session(token, Place{}); ok {
 		t.Error("after 30 idle days: a session, want none")
 	}
 }
 
 func TestLookingIsNotWriting(t *testing.T) {
 	d, dir, c := seeded(t)
-	token, err := d.Begin("owner")
+	token, err := d.Begin("owner", Place{}, ByPassword)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -222,7 +222,7 @@ func TestLookingIsNotWriting(t *testing.T) {
 	}
 	for range 1000 {
 		c.pass(time.Minute)
-		d.Session(token)
+		d.Session(token, Place{})
 	}
 	after, err := os.Stat(path)
 	if err != nil {
@@ -232,7 +232,7 @@ func TestLookingIsNotWriting(t *testing.T) {
 		t.Error("sessions.json was replaced within a day of looking, want no write")
 	}
 	c.pass(24 * time.Hour)
-	d.Session(token)
+	d.Session(token, Place{})
 	if after, err = os.Stat(path); err != nil || os.SameFile(before, after) {
 		t.Errorf("sessions.json was not replaced after a day (%v)", err)
 	}
@@ -240,8 +240,8 @@ func TestLookingIsNotWriting(t *testing.T) {
 
 func TestEndEndsOneSession(t *testing.T) {
 	d, dir, c := seeded(t)
-	one, _ := d.Begin("owner")
-	two, _ := d.Begin("owner")
+	one, _ := d.Begin("owner", Place{}, ByPassword)
+	two, _ := d.Begin("owner", Place{}, ByPassword)
 	if err := d.End(one); err != nil {
 		t.Fatal(err)
 	}
@@ -249,31 +249,31 @@ func TestEndEndsOneSession(t *testing.T) {
 		t.Errorf("ending an unknown session: %v", err)
 	}
 	d = open(t, dir, c)
-	if _, ok := d.Session(one); ok {
+	if _, ok := d.Session(one, Place{}); ok {
 		t.Error("the ended session lives")
 	}
-	if _, ok := d.Session(two); !ok {
+	if _, ok := d.Session(two, Place{}); !ok {
 		t.Error("the other session ended too")
 	}
 }
 
 func TestSessionsAreBounded(t *testing.T) {
 	d, dir, c := seeded(t)
-	first, err := d.Begin("owner")
+	first, err := d.Begin("owner", Place{}, ByPassword)
 	if err != nil {
 		t.Fatal(err)
 	}
 	var last string
 	for range maxSessions {
 		c.pass(time.Second)
-		if last, err = d.Begin("owner"); err != nil {
+		if last, err = d.Begin("owner", Place{}, ByPassword); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if _, ok := d.Session(first); ok {
+	if _, ok := d.Session(first, Place{}); ok {
 		t.Error("the oldest session lives, want it to have made way")
 	}
-	if _, ok := d.Session(last); !ok {
+	if _, ok := d.Session(last, Place{}); !ok {
 		t.Error("the newest session is gone")
 	}
 	var f sessionsFile
@@ -290,7 +290,7 @@ func TestSessionsAreBounded(t *testing.T) {
 }
 
 func TestDamagedFilesAreErrors(t *testing.T) {
-	for _, name := range []string{"accounts.json", "sessions.json"} {
+	for _, name := range []string{"accounts.json", "sessions.json", "tokens.json", "invitations.json"} {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()
 			if err := os.WriteFile(filepath.Join(dir, name), []byte("{"), 0o600); err != nil {
@@ -329,7 +329,7 @@ func TestRightPasswordIsRememberedForAWhile(t *testing.T) {
 func TestRolesAreKept(t *testing.T) {
 	d, dir, c := seeded(t)
 	for name, role := range map[string]Role{"aoife": Member, "guest": Viewer} {
-		if err := d.accounts.put(name, account{newHash("a cup of tea", cheap), role}); err != nil {
+		if err := d.accounts.setHash(name, role, newHash("a cup of tea", cheap)); err != nil {
 			t.Fatal(err)
 		}
 	}
