@@ -95,7 +95,7 @@ func (g *Gateway) serve(ctx context.Context, l net.Listener, d remote.Door) erro
 	in := newGuests(l, d, g.limits.conns, g.limits.each)
 	defer g.enter(in)()
 	srv := &http.Server{
-		Handler:           g.admit(d, in),
+		Handler:           g.admit(d),
 		ReadHeaderTimeout: g.limits.header,
 		ReadTimeout:       g.limits.read,
 		WriteTimeout:      g.limits.write,
@@ -105,10 +105,8 @@ func (g *Gateway) serve(ctx context.Context, l net.Listener, d remote.Door) erro
 		HTTP2:             &http.HTTP2Config{MaxConcurrentStreams: maxStreams},
 		ErrorLog:          slog.NewLogLogger(g.log.Handler(), slog.LevelDebug), // strangers' broken handshakes
 		BaseContext:       func(net.Listener) context.Context { return ctx },   // ends the event streams
-		ConnContext: func(ctx context.Context, c net.Conn) context.Context {
-			return context.WithValue(remote.With(ctx, in.arrival(c)), connKey{}, c)
-		},
-		ConnState: in.noteState,
+		ConnContext:       in.context,
+		ConnState:         in.noteState,
 	}
 	stopped := make(chan struct{})
 	stop := context.AfterFunc(ctx, func() {
@@ -128,9 +126,6 @@ func (g *Gateway) serve(ctx context.Context, l net.Listener, d remote.Door) erro
 	}
 	return err
 }
-
-// connKey is for a request's connection.
-type connKey struct{}
 
 // enter remembers a door's guests until the function that it returns is called.
 func (g *Gateway) enter(in *guests) (leave func()) {
@@ -165,7 +160,7 @@ func (g *Gateway) drop(gone func(remote.Arrival) bool) {
 
 // admit is the house behind a door that may have something to say about each
 // request.
-func (g *Gateway) admit(d remote.Door, in *guests) http.Handler {
+func (g *Gateway) admit(d remote.Door) http.Handler {
 	if d.Admit == nil {
 		return g
 	}
@@ -175,9 +170,7 @@ func (g *Gateway) admit(d remote.Door, in *guests) http.Handler {
 			g.notAdmitted(w, r, err)
 			return
 		}
-		if c, ok := r.Context().Value(connKey{}).(net.Conn); ok {
-			in.note(c, a)
-		}
+		note(r.Context(), a)
 		g.ServeHTTP(w, r.WithContext(remote.With(r.Context(), a)))
 	})
 }

@@ -2,17 +2,12 @@ package gateway
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"net"
-	"net/http"
-	"net/netip"
 	"os"
 	"slices"
 	"sync"
 	"syscall"
-
-	"github.com/smartcore-ireland/hems/internal/remote"
 )
 
 // listenHint says what to do about an address that cannot be had.
@@ -75,130 +70,4 @@ func (s *Sockets) keep(addrs []string) {
 			delete(s.held, addr)
 		}
 	}
-}
-
-// guests are the connections through one door. At most so many are open at a
-// time; the next ones wait in the kernel's queue. Only so many of them may come
-// from one address: a browser needs six, and no single machine can keep the others
-// out. Who served one says so by noteState.
-type guests struct {
-	net.Listener
-	door  remote.Door
-	slots chan struct{}
-	each  int
-	once  sync.Once
-	done  chan struct{}
-
-	mu   sync.Mutex
-	from map[netip.Addr]int // open connections
-	open map[net.Conn]*guest
-}
-
-// guest is one connection.
-type guest struct {
-	from   netip.Addr     // that it is counted by
-	came   remote.Arrival // the connection
-	latest remote.Arrival // its latest request
-}
-
-func newGuests(l net.Listener, d remote.Door, n, each int) *guests {
-	return &guests{Listener: l, door: d, slots: make(chan struct{}, n), each: each, done: make(chan struct{}),
-		from: map[netip.Addr]int{}, open: map[net.Conn]*guest{}}
-}
-
-// Accept waits for a connection that may come in.
-func (g *guests) Accept() (net.Conn, error) {
-	select {
-	case g.slots <- struct{}{}:
-	case <-g.done:
-		return nil, net.ErrClosed
-	}
-	for {
-		c, err := g.Listener.Accept()
-		if err != nil {
-			<-g.slots
-			return nil, err
-		}
-		a := g.door.Arrive(c)
-		if g.door.TLS != nil {
-			c = tls.Server(c, g.door.TLS)
-		}
-		if g.take(c, a) {
-			return c, nil
-		}
-		c.Close()
-	}
-}
-
-func (g *guests) take(c net.Conn, a remote.Arrival) bool {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	if a.Address.IsValid() {
-		if g.from[a.Address] >= g.each {
-			return false
-		}
-		g.from[a.Address]++
-	}
-	g.open[c] = &guest{from: a.Address, came: a, latest: a}
-	return true
-}
-
-// arrival is how a connection came in.
-func (g *guests) arrival(c net.Conn) remote.Arrival {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	if one := g.open[c]; one != nil {
-		return one.came
-	}
-	return remote.Arrival{}
-}
-
-// note keeps how a connection's latest request came in.
-func (g *guests) note(c net.Conn, a remote.Arrival) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	if one := g.open[c]; one != nil {
-		one.latest = a
-	}
-}
-
-// drop ends the connections of those whose latest request came in so.
-func (g *guests) drop(gone func(remote.Arrival) bool) {
-	g.mu.Lock()
-	var all []net.Conn
-	for c, one := range g.open {
-		if gone(one.latest) {
-			all = append(all, c)
-		}
-	}
-	g.mu.Unlock()
-	for _, c := range all {
-		c.Close() // the server notices, and says so by noteState
-	}
-}
-
-// noteState is for http.Server's ConnState.
-func (g *guests) noteState(c net.Conn, s http.ConnState) {
-	if s != http.StateClosed && s != http.StateHijacked {
-		return
-	}
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	one := g.open[c]
-	if one == nil {
-		return
-	}
-	delete(g.open, c)
-	if one.from.IsValid() {
-		if g.from[one.from]--; g.from[one.from] == 0 {
-			delete(g.from, one.from)
-		}
-	}
-	<-g.slots
-}
-
-// Close ends Accept and the listener.
-func (g *guests) Close() error {
-	g.once.Do(func() { close(g.done) })
-	return g.Listener.Close()
 }

@@ -218,6 +218,7 @@ func (g *Gateway) build() http.Handler {
 		if !ok {
 			return
 		}
+		defer stay(r.Context())()
 		private(w)
 		r = r.WithContext(withVisitor(r.Context(), v))
 		if v.role < row.role {

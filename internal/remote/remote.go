@@ -43,6 +43,20 @@ type Arrival struct {
 // by another is nobody's.
 func (w Way) Vouches() bool { return w == Tailnet || w == Cloudflare }
 
+// Place is what a visitor's connections are counted by: the address, and of an IPv6
+// one that came over the internet the network of a household, which has as many
+// addresses as it likes. It is not valid where the address is not.
+func (a Arrival) Place() netip.Addr {
+	if a.Way != Funnel || !a.Address.Is6() {
+		return a.Address
+	}
+	p, err := a.Address.Prefix(64)
+	if err != nil {
+		return a.Address
+	}
+	return p.Addr()
+}
+
 // Identity is whom a way in vouches for; the zero one is nobody, who has to sign in.
 type Identity struct {
 	Login string // "alice@example.com": of the tailnet's user, or of the Access token

@@ -127,7 +127,7 @@ func (f *Front) Serve(ctx context.Context, l net.Listener, d remote.Door) error 
 		if d.TLS != nil {
 			c = tls.Server(c, d.TLS)
 		}
-		v, ok := f.visitors.enter(c, a.Address)
+		v, ok := f.visitors.enter(c, a.Place())
 		if !ok {
 			c.Close()
 			continue

@@ -29,6 +29,7 @@ const (
 var claims = [][]byte{
 	[]byte("x-forwarded"), []byte("x-real-"), []byte("x-client-"), []byte("x-cluster-client-"), []byte("x-original-"),
 	[]byte("x-remote-"), []byte("x-webauth-"), []byte("x-auth-request-"), []byte("x-authentik-"), []byte("x-hass-"), []byte("x-ingress-"), []byte("x-supervisor-"),
+	[]byte("x-ssl-"), []byte("x-tls-"), []byte("x-arr-"), []byte("ssl-"), []byte("client-cert"),
 	[]byte("remote-"), []byte("tailscale-"), []byte("cf-"), []byte("true-client-"), []byte("fastly-client-"), []byte("hems-"), []byte("x-hems-"),
 }
 
@@ -81,7 +82,7 @@ func kindOf(name []byte) kind {
 		return kindStrict
 	}
 	switch low[0] {
-	case 'x', 'r', 't', 'c', 'f', 'h':
+	case 'x', 'r', 't', 'c', 'f', 'h', 's':
 		for _, c := range claims {
 			if bytes.HasPrefix(low, c) {
 				return kindClaim

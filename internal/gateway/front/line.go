@@ -69,6 +69,11 @@ func (l *line) forEver() {
 	}
 }
 
+// hurry ends a write that is under way in that time.
+func (l *line) hurry(in time.Duration) {
+	_ = l.Conn.SetWriteDeadline(time.Now().Add(in))
+}
+
 // endWrites tells the other end that nothing more comes.
 func (l *line) endWrites() {
 	if c, ok := l.Conn.(interface{ CloseWrite() error }); ok {

@@ -23,10 +23,12 @@ func (s *session) tunnel(u *upstream) {
 		carry(&s.line, &u.line, u.in.buf)
 		s.line.endWrites()
 		s.line.exactly(s.front.limits.linger) // the other direction has that long
+		u.hurry(s.front.limits.linger)
 	}()
 	carry(&u.line, &s.line, s.in.buf)
 	u.endWrites()
 	u.exactly(s.front.limits.linger)
+	s.line.hurry(s.front.limits.linger)
 	<-down
 }
 
