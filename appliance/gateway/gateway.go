@@ -117,7 +117,7 @@ func Run(ctx context.Context, env appliance.Env, cfg appliance.Config) error {
 	defer wg.Wait()
 	wg.Go(func() { guard.Run(ctx) })
 	if env.Card { // a workstation has a name of its own
-		wg.Go(func() { mdns.Run(ctx, mdns.Options{Host: cfg.Home.HostName, Log: env.Log}) })
+		wg.Go(func() { mdns.Run(ctx, mdns.Options{Host: cfg.Home.HostName, HTTPS: uint16(web.PortTLS), Log: env.Log}) })
 	}
 	return g.Run(ctx)
 }

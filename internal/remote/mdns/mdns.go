@@ -1,7 +1,8 @@
 // Package mdns answers to the appliance's name on the home's network, such as
-// hems.local (RFC 6762), with the addresses of the interface that was asked on.
-// It knows interfaces, names and addresses, and must never know what is served
-// there nor who comes.
+// hems.local (RFC 6762), with the addresses of the interface that was asked on, and
+// to who looks for encrypted web servers (RFC 6763, "_https._tcp") with its name and
+// port. It knows interfaces, names, addresses and a port, and must never know what
+// is served there nor who comes.
 package mdns
 
 import (
@@ -18,6 +19,7 @@ import (
 // Options are what Run needs.
 type Options struct {
 	Host     string        // one label of a name: "hems" answers to hems.local
+	HTTPS    uint16        // the port at which it is a web server with TLS; 0: nowhere
 	Log      *slog.Logger  // required
 	Loopback bool          // the loopback interface counts too: for tests
 	Look     time.Duration // between two looks at the interfaces; 0: 5 s
@@ -89,7 +91,7 @@ func (a *announcer) step(ctx context.Context, now time.Time) {
 		return
 	}
 	a.stop()
-	r, err := respond(a.name, on, a.Loopback, a.Log)
+	r, err := respond(a.name, a.HTTPS, on, a.Loopback, a.Log)
 	if err != nil {
 		a.trouble(fmt.Errorf("answering to %s: %w", a.name, err))
 		return

@@ -59,7 +59,7 @@ func start(t *testing.T, host string) (*logbook, func()) {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		Run(ctx, Options{Host: host, Log: slog.New(slog.NewTextHandler(log, nil)), Loopback: true, Look: 50 * time.Millisecond, Ask: 300 * time.Millisecond})
+		Run(ctx, Options{Host: host, HTTPS: 8443, Log: slog.New(slog.NewTextHandler(log, nil)), Loopback: true, Look: 50 * time.Millisecond, Ask: 300 * time.Millisecond})
 	}()
 	stop := sync.OnceFunc(func() { cancel(); <-done })
 	t.Cleanup(stop)
@@ -134,6 +134,38 @@ func TestNameIsAnsweredByMulticast(t *testing.T) {
 	stop()
 	if got := query(t, host+".local", dnsmessage.TypeA, 300*time.Millisecond); got != nil {
 		t.Errorf("after the end: got %v, want no answer", got)
+	}
+}
+
+// TestEncryptedServerIsAnnounced: who looks for encrypted web servers finds this
+// one's name and port, and its address by its name.
+func TestEncryptedServerIsAnnounced(t *testing.T) {
+	host := unique()
+	log, _ := start(t, host)
+	log.await(t, "answers to its name")
+	name := "SmartCORE HEMS " + host + "._https._tcp.local"
+	found := false
+	for deadline := time.Now().Add(20 * time.Second); !found && time.Now().Before(deadline); { // others on this machine may answer, too
+		for _, r := range query(t, "_https._tcp.local", dnsmessage.TypePTR, time.Second) {
+			if p, ok := r.Body.(*dnsmessage.PTRResource); ok && p.PTR.String() == name+"." {
+				found = true
+			}
+		}
+	}
+	if !found {
+		t.Errorf("nobody who looks for _https._tcp.local finds %q", name)
+	}
+	got := query(t, name, dnsmessage.TypeSRV, 20*time.Second)
+	if len(got) == 0 {
+		t.Fatalf("%s: no answer", name)
+	}
+	srv, ok := got[0].Body.(*dnsmessage.SRVResource)
+	if !ok || srv.Port != 8443 || !strings.EqualFold(srv.Target.String(), host+".local.") {
+		t.Errorf("%s: got %v, want port 8443 of %s.local", name, got[0].Body, host)
+	}
+	long := strings.Repeat("x", 63)
+	if got := instance(long + ".local"); got != long {
+		t.Errorf("a long name: got %q", got)
 	}
 }
 

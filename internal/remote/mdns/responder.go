@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"strings"
 
 	"github.com/pion/logging"
 	pion "github.com/pion/mdns/v2"
@@ -19,7 +20,7 @@ const hops = 255
 // responder answers on a set of interfaces, as they were when it was made.
 type responder struct{ conn *pion.Conn }
 
-func respond(name string, on []iface, loopback bool, log *slog.Logger) (*responder, error) {
+func respond(name string, https uint16, on []iface, loopback bool, log *slog.Logger) (*responder, error) {
 	l4, err4 := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(224, 0, 0, 0), Port: 5353})
 	l6, err6 := net.ListenUDP("udp6", &net.UDPAddr{IP: net.ParseIP("ff02::"), Port: 5353})
 	if err4 != nil && err6 != nil {
@@ -42,10 +43,16 @@ func respond(name string, on []iface, loopback bool, log *slog.Logger) (*respond
 	for _, f := range on {
 		list = append(list, f.Interface)
 	}
-	conn, err := pion.NewServer(c4, c6,
+	options := []pion.ServerOption{
 		pion.WithName("hems"), pion.WithLocalNames(name), pion.WithInterfaces(list...), pion.WithIncludeLoopback(loopback),
-		pion.WithRecordTypes(dnsmessage.TypeA, dnsmessage.TypeAAAA), pion.WithCacheRefresh(false),
-		pion.WithLoggerFactory(factory{log}))
+		pion.WithCacheRefresh(false), pion.WithLoggerFactory(factory{log}),
+	}
+	kinds := []dnsmessage.Type{dnsmessage.TypeA, dnsmessage.TypeAAAA}
+	if https != 0 {
+		kinds = append(kinds, dnsmessage.TypePTR, dnsmessage.TypeSRV, dnsmessage.TypeTXT)
+		options = append(options, pion.WithService(pion.ServiceInstance{Instance: instance(name), Service: "_https._tcp", Host: name + ".", Port: https}))
+	}
+	conn, err := pion.NewServer(c4, c6, append(options, pion.WithRecordTypes(kinds...))...)
 	if err != nil {
 		if l4 != nil {
 			l4.Close()
@@ -56,6 +63,16 @@ func respond(name string, on []iface, loopback bool, log *slog.Logger) (*respond
 		return nil, err
 	}
 	return &responder{conn}, nil
+}
+
+// instance is what a person reads in a list of servers.
+func instance(name string) string {
+	host := strings.TrimSuffix(name, ".local")
+	const most = 63 // bytes, RFC 6763 §4.1.1
+	if s := "SmartCORE HEMS " + host; len(s) <= most {
+		return s
+	}
+	return host
 }
 
 func (r *responder) close() { _ = r.conn.Close() }
