@@ -88,7 +88,7 @@ lint: ui ## gofmt, vet, staticcheck, the dashboard's types
 	@cd $(UI) && npm run --silent check
 
 unit: ui ## unit tests with the race detector
-	@.ci/need gcc /usr/include/stdlib.h=libc6-dev openssl
+	@.ci/need gcc /usr/include/stdlib.h=libc6-dev openssl curl
 	CGO_ENABLED=1 $(GO) test -race -timeout 15m ./...
 
 e2e: build testservers ## the real programs end to end, with a real browser and real time-series servers

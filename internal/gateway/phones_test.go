@@ -8,6 +8,8 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -460,5 +462,38 @@ func TestPhonesEnd(t *testing.T) {
 	now = now.AddDate(0, 0, 30)
 	if s, notice := state(); s != "expired" || notice != "" {
 		t.Errorf("after it: got %q, %q", s, notice)
+	}
+}
+
+// TestCurlShowsAPhonesCertificate: both forms of a parcel are good for a program that
+// is not ours.
+func TestCurlShowsAPhonesCertificate(t *testing.T) {
+	curl, err := exec.LookPath("curl")
+	if err != nil {
+		t.Fatal("curl is missing: apt-get install curl")
+	}
+	s := newSecureHouse(t, asking(phones.Required))
+	p := s.newPhoneAt(s.visitor(), s.url, "Alice")
+	dir := t.TempDir()
+	ca := filepath.Join(dir, "ca.crt")
+	if err := os.WriteFile(ca, s.ca, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, form := range []string{"android", "modern"} {
+		status, parcel := s.fetch(p.Link, form)
+		if status != http.StatusOK {
+			t.Fatalf("%s: got %d", form, status)
+		}
+		file := filepath.Join(dir, form+".p12")
+		if err := os.WriteFile(file, parcel, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		out, err := exec.Command(curl, "-sS", "--max-time", "60", "--cacert", ca, "--cert", file+":"+p.Password, "--cert-type", "P12", s.tls+"/login").CombinedOutput()
+		if err != nil || !bytes.Contains(out, []byte("<title>Sign in")) {
+			t.Errorf("%s: %v\n%s", form, err, out)
+		}
+	}
+	if out, err := exec.Command(curl, "-sS", "--max-time", "60", "--cacert", ca, s.tls+"/login").CombinedOutput(); err == nil {
+		t.Errorf("without a certificate:\n%s", out)
 	}
 }
