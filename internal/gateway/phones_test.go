@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"bytes"
+	"context"
 	"crypto/tls"
 	"encoding/json"
 	"errors"
@@ -14,6 +15,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -22,6 +24,7 @@ import (
 	"software.sslmate.com/src/go-pkcs12"
 
 	"github.com/smartcore-ireland/hems/internal/client"
+	"github.com/smartcore-ireland/hems/internal/mqttclient"
 	"github.com/smartcore-ireland/hems/internal/pki"
 	"github.com/smartcore-ireland/hems/internal/remote"
 	"github.com/smartcore-ireland/hems/internal/remote/phones"
@@ -439,10 +442,11 @@ func TestThePlainAddressWhereCertificatesAreRequired(t *testing.T) {
 	}
 }
 
-// TestPhonesEnd: a certificate that ends within a month is said.
+// TestPhonesEnd: a certificate that ends within a month is said, on the page and on
+// the health tree.
 func TestPhonesEnd(t *testing.T) {
-	now := time.Now()
-	h := newHouse(t, func(o *Options) { o.Clock = func() time.Time { return now } })
+	var ahead atomic.Int64 // days
+	h := newHouse(t, func(o *Options) { o.Clock = func() time.Time { return time.Now().AddDate(0, 0, int(ahead.Load())) } })
 	h.newPhoneAt(h.visitor(), h.url, "Alice")
 	state := func() (string, string) {
 		t.Helper()
@@ -455,11 +459,27 @@ func TestPhonesEnd(t *testing.T) {
 	if s, notice := state(); s != "good" || notice != "" {
 		t.Errorf("a new one: got %q, %q", s, notice)
 	}
-	now = now.AddDate(0, 0, 730-29)
+	said := make(chan string, 100)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	if err := h.test.AwaitConnection(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if err := h.test.Subscribe(ctx, "hems/gateway/health", 1, func(m mqttclient.Message) { said <- string(m.Payload) }); err != nil {
+		t.Fatal(err)
+	}
+	ahead.Store(730 - 29)
 	if s, notice := state(); s != "ending" || !strings.Contains(notice, "The certificate of Alice ends on ") {
 		t.Errorf("a month before its end: got %q, %q", s, notice)
 	}
-	now = now.AddDate(0, 0, 30)
+	for got := ""; !strings.HasPrefix(got, `{"state":"ok","message":"The certificate of Alice ends on `); {
+		select {
+		case got = <-said:
+		case <-ctx.Done():
+			t.Fatalf("the last report is %s", got)
+		}
+	}
+	ahead.Store(731)
 	if s, notice := state(); s != "expired" || notice != "" {
 		t.Errorf("after it: got %q, %q", s, notice)
 	}

@@ -214,63 +214,65 @@ func TestSlowVisitors(t *testing.T) {
 		{"SlowButMoving", fmt.Sprintf("%sContent-Length: %d\r\n\r\n", post, 10*pieceOfBody), piece, 50 * time.Second, "200", 500 * time.Second, "<nil>"},
 		{"NothingAfterTheAnswer", "GET / HTTP/1.1\r\nHost: x\r\n\r\n", "", 0, "200", 75 * time.Second, "<nil>"},
 	} {
-		t.Run(tt.name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				read := "" // by Home Assistant
-				home := newPipes()
-				srv := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-					_, err := io.Copy(io.Discard, r.Body)
-					read = fmt.Sprint(err)
-				})}
-				go srv.Serve(home)
-				f, err := New(Options{To: &url.URL{Scheme: "http", Host: "home"}, Log: slog.New(slog.DiscardHandler)})
-				if err != nil {
-					t.Fatal(err)
-				}
-				f.upstream.dial = func(context.Context, string, string) (net.Conn, error) { return home.dial(), nil }
-				l := newPipes()
-				ctx, cancel := context.WithCancel(t.Context())
-				served := make(chan error, 1)
-				go func() { served <- f.Serve(ctx, l, from("192.0.2.7")) }() // a pipe has no address
-				defer func() {
-					cancel()
-					<-served
-					f.upstream.close()
-					srv.Close()
-				}()
-				c := l.dial()
-				start := time.Now()
-				var sending sync.WaitGroup
-				sending.Go(func() {
-					var err error
-					if tt.begin != "" { // a pipe hands nothing on, too
-						_, err = io.WriteString(c, tt.begin)
+		for way, door := range wayDoors {
+			t.Run(tt.name+"/"+string(way), func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					read := "" // by Home Assistant
+					home := newPipes()
+					srv := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+						_, err := io.Copy(io.Discard, r.Body)
+						read = fmt.Sprint(err)
+					})}
+					go srv.Serve(home)
+					f, err := New(Options{To: &url.URL{Scheme: "http", Host: "home"}, Log: slog.New(slog.DiscardHandler)})
+					if err != nil {
+						t.Fatal(err)
 					}
-					for err == nil && tt.drip != "" {
-						time.Sleep(tt.every)
-						_, err = io.WriteString(c, tt.drip)
+					f.upstream.dial = func(context.Context, string, string) (net.Conn, error) { return home.dial(), nil }
+					l := newPipes()
+					ctx, cancel := context.WithCancel(t.Context())
+					served := make(chan error, 1)
+					go func() { served <- f.Serve(ctx, l, door) }()
+					defer func() {
+						cancel()
+						<-served
+						f.upstream.close()
+						srv.Close()
+					}()
+					c := l.dial()
+					start := time.Now()
+					var sending sync.WaitGroup
+					sending.Go(func() {
+						var err error
+						if tt.begin != "" { // a pipe hands nothing on, too
+							_, err = io.WriteString(c, tt.begin)
+						}
+						for err == nil && tt.drip != "" {
+							time.Sleep(tt.every)
+							_, err = io.WriteString(c, tt.drip)
+						}
+					})
+					all, err := io.ReadAll(c)
+					took := time.Since(start)
+					if err != nil {
+						t.Errorf("reading the answer: %v", err)
+					}
+					c.Close()
+					sending.Wait()
+					if got := strings.TrimPrefix(string(all), "HTTP/1.1 "); tt.want == "" && got != "" || !strings.HasPrefix(got, tt.want) {
+						t.Errorf("got %.60q, want %q", got, tt.want)
+					}
+					// A deadline may be a fifth early, and who is told why has two seconds more.
+					if took < tt.after*4/5 || took > tt.after+3*time.Second {
+						t.Errorf("it was over after %v, want %v", took, tt.after)
+					}
+					synctest.Wait()
+					if read != tt.body {
+						t.Errorf("Home Assistant's reading of the body ended with %q, want %q", read, tt.body)
 					}
 				})
-				all, err := io.ReadAll(c)
-				took := time.Since(start)
-				if err != nil {
-					t.Errorf("reading the answer: %v", err)
-				}
-				c.Close()
-				sending.Wait()
-				if got := strings.TrimPrefix(string(all), "HTTP/1.1 "); tt.want == "" && got != "" || !strings.HasPrefix(got, tt.want) {
-					t.Errorf("got %.60q, want %q", got, tt.want)
-				}
-				// A deadline may be a fifth early, and who is told why has two seconds more.
-				if took < tt.after*4/5 || took > tt.after+3*time.Second {
-					t.Errorf("it was over after %v, want %v", took, tt.after)
-				}
-				synctest.Wait()
-				if read != tt.body {
-					t.Errorf("Home Assistant's reading of the body ended with %q, want %q", read, tt.body)
-				}
 			})
-		})
+		}
 	}
 }
 

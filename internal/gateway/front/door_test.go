@@ -29,6 +29,21 @@ func from(address string) remote.Door {
 	}}
 }
 
+// wayDoors are doors as each way in has them: with an address from the connection or
+// from the way's own word, and with or without a say about each request. (A pipe,
+// which some tests come by, has no address.)
+var wayDoors = map[remote.Way]remote.Door{
+	remote.LAN:     from("192.0.2.7"),
+	remote.Tailnet: from("100.64.0.7"),
+	remote.Funnel:  from("203.0.113.7"),
+	remote.Cloudflare: {Way: remote.Cloudflare, Target: remote.HomeAssistant,
+		Arrive: func(net.Conn) remote.Arrival { return remote.Arrival{Way: remote.Cloudflare, Secure: true} },
+		Admit: func(_ *http.Request, a remote.Arrival) (remote.Arrival, error) {
+			a.Address = netip.MustParseAddr("198.51.100.7")
+			return a, nil
+		}},
+}
+
 // atDoor serves at a door of the test's until its end, and says where.
 func (h *house) atDoor(d remote.Door) string {
 	h.t.Helper()
