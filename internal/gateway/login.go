@@ -47,12 +47,8 @@ func (g *Gateway) login(w http.ResponseWriter, r *http.Request) {
 		g.showLogin(w, r, status, b)
 		return
 	}
-	if old, ok := g.session(r); ok { // a new sign-in never continues an old session
-		_ = g.door.End(old.token)
-	}
-	token, err := g.door.Begin(b.Name, place(r), signin.ByPassword)
+	token, err := g.beginSession(r, b.Name, signin.ByPassword)
 	if err != nil {
-		g.log.Error("a session could not be begun", "err", err)
 		b.Error = "The sign-in could not be stored. Is the appliance's card full?"
 		g.showLogin(w, r, http.StatusInternalServerError, b)
 		return

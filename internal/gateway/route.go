@@ -75,6 +75,8 @@ func (g *Gateway) routes() []route {
 
 		{"GET /trust/{link}", forLink, signin.Nobody, g.trustPage, small},
 		{"GET /trust/{link}/{file}", forLink, signin.Nobody, g.trustFile, small},
+		{"GET /invitation/{code}", forLink, signin.Nobody, g.invitationPage, small},
+		{"POST /invitation/{code}", forLink, signin.Nobody, g.acceptInvitation, small},
 		{"GET /phone/{link}", forLink, signin.Nobody, g.handoutPage, small},
 		{"POST /phone/{link}", forLink, signin.Nobody, g.takeHandout, small},
 
@@ -117,6 +119,22 @@ func (g *Gateway) routes() []route {
 		{"GET /system/home-assistant", forSignedIn, signin.Owner, g.homeAssistantPage, small},
 		{"POST /system/home-assistant", forSignedIn, signin.Owner, g.setHomeAssistant, small},
 		{"GET /ways", forSignedIn, signin.Viewer, g.waysPage, small},
+		{"GET /people", forSignedIn, signin.Owner, g.peoplePage, small},
+		{"GET /people/person", forSignedIn, signin.Owner, g.personPage, small},
+		{"POST /people", forSignedIn, signin.Owner, g.pageDeed(g.invite), small},
+		{"POST /people/invite", forSignedIn, signin.Owner, g.pageDeed(g.inviteAgain), small},
+		{"POST /people/invite/end", forSignedIn, signin.Owner, g.pageDeed(g.takeBack), small},
+		{"POST /people/role", forSignedIn, signin.Owner, g.pageDeed(g.setRole), small},
+		{"POST /people/logins", forSignedIn, signin.Owner, g.pageDeed(g.setLogins), small},
+		{"POST /people/remove", forSignedIn, signin.Owner, g.pageDeed(g.removePerson), small},
+		{"POST /people/sessions/end", forSignedIn, signin.Owner, g.pageDeed(g.endSession), small},
+		{"POST /people/tokens/end", forSignedIn, signin.Owner, g.pageDeed(g.endToken), small},
+		{"GET /people/me", forSignedIn, signin.Viewer, g.mePage, small},
+		{"POST /people/me/password", forSignedIn, signin.Viewer, g.pageDeed(own(g.changePassword)), small},
+		{"POST /people/me/sessions/end", forSignedIn, signin.Viewer, g.pageDeed(own(g.endSession)), small},
+		{"POST /people/me/tokens", forSignedIn, signin.Viewer, g.pageDeed(g.makeToken), small},
+		{"POST /people/me/tokens/end", forSignedIn, signin.Viewer, g.pageDeed(own(g.endToken)), small},
+
 		{"GET /phones", forSignedIn, signin.Owner, g.phonesPage, small},
 		{"POST /phones", forSignedIn, signin.Owner, g.addPhone, unhurried},
 		{"POST /phones/revoke", forSignedIn, signin.Owner, g.dropPhone, small},
@@ -133,6 +151,21 @@ func (g *Gateway) routes() []route {
 		{"GET /api/v1/history/state", forPrograms, signin.Viewer, g.past.State, unhurried},
 		{"GET /api/v1/history/always-on", forPrograms, signin.Viewer, g.past.AlwaysOn, small},
 		{"GET /api/v1/home-assistant", forPrograms, signin.Owner, g.apiHomeAssistant, small},
+		{"GET /api/v1/people", forPrograms, signin.Owner, g.apiPeople, small},
+		{"POST /api/v1/people", forPrograms, signin.Owner, g.apiDeed(g.invite), small},
+		{"POST /api/v1/people/invite", forPrograms, signin.Owner, g.apiDeed(g.inviteAgain), small},
+		{"POST /api/v1/people/invite/end", forPrograms, signin.Owner, g.apiDeed(g.takeBack), small},
+		{"POST /api/v1/people/role", forPrograms, signin.Owner, g.apiDeed(g.setRole), small},
+		{"POST /api/v1/people/logins", forPrograms, signin.Owner, g.apiDeed(g.setLogins), small},
+		{"POST /api/v1/people/remove", forPrograms, signin.Owner, g.apiDeed(g.removePerson), small},
+		{"POST /api/v1/people/sessions/end", forPrograms, signin.Owner, g.apiDeed(g.endSession), small},
+		{"POST /api/v1/people/tokens/end", forPrograms, signin.Owner, g.apiDeed(g.endToken), small},
+		{"GET /api/v1/people/me", forPrograms, signin.Viewer, g.apiMe, small},
+		{"POST /api/v1/people/me/password", forPrograms, signin.Viewer, g.apiDeed(own(g.changePassword)), small},
+		{"POST /api/v1/people/me/sessions/end", forPrograms, signin.Viewer, g.apiDeed(own(g.endSession)), small},
+		{"POST /api/v1/people/me/tokens", forPrograms, signin.Viewer, g.apiDeed(g.makeToken), small},
+		{"POST /api/v1/people/me/tokens/end", forPrograms, signin.Viewer, g.apiDeed(own(g.endToken)), small},
+
 		{"GET /api/v1/phones", forPrograms, signin.Owner, g.apiPhones, small},
 		{"POST /api/v1/phones", forPrograms, signin.Owner, g.apiAddPhone, unhurried},
 		{"POST /api/v1/phones/revoke", forPrograms, signin.Owner, g.apiRevokePhone, small},
@@ -187,9 +220,17 @@ func (g *Gateway) routes() []route {
 
 // build puts the table behind the guards.
 func (g *Gateway) build() http.Handler {
+	return g.guard(append(g.routes(), route{"/", forSignedIn, signin.Viewer, g.unknown, small}))
+}
+
+// guard lets nobody through to a row who may not use it.
+func (g *Gateway) guard(rows []route) http.Handler {
 	mux := http.NewServeMux()
 	byPattern := map[string]route{}
-	for _, r := range append(g.routes(), route{"/", forSignedIn, signin.Viewer, g.unknown, small}) {
+	for _, r := range rows {
+		if (r.role == signin.Nobody) != (r.access == forEveryone || r.access == forLink) {
+			panic("the route " + r.pattern + " does not say which role may: every row that asks for a sign-in has one") // of whoever wrote the row
+		}
 		mux.Handle(r.pattern, r.handle)
 		byPattern[r.pattern] = r
 	}

@@ -138,6 +138,38 @@ var examples = map[string]struct {
 	"POST /api/v1/metrics/destinations/{name}/resend":       {path: "/api/v1/metrics/destinations/influx/resend", want: http.StatusOK},
 	"GET /api/v1/metrics/destinations/{name}/aside":         {path: "/api/v1/metrics/destinations/influx/aside", want: http.StatusOK},
 	"POST /api/v1/metrics/destinations/{name}/aside/resend": {path: "/api/v1/metrics/destinations/influx/aside/resend", want: http.StatusOK},
+	"GET /invitation/{code}":                                {path: "/invitation/guessed", want: http.StatusNotFound},
+	"POST /invitation/{code}":                               {path: "/invitation/guessed", form: url.Values{"password": {"a cup of poison"}}, want: http.StatusNotFound},
+
+	"GET /people":                         {want: http.StatusOK},
+	"GET /people/person":                  {path: "/people/person?name=owner", want: http.StatusOK},
+	"POST /people":                        {form: url.Values{"name": {"niamh"}, "role": {"viewer"}}, want: http.StatusOK},
+	"POST /people/invite":                 {form: url.Values{"name": {owner}}, want: http.StatusOK},
+	"POST /people/invite/end":             {form: url.Values{"name": {"nobody"}}, want: http.StatusNotFound},
+	"POST /people/role":                   {form: url.Values{"name": {owner}, "role": {"viewer"}, "on": {"person"}}, want: http.StatusConflict},
+	"POST /people/logins":                 {form: url.Values{"name": {owner}, "logins": {"tailnet alice@example.com"}}, want: http.StatusSeeOther},
+	"POST /people/remove":                 {form: url.Values{"name": {owner}}, want: http.StatusConflict},
+	"POST /people/sessions/end":           {form: url.Values{"name": {owner}, "id": {"none"}}, want: http.StatusNotFound},
+	"POST /people/tokens/end":             {form: url.Values{"name": {owner}, "id": {"none"}}, want: http.StatusNotFound},
+	"GET /people/me":                      {want: http.StatusOK},
+	"POST /people/me/password":            {form: url.Values{"old": {password}, "new": {password}, "again": {password}}, want: http.StatusSeeOther},
+	"POST /people/me/sessions/end":        {form: url.Values{"others": {"1"}}, want: http.StatusSeeOther},
+	"POST /people/me/tokens":              {form: url.Values{"name": {"a script"}, "days": {"30"}}, want: http.StatusOK},
+	"POST /people/me/tokens/end":          {form: url.Values{"id": {"none"}}, want: http.StatusNotFound},
+	"GET /api/v1/people":                  {want: http.StatusOK},
+	"POST /api/v1/people":                 {body: `{"name":"cian","role":"viewer"}`, want: http.StatusOK},
+	"POST /api/v1/people/invite":          {body: `{"name":"owner"}`, want: http.StatusOK},
+	"POST /api/v1/people/invite/end":      {body: `{"name":"nobody"}`, want: http.StatusNotFound},
+	"POST /api/v1/people/role":            {body: `{"name":"owner","role":"king"}`, want: http.StatusUnprocessableEntity},
+	"POST /api/v1/people/logins":          {body: `{"name":"owner","logins":[{"way":"lan","login":"x"}]}`, want: http.StatusUnprocessableEntity},
+	"POST /api/v1/people/remove":          {body: `{"name":"nobody"}`, want: http.StatusNotFound},
+	"POST /api/v1/people/sessions/end":    {body: `{"name":"owner","id":"none"}`, want: http.StatusNotFound},
+	"POST /api/v1/people/tokens/end":      {body: `{"name":"owner","id":"none"}`, want: http.StatusNotFound},
+	"GET /api/v1/people/me":               {want: http.StatusOK},
+	"POST /api/v1/people/me/password":     {body: `{"old":"wrong","new":"short"}`, want: http.StatusUnprocessableEntity},
+	"POST /api/v1/people/me/sessions/end": {body: `{"id":"none"}`, want: http.StatusNotFound},
+	"POST /api/v1/people/me/tokens":       {body: `{"name":"a script","days":30}`, want: http.StatusOK},
+	"POST /api/v1/people/me/tokens/end":   {body: `{"id":"none"}`, want: http.StatusNotFound},
 }
 
 // walk makes a row of the table into a request.
@@ -226,7 +258,11 @@ func TestEveryRouteSignedOut(t *testing.T) {
 			to := res.Header.Get("Location")
 			switch who {
 			case forSignedIn, forLink: // nobody has handed a link out
-				if res.StatusCode != http.StatusSeeOther || !strings.HasPrefix(to, "/login") {
+				if strings.HasSuffix(pattern, " /invitation/{code}") { // which says so to who was invited
+					if res.StatusCode != http.StatusNotFound {
+						t.Errorf("got %s, want 404", res.Status)
+					}
+				} else if res.StatusCode != http.StatusSeeOther || !strings.HasPrefix(to, "/login") {
 					t.Errorf("got %s to %q, want 303 to the sign-in page", res.Status, to)
 				}
 			case forPrograms:

@@ -256,3 +256,6 @@ func (d *Door) EndToken(user, id string) error {
 	}
 	return err
 }
+
+// TokenID is what names a token, of its secret.
+func TokenID(secret string) string { return digest(secret)[:idLen] }
