@@ -3,6 +3,7 @@ package gateway
 import (
 	"net/http"
 	"slices"
+	"strings"
 
 	"github.com/smartcore-ireland/hems/internal/remote"
 	"github.com/smartcore-ireland/hems/internal/remote/phones"
@@ -77,7 +78,7 @@ func (g *Gateway) nextStep(r *http.Request, all []wayRow) *nextStep {
 	away := false
 	for _, w := range all {
 		if w.State == remote.NeedsYou || w.State == remote.Down {
-			return &nextStep{What: w.Title + ": " + w.Detail, Why: w.Action, To: w.Setup, Button: "Look at it"}
+			return &nextStep{What: w.Title, Why: strings.TrimSpace(w.Detail + " " + w.Action), To: w.Setup, Button: "Look at it"}
 		}
 		away = away || w.Way != remote.LAN && w.State != remote.Off
 	}
