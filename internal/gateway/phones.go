@@ -8,8 +8,8 @@ import (
 	"errors"
 	"html/template"
 	"io"
-	"mime"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -445,6 +445,6 @@ func (g *Gateway) takeHandout(w http.ResponseWriter, r *http.Request) {
 	}
 	g.log.Info("a phone's certificate was fetched", "phone", name, "form", r.PostFormValue("form"), "address", address(r))
 	w.Header().Set("Content-Type", "application/x-pkcs12")
-	w.Header().Set("Content-Disposition", mime.FormatMediaType("attachment", map[string]string{"filename": "hems-" + strings.ReplaceAll(name, " ", "-") + ".p12"}))
+	w.Header().Set("Content-Disposition", `attachment; filename="hems-phone.p12"; filename*=UTF-8''`+url.PathEscape("hems-"+strings.ReplaceAll(name, " ", "-")+".p12"))
 	_, _ = w.Write(parcel) // the visitor has gone
 }
