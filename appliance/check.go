@@ -65,6 +65,54 @@ func (m Metrics) Check() error {
 // MetricsDomains are the kinds of entities whose states can be kept.
 var MetricsDomains = []string{"binary_sensor", "light", "number", "select", "sensor", "switch", "text"}
 
+var (
+	hostRE  = regexp.MustCompile(`^([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]{2,63}$`)
+	printRE = regexp.MustCompile(`^([0-9A-Fa-f]{2}:?){31}[0-9A-Fa-f]{2}$`)
+	teamRE  = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$`)
+)
+
+// Check is as for Home.
+func (c Cloud) Check() error {
+	if c.Team != "" && !teamRE.MatchString(c.Team) {
+		return fmt.Errorf("team is %q: give what stands before .cloudflareaccess.com", c.Team)
+	}
+	if n := len(c.Hosts); n > maxCloudHosts {
+		return fmt.Errorf("hosts: there are %d: give at most %d", n, maxCloudHosts)
+	}
+	seen := map[string]bool{}
+	for i, h := range c.Hosts {
+		name := strings.ToLower(h.Host)
+		switch {
+		case !hostRE.MatchString(name):
+			return fmt.Errorf("hosts[%d].host is %q: write it as ha.example.ie", i, h.Host)
+		case seen[name]:
+			return fmt.Errorf("hosts[%d].host: %s is there twice", i, h.Host)
+		case h.To != "home_assistant" && h.To != "dashboard":
+			return fmt.Errorf("hosts[%d].to is %q: give home_assistant or dashboard", i, h.To)
+		}
+		seen[name] = true
+		switch h.Rule {
+		case "sign-in":
+		case "access":
+			if c.Team == "" || h.Audience == "" {
+				return fmt.Errorf("hosts[%d]: the rule access needs team, and audience of the application", i)
+			}
+		case "client_certificate":
+			if len(h.Certificates) == 0 {
+				return fmt.Errorf("hosts[%d]: the rule client_certificate needs certificates: the SHA-256 of each", i)
+			}
+			for _, p := range h.Certificates {
+				if !printRE.MatchString(p) {
+					return fmt.Errorf("hosts[%d].certificates: %q is no SHA-256: openssl x509 -noout -fingerprint -sha256 -in cf-client.pem prints it", i, p)
+				}
+			}
+		default:
+			return fmt.Errorf("hosts[%d].rule is %q: give access, client_certificate or sign-in", i, h.Rule)
+		}
+	}
+	return nil
+}
+
 // Check is as for Home.
 func (u Update) Check() error {
 	if u.Automatic && u.Feed.URL == nil {

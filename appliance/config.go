@@ -25,6 +25,7 @@ type Config struct {
 	Metrics Metrics `yaml:"metrics"`
 	Gateway Gateway `yaml:"gateway"`
 	Hass    Hass    `yaml:"home_assistant"`
+	Cloud   Cloud   `yaml:"cloudflare"`
 	Update  Update  `yaml:"update"`
 	Time    Time    `yaml:"time"`
 }
@@ -109,6 +110,32 @@ type Hass struct {
 	// its host is taken.
 	VerifyCertificate bool `yaml:"verify_certificate"`
 }
+
+// Cloud is a way in through a Cloudflare Tunnel.
+type Cloud struct {
+	Enabled bool `yaml:"enabled"`
+	// Team is that of Cloudflare Access: "smartcore" of
+	// smartcore.cloudflareaccess.com; empty: no host has the rule "access".
+	Team string `yaml:"team"`
+	// Hosts are the tunnel's names that may be used; others are refused.
+	Hosts []CloudHost `yaml:"hosts"`
+}
+
+// CloudHost is one of the tunnel's host names.
+type CloudHost struct {
+	Host string `yaml:"host"` // "ha.example.ie"
+	To   string `yaml:"to"`   // "home_assistant" or "dashboard"
+	// Rule is who may use it: "access" (whom Cloudflare Access lets in),
+	// "client_certificate" (a phone with one of Certificates), "sign-in"
+	// (anybody, who then signs in).
+	Rule     string `yaml:"rule"`
+	Audience string `yaml:"audience"` // of the Access application
+	// Certificates are the SHA-256 of the zone's client certificates.
+	Certificates []string `yaml:"certificates"`
+}
+
+// maxCloudHosts bounds cloudflare.hosts.
+const maxCloudHosts = 32
 
 // Update is where new versions of the whole system may come from.
 type Update struct {

@@ -84,6 +84,8 @@ var rules = []rule{
 	{room: "internal/client", only: nothing, reason: "questions to an appliance, whoever asks them"},
 	{room: "internal/client/clienttest", only: []string{"internal/client"}, reason: "the form of the answers, not what they mean"},
 	{room: "internal/remote", only: nothing, reason: "what ways in and the gateway agree on"},
+	{room: "internal/remote/cloudflare", only: []string{"internal/remote", "internal/remote/cloudflare/access"}, reason: "a tunnel's names and headers, not what is behind a door"},
+	{room: "internal/remote/cloudflare/access", only: []string{"internal/atomicfile"}, reason: "tokens, not who shows them or for what"},
 	{room: "internal/remote/phones", only: []string{"internal/remote", "internal/pki", "internal/atomicfile"}, reason: "who shows which certificate, not what is behind the door"},
 	{room: "internal/remote/mdns", only: nothing, reason: "a name on the home's network, whoever answers there"},
 	{room: "internal/gateway/front", only: []string{"internal/remote"}, reason: "bytes of HTTP before Home Assistant: no pages, accounts or sessions"},

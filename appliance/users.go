@@ -74,6 +74,7 @@ var Places = []Place{
 	{Path: "secrets", Mode: os.ModeDir | 0o710, Group: groupHems},
 	{Path: "secrets/mqtt-*", Mode: 0o600, Owner: userBroker, Group: userBroker, Process: "hems-broker"},
 	{Path: "secrets/claim-code", Mode: 0o600, Owner: userGateway, Group: userGateway, Process: "hems-gateway"},
+	{Path: "secrets/cloudflare-token", Mode: 0o600, Owner: userGateway, Group: userGateway, Process: "hems-gateway"},
 	{Path: tokenFiles, Mode: 0o600, Owner: userMetrics, Group: userMetrics, Process: "hems-metrics"},
 	{Path: bridgeFiles, Mode: 0o600, Owner: userBroker, Group: userBroker, Process: "hems-broker"},
 	// What is made in it is of its group: the socket is for all.
@@ -97,6 +98,7 @@ var Places = []Place{
 	{Path: "boot.json", InRun: true, Mode: 0o644, Made: true},
 	{Path: "clock.json", InRun: true, Mode: 0o644, Made: true},
 	{Path: "watchdog.sock", InRun: true, Mode: os.ModeSocket | 0o600, Made: true},
+	{Path: "cloudflare", InRun: true, Mode: os.ModeDir | 0o700, Owner: userGateway, Group: userGateway, Process: "hems-gateway"},
 	{Path: "manager.sock", InRun: true, Mode: os.ModeSocket | 0o660, Group: userGateway, Process: "hems-manager", Made: true},
 	{Path: "metrics.sock", InRun: true, Mode: os.ModeSocket | 0o660, Owner: userMetrics, Group: userMetrics, Process: "hems-metrics", Made: true},
 	{Path: "/dev/ttyACM*", Mode: os.ModeDevice | 0o600, Owner: userZigbee, Group: userZigbee, Process: "hems-zigbee"},

@@ -127,7 +127,7 @@ func card(t *testing.T) Env {
 			t.Fatal(err)
 		}
 	}
-	for _, f := range []string{"secrets/mqtt-zigbee", "secrets/mqtt-home", "secrets/influx", "secrets/fleet", "secrets/fleet-ca.pem", "secrets/claim-code", "secrets/tailnet-auth-key", "broker/retained.log",
+	for _, f := range []string{"secrets/mqtt-zigbee", "secrets/mqtt-home", "secrets/influx", "secrets/fleet", "secrets/fleet-ca.pem", "secrets/claim-code", "secrets/cloudflare-token", "secrets/tailnet-auth-key", "broker/retained.log",
 		"zigbee/zigbee.json", "zigbee/old/zigbee.json", "store/hems.db", "store/hems.db-wal", "store/hems.db-shm", "store/hems.db.lock", "gateway/accounts.json", "manager/update.json",
 		"pki/ca.key", "pki/ca.crt", "mqtt/passwd", "pki/broker/names.pem", "pki/gateway/names.pem", "pki/gateway/phones.json"} {
 		write(e.Path(f), "")

@@ -74,6 +74,7 @@ func Run(ctx context.Context, env appliance.Env, cfg appliance.Config) error {
 		Seen: env.Path("gateway", "phones.json"),
 		Log:  env.Log,
 	})
+	tunnel := newTunnel(env, cfg)
 	g, err := gateway.New(gateway.Options{
 		Listen:    web.Dashboard,
 		ListenTLS: web.DashboardTLS,
@@ -83,6 +84,9 @@ func Run(ctx context.Context, env appliance.Env, cfg appliance.Config) error {
 		Certificates:  pki.NewCertificates(pki.HolderDir(env.Path("pki"), "gateway")).GetCertificate,
 		Authority:     env.Path("pki", pki.CAFile),
 		HostName:      cfg.Home.HostName,
+		Doors:         tunnel.Doors(),
+		Reporters:     []remote.Reporter{tunnel},
+		Cloud:         cloudSettings(env, cfg),
 		Phones:        guard,
 		Handouts:      &handouts,
 		HomeAssistant: home,
@@ -116,6 +120,7 @@ func Run(ctx context.Context, env appliance.Env, cfg appliance.Config) error {
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	wg.Go(func() { guard.Run(ctx) })
+	wg.Go(func() { tunnel.Run(ctx) })
 	if env.Card { // a workstation has a name of its own
 		wg.Go(func() { mdns.Run(ctx, mdns.Options{Host: cfg.Home.HostName, HTTPS: uint16(web.PortTLS), Log: env.Log}) })
 	}

@@ -49,6 +49,7 @@ type Options struct {
 	Port, PortTLS   int                // where a visitor who is led to the dashboard finds it; 0: not there
 	Certificates    CertificateSource  // for TLS; required where ListenTLS or HomeTLS is not empty
 	Authority       string             // the file of the authority's certificate, which people put on their phones; empty: none
+	Cloud           CloudSettings      // of the Cloudflare Tunnel
 	Phones          *phones.Guard      // asks visitors for their phone's certificate; nil: nobody is asked
 	Handouts        *Handouts          // outlives a run; nil: what waits for a phone ends with it
 	Sockets         *Sockets           // outlives a run; nil: a run that ends closes its sockets

@@ -75,6 +75,7 @@ func newHouse(t *testing.T, settings ...setting) *house {
 		Manager:   h.manager.Socket,
 		Metrics:   h.metrics.Socket,
 		Processes: []string{"hems-broker", "hems-gateway"},
+		Cloud:     CloudSettings{TokenFile: filepath.Join(h.data, "gateway", "cloudflare-token")},
 		Phones:    phones.New(phones.Options{Dir: h.phonesDir(), Log: log}),
 		Log:       log,
 		Password:  signin.Params{Memory: 64, Time: 1, Threads: 1},

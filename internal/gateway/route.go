@@ -135,6 +135,10 @@ func (g *Gateway) routes() []route {
 		{"POST /people/me/tokens", forSignedIn, signin.Viewer, g.pageDeed(g.makeToken), small},
 		{"POST /people/me/tokens/end", forSignedIn, signin.Viewer, g.pageDeed(own(g.endToken)), small},
 
+		{"GET /ways/cloudflare", forSignedIn, signin.Owner, g.cloudPage, small},
+		{"POST /ways/cloudflare", forSignedIn, signin.Owner, g.setCloud, small},
+		{"POST /ways/cloudflare/add", forSignedIn, signin.Owner, g.addCloudHost, small},
+		{"POST /ways/cloudflare/remove", forSignedIn, signin.Owner, g.dropCloudHost, small},
 		{"GET /phones", forSignedIn, signin.Owner, g.phonesPage, small},
 		{"POST /phones", forSignedIn, signin.Owner, g.addPhone, unhurried},
 		{"POST /phones/revoke", forSignedIn, signin.Owner, g.dropPhone, small},
@@ -170,6 +174,7 @@ func (g *Gateway) routes() []route {
 		{"POST /api/v1/phones", forPrograms, signin.Owner, g.apiAddPhone, unhurried},
 		{"POST /api/v1/phones/revoke", forPrograms, signin.Owner, g.apiRevokePhone, small},
 		{"POST /api/v1/phones/mode", forPrograms, signin.Owner, g.apiPhonesMode, small},
+		{"POST /api/v1/ways/cloudflare/token", forPrograms, signin.Owner, g.apiCloudToken, small},
 		{"GET /api/v1/ways", forPrograms, signin.Viewer, g.apiWays, small},
 
 		// The manager's interface, for those who may. What it keeps for the
