@@ -320,3 +320,33 @@ func FuzzConfig(f *testing.F) {
 		}
 	})
 }
+
+func TestNamesOfATunnelAreChecked(t *testing.T) {
+	print := strings.Repeat("aB", 32)
+	for text, want := range map[string]string{
+		"{team: smartcore, hosts: [{host: ha.example.ie, to: home_assistant, rule: access, audience: x}, {host: b.example.ie, to: dashboard, rule: sign-in}]}": "",
+		"{hosts: [{host: ha.example.ie, to: home_assistant, rule: client_certificate, certificates: [" + print + "]}]}":                                        "",
+		"{team: Smart.Core}": "team is",
+		"{hosts: [{host: ha, to: dashboard, rule: sign-in}]}":                                                                      "hosts[0].host is",
+		"{hosts: [{host: 'https://ha.example.ie', to: dashboard, rule: sign-in}]}":                                                 "hosts[0].host is",
+		"{hosts: [{host: ha.example.ie, to: nowhere, rule: sign-in}]}":                                                             "hosts[0].to is",
+		"{hosts: [{host: ha.example.ie, to: dashboard}]}":                                                                          "hosts[0].rule is",
+		"{hosts: [{host: ha.example.ie, to: dashboard, rule: access, audience: x}]}":                                               "needs team",
+		"{team: t, hosts: [{host: ha.example.ie, to: dashboard, rule: access}]}":                                                   "needs team, and audience",
+		"{hosts: [{host: ha.example.ie, to: dashboard, rule: client_certificate}]}":                                                "needs certificates",
+		"{hosts: [{host: ha.example.ie, to: dashboard, rule: client_certificate, certificates: [ab]}]}":                            "is no SHA-256",
+		"{hosts: [{host: ha.example.ie, to: dashboard, rule: sign-in}, {host: HA.example.ie, to: home_assistant, rule: sign-in}]}": "is there twice",
+	} {
+		_, problems, err := ParseConfig([]byte("cloudflare: " + text + "\n"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := ""
+		if err := problems.Err(); err != nil {
+			got = err.Error()
+		}
+		if (got == "") != (want == "") || !strings.Contains(got, want) {
+			t.Errorf("%s: got %q, want %q", text, got, want)
+		}
+	}
+}

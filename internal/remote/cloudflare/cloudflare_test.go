@@ -1,9 +1,17 @@
 package cloudflare
 
 import (
+	"bytes"
 	"context"
+	"crypto"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"net/http"
@@ -235,3 +243,39 @@ func TestWithoutTheProgramItIsSaid(t *testing.T) {
 }
 
 func mkfifo(path string) error { return syscall.Mkfifo(path, 0o600) }
+
+// oneKey is a team with one key.
+type oneKey struct{ key *rsa.PrivateKey }
+
+func (k oneKey) RoundTrip(*http.Request) (*http.Response, error) {
+	b, err := json.Marshal(map[string]any{"keys": []any{map[string]string{"kid": "k1", "kty": "RSA", "e": "AQAB", "n": base64.RawURLEncoding.EncodeToString(k.key.N.Bytes())}}})
+	return &http.Response{StatusCode: http.StatusOK, Status: "200 OK", Body: io.NopCloser(bytes.NewReader(b))}, err
+}
+
+// TestWhomAccessLetsIn is known by name, and for its own application alone.
+func TestWhomAccessLetsIn(t *testing.T) {
+	key, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tunnel := newTunnel(func(o *Options) { o.Client = oneKey{key} })
+	token := func(audience string) string {
+		text := base64.RawURLEncoding.EncodeToString([]byte(`{"alg":"RS256","kid":"k1"}`)) + "." + base64.RawURLEncoding.EncodeToString(fmt.Appendf(nil,
+			`{"iss":"https://smartcore.cloudflareaccess.com","aud":[%q],"email":"alice@example.com","exp":%d,"iat":%d}`, audience, time.Now().Add(time.Hour).Unix(), time.Now().Unix()))
+		sum := sha256.Sum256([]byte(text))
+		sig, err := rsa.SignPKCS1v15(rand.Reader, key, crypto.SHA256, sum[:])
+		if err != nil {
+			t.Fatal(err)
+		}
+		return text + "." + base64.RawURLEncoding.EncodeToString(sig)
+	}
+	for audience, good := range map[string]bool{"app": true, "another": false} {
+		r := httptest.NewRequest("GET", "/", nil)
+		r.Host = "hems.example.ie"
+		r.Header = http.Header{"Cf-Connecting-Ip": {"203.0.113.7"}, "Cf-Visitor": {`{"scheme":"https"}`}, "Cf-Access-Jwt-Assertion": {token(audience)}}
+		a, err := tunnel.admit(r, remote.Arrival{Way: remote.Cloudflare}, remote.Dashboard)
+		if (err == nil) != good || (a.Identity.Login == "alice@example.com") != good {
+			t.Errorf("for %s: got %+v, %v", audience, a, err)
+		}
+	}
+}
