@@ -25,4 +25,4 @@ var storeKept = Kept{
 
 // gatewayKept is without the sign-ins: one that was ended since must not come
 // back with an old backup.
-var gatewayKept = Kept{Path: "gateway", What: "accounts", Except: []string{"gateway/sessions.json", "gateway/seed.json"}}
+var gatewayKept = Kept{Path: "gateway", What: "accounts", Except: []string{"gateway/sessions.json", "gateway/tokens.json", "gateway/invitations.json", "gateway/seed.json"}}

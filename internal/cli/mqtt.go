@@ -53,12 +53,12 @@ revokes it.
 // mqttCommand is one hems mqtt.
 type mqttCommand struct {
 	remote
-	data, role         string
-	rules              []client.MQTTRule
-	generate           bool
-	secretFile         string
-	asks               mqttUsers
-	user, passwordFile string
+	data, role   string
+	rules        []client.MQTTRule
+	generate     bool
+	secretFile   string
+	asks         mqttUsers
+	passwordFile string
 }
 
 // mqttUsers is who is asked: an appliance, or files.
@@ -126,11 +126,7 @@ func (m *mqttCommand) mqttFlags(name, usage string) *flag.FlagSet {
 // begin finds whom to ask.
 func (m *mqttCommand) begin(ctx context.Context) error {
 	if m.data == "" && m.host != "" {
-		address := m.host
-		if !strings.Contains(address, "://") {
-			address = "http://" + address
-		}
-		if err := m.connect(ctx, address, m.user, m.passwordFile); err != nil {
+		if err := m.connect(ctx, m.host, m.user, m.passwordFile); err != nil {
 			return err
 		}
 		m.asks = m.Client

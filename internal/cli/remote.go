@@ -31,12 +31,14 @@ const remoteUsage = `usage: hems status [HOST]
                     [-from TIME] [-to TIME] [-step STEP] [-format table|csv|json] …
        hems destination list HOST, hems destination resend HOST NAME -from TIME
        hems phone list HOST, hems phone add HOST NAME, hems phone revoke HOST NAME
+       hems login HOST, hems logout HOST, hems people HOST …, hems sessions HOST …
 
 HOST is an appliance's name or address, such as hems.local, or its dashboard's
 URL. It can be left out where HEMS_URL is set, as run/demo.env does.
 
   -user           the account's name (default $HEMS_USER, then owner)
-  -password-file  a file with its password (default $HEMS_PASSWORD, then asked for)
+  -password-file  a file with its password (default $HEMS_PASSWORD, then what
+                  hems login stored, then asked for)
   -json           the answer as JSON, and what went wrong too
 
 hems doctor tells what is not well and what to do about it, and how Home Assistant
@@ -56,7 +58,8 @@ everything there.
 
 hems history tells what was: see "hems history -h". hems destination tells and
 mends what databases are sent: see "hems destination -h". hems phone gives phones
-certificates to come in with: see "hems phone -h".
+certificates to come in with: see "hems phone -h". hems login signs in once for all
+of these: see "hems login -h".
 `
 
 // remoteCommands are those that ask an appliance over the network, with the
@@ -79,6 +82,12 @@ var remoteCommands = map[string]struct {
 	"history":     {1, 2, (*remote).history, (*remote).historyFlags},
 	"destination": {1, 2, (*remote).destination, (*remote).destinationFlags},
 	"phone":       {1, 3, (*remote).phone, nil},
+	"login":       {0, 0, (*remote).login, (*remote).loginFlags},
+	"logout":      {0, 0, (*remote).logout, nil},
+	"people":      {1, 20, (*remote).people, (*remote).peopleFlags},
+	"sessions":    {1, 3, (*remote).sessions, nil},
+	"tokens":      {1, 3, (*remote).tokens, (*remote).tokenFlags},
+	"passkeys":    {1, 3, (*remote).passkeys, nil},
 }
 
 // remote is one command to one appliance.
@@ -97,6 +106,15 @@ type remote struct {
 	again                           bool          // of hems destination aside
 	every                           time.Duration // between two looks at an update
 	shown                           string        // the word of progress that was shown last
+
+	address, user string // of the appliance, and whose account
+	byPassword    bool   // whether a stored token does not do
+	authority     string // of hems login: the file with the appliance's authority
+	tokenName     string
+	tokenRole     string
+	days          int
+	newPassword   string // a file
+	signIn        signIn // as it was stored
 }
 
 // errSaid is a failure that has been told already.
@@ -124,6 +142,7 @@ func (c *command) remote(ctx context.Context, name string, args []string) error 
 		spec.flags(r, flags)
 	}
 	words, err := allWords(flags, args)
+	flags.Visit(func(f *flag.Flag) { r.byPassword = r.byPassword || f.Name == "user" })
 	switch {
 	case errors.Is(err, flag.ErrHelp):
 		return nil
@@ -135,6 +154,8 @@ func (c *command) remote(ctx context.Context, name string, args []string) error 
 		words = hostFirst(words, destinationVerbs)
 	case "phone":
 		words = hostFirst(words, phoneVerbs)
+	case "people", "sessions", "tokens", "passkeys":
+		words = peopleHostFirst(words, c.getenv("HEMS_URL") == "")
 	}
 	address := c.getenv("HEMS_URL")
 	r.host = address
@@ -146,9 +167,6 @@ func (c *command) remote(ctx context.Context, name string, args []string) error 
 		}
 		r.host, words = words[0], words[1:]
 		address = r.host
-		if !strings.Contains(address, "://") {
-			address = "http://" + address
-		}
 	}
 	switch {
 	case len(words) < spec.least:
@@ -173,6 +191,8 @@ func usageOf(name string) string {
 		return destinationUsage
 	case "phone":
 		return phoneUsage
+	case "login", "logout", "people", "sessions", "tokens", "passkeys":
+		return peopleUsage
 	}
 	return remoteUsage
 }
@@ -182,7 +202,8 @@ func isVerb(word string) bool {
 	_, history := historyVerbs[word]
 	_, destination := destinationVerbs[word]
 	_, phone := phoneVerbs[word]
-	return config || history || destination || phone
+	_, people := peopleVerbs[word]
+	return config || history || destination || phone || people
 }
 
 // allWords parses flags wherever they stand among the other words.
@@ -198,21 +219,41 @@ func allWords(flags *flag.FlagSet, args []string) (words []string, err error) {
 	}
 }
 
-// connect finds out how to sign in. It asks the appliance nothing yet.
+// connect finds out how to sign in: with what is given, with the token that hems
+// login stored, or by asking. It asks the appliance nothing yet.
 func (r *remote) connect(ctx context.Context, address, user, passwordFile string) error {
 	password := r.getenv("HEMS_PASSWORD")
-	var err error
+	stored, known := r.storedSignIn(address)
 	switch {
+	case known:
+		address = stored.Address
+	case !strings.Contains(address, "://") && r.authority != "":
+		address = "https://" + address
+	case !strings.Contains(address, "://"):
+		address = "http://" + address
+	}
+	r.address, r.user, r.signIn = address, user, stored
+	access := client.Access{User: user}
+	var err error
+	if access.Roots, err = r.roots(stored); err != nil {
+		return err
+	}
+	switch {
+	case r.name == "logout" && !known:
+		return nil
 	case passwordFile != "":
 		if password, err = secretFile(passwordFile); err != nil {
 			return err
 		}
+	case password == "" && known && !r.byPassword:
+		access.User, access.Token = "", stored.Token
 	case password == "":
 		if password, err = r.askSecret(ctx, fmt.Sprintf("Password of %s at %s: ", user, r.host)); err != nil {
 			return hinted{err, "hems " + r.name + " " + r.host + " -user " + user + " -password-file FILE"}
 		}
 	}
-	r.Client, err = client.Remote(address, user, password)
+	access.Password = password
+	r.Client, err = client.Dial(address, access)
 	return err
 }
 
@@ -228,9 +269,15 @@ func (r *remote) tell(err error) error {
 		e = *refused
 		if refused.Status == http.StatusUnauthorized {
 			e.Code, e.Hint = "unauthorized", "hems "+r.name+" "+r.host+" -user NAME -password-file FILE"
+			if r.signIn.Token != "" {
+				e.Hint = "hems login " + r.host
+			}
 		}
 	case errors.As(err, &h):
 		e.Hint = h.hint
+	case isUnknownAuthority(err):
+		e.Code, e.Message = "certificate", "the appliance's certificate is of an authority that this computer does not know"
+		e.Hint = "get hems-ca.crt from the dashboard (More, Secure connection), then: hems login " + r.host + " -ca hems-ca.crt"
 	case errors.Is(err, client.ErrAway):
 		e.Code, e.Hint = "away", "is it on, and in this network? try its address: hems "+r.name+" 192.168.1.20"
 	}

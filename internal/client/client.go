@@ -9,6 +9,8 @@ package client
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -30,6 +32,14 @@ type Client struct {
 	own            string // and to the dashboard itself
 	http           *http.Client
 	user, password string // Basic authentication when user is set
+	token          string // or this instead
+}
+
+// Access is how to sign in to an appliance, and whose certificate it may show.
+type Access struct {
+	User, Password string
+	Token          string         // instead of both
+	Roots          *x509.CertPool // nil: the system's
 }
 
 // maxAnswer bounds an answer that is held in memory.
@@ -41,15 +51,29 @@ const answerTime = 30 * time.Second
 // Remote asks through the dashboard at address, such as "http://hems.local:8080",
 // with the name and password of an account.
 func Remote(address, user, password string) (*Client, error) {
+	return Dial(address, Access{User: user, Password: password})
+}
+
+// Dial is Remote for whoever signs in otherwise. It opens no connection yet.
+func Dial(address string, a Access) (*Client, error) {
 	u, err := url.Parse(address)
 	if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" {
 		return nil, fmt.Errorf("%q is not an appliance's address: write it as http://hems.local:8080", address)
 	}
 	api := u.Scheme + "://" + u.Host + "/api/v1"
+	to := transport(nil)
+	if a.Roots != nil {
+		to.TLSClientConfig = &tls.Config{RootCAs: a.Roots}
+	}
 	return &Client{
 		base: api + "/system", metrics: api + "/metrics", history: api + "/history", own: api,
-		http: &http.Client{Transport: transport(nil)}, user: user, password: password,
+		http: &http.Client{Transport: to}, user: a.User, password: a.Password, token: a.Token,
 	}, nil
+}
+
+// at is a client that asks elsewhere on the same appliance.
+func (c *Client) at(base string) *Client {
+	return &Client{base: base, http: c.http, user: c.user, password: c.password, token: c.token}
 }
 
 // Local asks the manager on its unix socket.
@@ -172,7 +196,11 @@ func (c *Client) send(ctx context.Context, q question) (*http.Response, error) {
 	if by, ok := ctx.Value(byKey{}).(string); ok {
 		r.Header.Set(ByHeader, by)
 	}
-	if c.user != "" {
+	r.Header.Set("User-Agent", "hems/1")
+	switch {
+	case c.token != "":
+		r.Header.Set("Authorization", "Bearer "+c.token)
+	case c.user != "":
 		r.SetBasicAuth(c.user, c.password)
 	}
 	res, err := c.http.Do(r)

@@ -15,7 +15,7 @@ type History struct{ c *Client }
 
 // History asks the appliance that c asks through its dashboard.
 func (c *Client) History() *History {
-	return &History{&Client{base: c.history, http: c.http, user: c.user, password: c.password}}
+	return &History{c.at(c.history)}
 }
 
 // Gaps is what an answer says of what is not there.

@@ -24,5 +24,5 @@ func (c *Client) HomeAssistant(ctx context.Context) (h HomeAssistant, err error)
 
 // dashboard asks the dashboard itself.
 func (c *Client) dashboard() *Client {
-	return &Client{base: c.own, http: c.http, user: c.user, password: c.password}
+	return c.at(c.own)
 }

@@ -15,5 +15,5 @@ func LocalMetrics(socket string) *Metrics {
 // Metrics asks the metrics writer of the appliance that c asks through its
 // dashboard.
 func (c *Client) Metrics() *Metrics {
-	return &Metrics{&Client{base: c.metrics, http: c.http, user: c.user, password: c.password}}
+	return &Metrics{c.at(c.metrics)}
 }
