@@ -78,6 +78,9 @@ func (b Build) Run(ctx context.Context) error {
 	if err := bringE2fsck(ctx, filepath.Join(checkout, "build", "e2fsck")); err != nil {
 		return err
 	}
+	if err := buildCloudflared(ctx, checkout, filepath.Join(checkout, "build", "cloudflared"), env, b.Progress); err != nil {
+		return err
+	}
 	pins, err := readPins(checkout)
 	if err != nil {
 		return err

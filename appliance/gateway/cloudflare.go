@@ -34,9 +34,15 @@ func newTunnel(env appliance.Env, cfg appliance.Config) *cloudflare.Tunnel {
 	return cloudflare.New(o)
 }
 
-// cloudflared is the program, beside this one or where programs are; empty: there is
-// none.
+// onCard is where the image has cloudflared.
+const onCard = "/usr/lib/hems/cloudflared"
+
+// cloudflared is the program: the card's, or one beside this program, or where
+// programs are; empty: there is none.
 func cloudflared() string {
+	if info, err := os.Stat(onCard); err == nil && info.Mode().IsRegular() {
+		return onCard
+	}
 	if own, err := os.Executable(); err == nil {
 		beside := filepath.Join(filepath.Dir(own), "cloudflared")
 		if info, err := os.Stat(beside); err == nil && info.Mode().IsRegular() {

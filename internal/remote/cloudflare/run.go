@@ -145,7 +145,7 @@ func (t *Tunnel) once(ctx context.Context, token string) error {
 	runtime.LockOSThread() // Pdeathsig is of the thread that started it
 	defer runtime.UnlockOSThread()
 	c := exec.CommandContext(ctx, t.o.Program, "tunnel", "--no-autoupdate", "--metrics", "127.0.0.1:0", "run")
-	c.Env = []string{"TUNNEL_TOKEN=" + token, "HOME=/nonexistent", "NO_AUTOUPDATE=true"}
+	c.Env = []string{"TUNNEL_TOKEN=" + token, "HOME=/nonexistent", "NO_AUTOUPDATE=true", "GOMEMLIMIT=64MiB"}
 	c.Cancel = func() error { return c.Process.Signal(syscall.SIGTERM) }
 	c.WaitDelay = stopTime
 	c.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGTERM} // it does not outlive the gateway
