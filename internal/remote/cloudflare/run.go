@@ -139,7 +139,9 @@ var metricsLine = regexp.MustCompile(`metrics server on (127\.0\.0\.1:\d+)`)
 
 // once runs cloudflared until it ends.
 func (t *Tunnel) once(ctx context.Context, token string) error {
-	t.say(remote.Starting, "The tunnel is being opened.", "")
+	if t.Status().State != remote.Down { // which it is until it is up
+		t.say(remote.Starting, "The tunnel is being opened.", "")
+	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	runtime.LockOSThread() // Pdeathsig is of the thread that started it
@@ -152,6 +154,7 @@ func (t *Tunnel) once(ctx context.Context, token string) error {
 	out, in := io.Pipe()
 	c.Stdout, c.Stderr = in, in
 	var reading sync.WaitGroup
+	last := "" // of what it said; read when reading has ended
 	reading.Go(func() {
 		lines := bufio.NewScanner(out)
 		lines.Buffer(nil, 64<<10)
@@ -159,6 +162,7 @@ func (t *Tunnel) once(ctx context.Context, token string) error {
 		for lines.Scan() {
 			line := strings.ReplaceAll(lines.Text(), token, "…") // it says it to nobody, but who knows
 			t.o.Log.Debug("cloudflared", "says", line)
+			last = line
 			if m := metricsLine.FindStringSubmatch(line); m != nil && !asked {
 				asked = true
 				reading.Go(func() { t.watch(ctx, m[1]) })
@@ -170,7 +174,10 @@ func (t *Tunnel) once(ctx context.Context, token string) error {
 	in.Close()
 	cancel()
 	reading.Wait()
-	return err
+	if err == nil {
+		err = errors.New("it ended by itself")
+	}
+	return fmt.Errorf("%w; its last word: %s", err, last)
 }
 
 // watch asks cloudflared how it is until ctx ends.
