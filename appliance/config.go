@@ -132,6 +132,9 @@ type CloudHost struct {
 	Audience string `yaml:"audience"` // of the Access application
 	// Certificates are the SHA-256 of the zone's client certificates.
 	Certificates []string `yaml:"certificates"`
+	// SecondFactor says that a password alone does not do there: with the rule
+	// "sign-in".
+	SecondFactor bool `yaml:"second_factor"`
 }
 
 // maxCloudHosts bounds cloudflare.hosts.

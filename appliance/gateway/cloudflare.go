@@ -29,7 +29,7 @@ func newTunnel(env appliance.Env, cfg appliance.Config) *cloudflare.Tunnel {
 		if h.To == "home_assistant" {
 			to = remote.HomeAssistant
 		}
-		o.Hosts = append(o.Hosts, cloudflare.Host{Name: h.Host, To: to, Rule: cloudflare.Rule(h.Rule), Audience: h.Audience, Prints: h.Certificates})
+		o.Hosts = append(o.Hosts, cloudflare.Host{Name: h.Host, To: to, Rule: cloudflare.Rule(h.Rule), Audience: h.Audience, Prints: h.Certificates, SecondFactor: h.SecondFactor})
 	}
 	return cloudflare.New(o)
 }
@@ -64,7 +64,7 @@ func cloudSettings(env appliance.Env, cfg appliance.Config) gateway.CloudSetting
 		DashboardSocket: "unix:" + cloudflare.Socket(env.Run("cloudflare"), remote.Dashboard),
 	}
 	for _, h := range cfg.Cloud.Hosts {
-		s.Hosts = append(s.Hosts, gateway.CloudHost{Host: h.Host, To: h.To, Rule: h.Rule, Audience: h.Audience, Certificates: h.Certificates})
+		s.Hosts = append(s.Hosts, gateway.CloudHost{Host: h.Host, To: h.To, Rule: h.Rule, Audience: h.Audience, Certificates: h.Certificates, SecondFactor: h.SecondFactor})
 	}
 	return s
 }

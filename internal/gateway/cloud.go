@@ -30,6 +30,7 @@ type CloudHost struct {
 	Rule         string   `json:"rule"`
 	Audience     string   `json:"audience,omitempty"`
 	Certificates []string `json:"certificates,omitempty"`
+	SecondFactor bool     `json:"second_factor,omitempty"`
 }
 
 // tunnelToken is the token in what a person pastes: Cloudflare shows it at the end of
@@ -88,6 +89,9 @@ func (g *Gateway) setHosts(ctx context.Context, hosts []CloudHost) error {
 		}
 		if len(h.Certificates) > 0 {
 			one["certificates"] = h.Certificates
+		}
+		if h.SecondFactor {
+			one["second_factor"] = true
 		}
 		list = append(list, one)
 	}

@@ -100,3 +100,35 @@ func TestWaysPage(t *testing.T) {
 		})
 	}
 }
+
+// TestCloudflarePage shows the page of the tunnel with two names, and takes a third.
+func TestCloudflarePage(t *testing.T) {
+	for _, c := range []struct {
+		screen screen
+		scheme string
+	}{{phone, "light"}, {phone, "dark"}, {desktop, "light"}, {desktop, "dark"}} {
+		t.Run(c.screen.name+"-"+c.scheme, func(t *testing.T) {
+			h := newHouse(t, func(o *Options) {
+				o.Cloud.Enabled, o.Cloud.Team = true, "smartcore"
+				o.Cloud.HomeSocket, o.Cloud.DashboardSocket = "unix:/run/hems/cloudflare/home.sock", "unix:/run/hems/cloudflare/dashboard.sock"
+				o.Cloud.Hosts = []CloudHost{{Host: "ha.example.ie", To: "home_assistant", Rule: "access", Audience: "app"}, {Host: "ha-mobile.example.ie", To: "home_assistant", Rule: "client_certificate", Certificates: []string{strings.Repeat("ab", 32)}}}
+				o.Reporters = []remote.Reporter{told{Way: remote.Cloudflare, State: remote.Up, Since: time.Now().Add(-time.Hour), Detail: "The tunnel has 4 connections to Cloudflare.", Links: []string{"https://ha.example.ie/"}}}
+			})
+			h.well()
+			b := openBrowser(t, h.url, c.screen, c.scheme)
+			b.signIn()
+			b.do("the page", chromedp.Navigate(h.url+"/ways/cloudflare"), chromedp.WaitVisible(`#host`))
+			b.fits()
+			b.shoot(c.screen.name + "-" + c.scheme + "-cloudflare")
+			eval[bool](b, `document.querySelectorAll("details").forEach(d => d.open = true), document.querySelector("#names-label").scrollIntoView(), true`)
+			b.fits()
+			b.shoot(c.screen.name + "-" + c.scheme + "-cloudflare-names")
+			for _, faint := range eval[[]string](b, contrastScript) {
+				t.Error(faint)
+			}
+			b.do("a third name", chromedp.SendKeys(`#host`, "hems.example.ie"), chromedp.Click(`form[action="/ways/cloudflare/add"] button.main`))
+			b.await(`document.body !== null && document.body.textContent.includes("Saved. It counts in a few seconds.")`)
+			b.clean()
+		})
+	}
+}

@@ -45,6 +45,9 @@ type Host struct {
 	Rule     Rule
 	Audience string   // of the Access application; for Access
 	Prints   []string // SHA-256 of the certificates, 64 hexadecimal digits; for ClientCertificate
+
+	// SecondFactor says that a password alone does not do there; for SignIn.
+	SecondFactor bool
 }
 
 // Options are what a Tunnel needs.
@@ -190,7 +193,7 @@ func (t *Tunnel) admit(r *http.Request, a remote.Arrival, to remote.Target) (rem
 		}
 		a.Certificate = "certificate " + print[:8]
 	case SignIn:
-		a.SecondFactor = to == remote.Dashboard // the whole world can try passwords there
+		a.SecondFactor = h.SecondFactor
 	default:
 		return a, refuse(http.StatusForbidden, "this name's rule is not known")
 	}

@@ -41,6 +41,7 @@ func newTunnel(change ...func(*Options)) *Tunnel {
 			{Name: "ha.example.ie", To: remote.HomeAssistant, Rule: SignIn},
 			{Name: "Phone.example.ie", To: remote.HomeAssistant, Rule: ClientCertificate, Prints: []string{"AA:11:" + print[4:]}},
 			{Name: "hems.example.ie", To: remote.Dashboard, Rule: Access, Audience: "app"},
+			{Name: "two.example.ie", To: remote.Dashboard, Rule: SignIn, SecondFactor: true},
 			{Name: "odd.example.ie", To: remote.Dashboard, Rule: "perhaps"},
 			{Name: "bare.example.ie", To: remote.HomeAssistant, Rule: ClientCertificate},
 		},
@@ -73,6 +74,8 @@ func TestRules(t *testing.T) {
 		return h
 	}
 	seen := remote.Arrival{Way: remote.Cloudflare, Address: netip.MustParseAddr("203.0.113.7"), Secure: true}
+	strict := seen
+	strict.SecondFactor = true
 	phone := seen
 	phone.Certificate = "certificate aa11bb22"
 	for name, tt := range map[string]struct {
@@ -86,6 +89,7 @@ func TestRules(t *testing.T) {
 		"InCapitals":         {remote.HomeAssistant, "HA.Example.IE", with(edge), seen, 0},
 		"WithItsPort":        {remote.HomeAssistant, "ha.example.ie:443", with(edge), seen, 0},
 		"WithAnotherPort":    {remote.HomeAssistant, "ha.example.ie:80", with(edge), seen, 421},
+		"TwoFactors":         {remote.Dashboard, "two.example.ie", with(edge), strict, 0},
 		"NoRule":             {remote.HomeAssistant, "other.example.ie", with(edge), seen, 421},
 		"NoHost":             {remote.HomeAssistant, "", with(edge), seen, 421},
 		"WrongSocket":        {remote.Dashboard, "ha.example.ie", with(edge), seen, 421},
@@ -203,7 +207,7 @@ func TestCloudflaredIsKeptRunning(t *testing.T) {
 	await(remote.Down) // it runs, and has no connection
 	connections.Store(4)
 	s := await(remote.Up)
-	if s.Since.IsZero() || len(s.Links) != 5 || s.Links[0] != "https://ha.example.ie/" || !strings.Contains(s.Detail, "4 connections") {
+	if s.Since.IsZero() || len(s.Links) != 6 || s.Links[0] != "https://ha.example.ie/" || !strings.Contains(s.Detail, "4 connections") {
 		t.Errorf("up: %+v", s)
 	}
 	connections.Store(0)
