@@ -31,7 +31,7 @@ const usage = `usage: hems run [-dongle DEVICE] [-data DIR]
        hems import zigbee2mqtt DIR, hems import zha FILE, hems import mosquitto DIR
        hems mqtt user list|add|remove
        hems status, doctor, ways, update, rollback, logs, backup, restore, diagnostics, config,
-            history, destination, phone
+            history, destination, phone, cloudflare
        hems version
 
 hems run starts the whole appliance on this machine: the real programs beside

@@ -30,6 +30,7 @@ const remoteUsage = `usage: hems status [HOST]
                     import FILE | compare | export
                     [-from TIME] [-to TIME] [-step STEP] [-format table|csv|json] …
        hems destination list HOST, hems destination resend HOST NAME -from TIME
+       hems cloudflare show HOST, hems cloudflare token HOST FILE
        hems phone list HOST, hems phone add HOST NAME, hems phone revoke HOST NAME
        hems login HOST, hems logout HOST, hems people HOST …, hems sessions HOST …
 
@@ -82,6 +83,7 @@ var remoteCommands = map[string]struct {
 	"history":     {1, 2, (*remote).history, (*remote).historyFlags},
 	"destination": {1, 2, (*remote).destination, (*remote).destinationFlags},
 	"phone":       {1, 3, (*remote).phone, nil},
+	"cloudflare":  {1, 2, (*remote).cloudflare, (*remote).cloudflareFlags},
 	"login":       {0, 0, (*remote).login, (*remote).loginFlags},
 	"logout":      {0, 0, (*remote).logout, nil},
 	"people":      {1, 20, (*remote).people, (*remote).peopleFlags},
@@ -102,10 +104,11 @@ type remote struct {
 	process, output, passphraseFile string
 	lines                           int
 	past                            past
-	from                            string        // of hems destination resend
-	again                           bool          // of hems destination aside
-	every                           time.Duration // between two looks at an update
-	shown                           string        // the word of progress that was shown last
+	tunnel                          client.TunnelHost // of hems cloudflare add
+	from                            string            // of hems destination resend
+	again                           bool              // of hems destination aside
+	every                           time.Duration     // between two looks at an update
+	shown                           string            // the word of progress that was shown last
 
 	address, user string // of the appliance, and whose account
 	byPassword    bool   // whether a stored token does not do
@@ -154,6 +157,8 @@ func (c *command) remote(ctx context.Context, name string, args []string) error 
 		words = hostFirst(words, destinationVerbs)
 	case "phone":
 		words = hostFirst(words, phoneVerbs)
+	case "cloudflare":
+		words = hostFirst(words, cloudflareVerbs)
 	case "people", "sessions", "tokens", "passkeys":
 		words = peopleHostFirst(words, c.getenv("HEMS_URL") == "")
 	}
@@ -191,6 +196,8 @@ func usageOf(name string) string {
 		return destinationUsage
 	case "phone":
 		return phoneUsage
+	case "cloudflare":
+		return cloudflareUsage
 	case "login", "logout", "people", "sessions", "tokens", "passkeys":
 		return peopleUsage
 	}
@@ -202,8 +209,9 @@ func isVerb(word string) bool {
 	_, history := historyVerbs[word]
 	_, destination := destinationVerbs[word]
 	_, phone := phoneVerbs[word]
+	_, cloudflare := cloudflareVerbs[word]
 	_, people := peopleVerbs[word]
-	return config || history || destination || phone || people
+	return config || history || destination || phone || cloudflare || people
 }
 
 // allWords parses flags wherever they stand among the other words.

@@ -188,6 +188,32 @@ func (g *Gateway) dropCloudHost(w http.ResponseWriter, r *http.Request) {
 	g.afterCloud(w, r, g.setHosts(r.Context(), hosts), CloudHost{})
 }
 
+// apiCloud is what is set of the tunnel, and where its names lead.
+func (g *Gateway) apiCloud(w http.ResponseWriter, r *http.Request) {
+	c := g.o.Cloud
+	hosts := c.Hosts
+	if hosts == nil {
+		hosts = []CloudHost{}
+	}
+	writeJSON(w, r, map[string]any{"enabled": c.Enabled, "team": c.Team, "token": g.hasToken(), "hosts": hosts,
+		"home_socket": c.HomeSocket, "dashboard_socket": c.DashboardSocket})
+}
+
+// apiCloudHosts changes the tunnel's names, all of them.
+func (g *Gateway) apiCloudHosts(w http.ResponseWriter, r *http.Request) {
+	var q struct {
+		Hosts []CloudHost `json:"hosts"`
+	}
+	if !g.readQuestion(w, r, &q) {
+		return
+	}
+	if err := g.setHosts(r.Context(), q.Hosts); err != nil {
+		g.refusePhones(w, err)
+		return
+	}
+	writeJSON(w, r, struct{}{})
+}
+
 // apiCloudToken takes the tunnel's token from a program; {"token": ""} forgets it.
 func (g *Gateway) apiCloudToken(w http.ResponseWriter, r *http.Request) {
 	var q struct {

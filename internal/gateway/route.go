@@ -174,6 +174,8 @@ func (g *Gateway) routes() []route {
 		{"POST /api/v1/phones", forPrograms, signin.Owner, g.apiAddPhone, unhurried},
 		{"POST /api/v1/phones/revoke", forPrograms, signin.Owner, g.apiRevokePhone, small},
 		{"POST /api/v1/phones/mode", forPrograms, signin.Owner, g.apiPhonesMode, small},
+		{"GET /api/v1/ways/cloudflare", forPrograms, signin.Owner, g.apiCloud, small},
+		{"POST /api/v1/ways/cloudflare/hosts", forPrograms, signin.Owner, g.apiCloudHosts, small},
 		{"POST /api/v1/ways/cloudflare/token", forPrograms, signin.Owner, g.apiCloudToken, small},
 		{"GET /api/v1/ways", forPrograms, signin.Viewer, g.apiWays, small},
 

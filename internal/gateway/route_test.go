@@ -35,6 +35,8 @@ var examples = map[string]struct {
 	"POST /ways/cloudflare":                      {form: url.Values{"team": {"smartcore"}, "enabled": {"on"}}, want: http.StatusSeeOther},
 	"POST /ways/cloudflare/add":                  {form: url.Values{"host": {"ha.example.ie"}, "to": {"home_assistant"}, "rule": {"sign-in"}}, want: http.StatusSeeOther},
 	"POST /ways/cloudflare/remove":               {form: url.Values{"host": {"ha.example.ie"}}, want: http.StatusSeeOther},
+	"GET /api/v1/ways/cloudflare":                {want: http.StatusOK},
+	"POST /api/v1/ways/cloudflare/hosts":         {body: `{"hosts":[]}`, want: http.StatusOK},
 	"POST /api/v1/ways/cloudflare/token":         {body: `{"token":"eyJhIjoiYSIsInQiOiJ0IiwicyI6InMifQ=="}`, want: http.StatusOK},
 	"GET /phones":                                {want: http.StatusOK},
 	"POST /phones":                               {form: url.Values{"name": {"Alice’s phone"}}, want: http.StatusOK},
