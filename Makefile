@@ -93,10 +93,10 @@ unit: ui ## unit tests with the race detector
 
 e2e: build testservers ## the real programs end to end, with a real browser and real time-series servers
 	@.ci/need chromium mosquitto_pub=mosquitto-clients zbarimg=zbar-tools
-	HEMS_BIN=$(abspath $(BIN)) $(GO) test -tags e2e -count=1 -timeout 15m ./internal/e2e/... ./internal/gateway/... ./internal/metrics/...
+	HEMS_BIN=$(abspath $(BIN)) $(GO) test -tags e2e -count=1 -timeout 15m ./internal/e2e/... ./internal/gateway/... ./internal/metrics/... ./internal/remote/...
 
 # They take some eight minutes on two processors, once; more than a test may.
-SERVERS ?= victoria-metrics influxd1 influxd2 lineparser
+SERVERS ?= victoria-metrics influxd1 influxd2 lineparser cloudflared fakeedge
 testservers: ## build the time-series servers that tests write to and count at, unless they are there
 	@.ci/need gcc /usr/include/stdlib.h=libc6-dev
 	@.ci/progress "servers for tests" $(GO) run ./internal/testservers/build $(SERVERS)

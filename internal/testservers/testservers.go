@@ -39,10 +39,12 @@ var (
 	LineParser      = Program{Name: "lineparser", module: "lineparser", path: "."} // of InfluxDB 2
 	Telegraf        = Program{Name: "telegraf", module: "telegraf", path: "github.com/influxdata/telegraf/cmd/telegraf",
 		tags: "custom,inputs.mqtt_consumer,outputs.influxdb_v2,parsers.influx,parsers.json_v2"}
+	Cloudflared = Program{Name: "cloudflared", module: "cloudflared", path: "github.com/cloudflare/cloudflared/cmd/cloudflared"}
+	FakeEdge    = Program{Name: "fakeedge", module: "cloudflared", path: "./fakeedge"} // of Cloudflare
 )
 
 // All are all of them.
-var All = []Program{VictoriaMetrics, NATS, InfluxDB1, InfluxDB2, LineParser, Telegraf}
+var All = []Program{VictoriaMetrics, NATS, InfluxDB1, InfluxDB2, LineParser, Telegraf, Cloudflared, FakeEdge}
 
 // Binary is where the program is, built if need be.
 func (p Program) Binary(t testing.TB) string {
