@@ -91,6 +91,7 @@ var rules = []rule{
 	{room: "internal/gateway/front", only: []string{"internal/remote"}, reason: "bytes of HTTP before Home Assistant: no pages, accounts or sessions"},
 	{room: "internal/gateway", never: []string{"internal/zigbee/...", "internal/metrics", "internal/manager/...", "internal/remote/mdns"},
 		reason: "pages see devices through MQTT and history through an interface"},
+	{room: "internal/gateway/passkey", only: []string{"internal/atomicfile"}, reason: "ceremonies and keys: no HTTP, accounts or pages"},
 	{room: "internal/gateway/chronicle", only: []string{"internal/calendar", "internal/history", "internal/ledger", "internal/reply", "internal/store"},
 		reason: "questions about the past, whoever asks"},
 	{room: "internal/simulator/...", never: []string{"internal/zigbee/...", "internal/mqttclient", "internal/discovery"},

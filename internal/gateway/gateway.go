@@ -13,6 +13,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httputil"
+	"path/filepath"
 	"sync"
 	"time"
 
@@ -20,6 +21,7 @@ import (
 	"github.com/smartcore-ireland/hems/internal/gateway/chronicle"
 	"github.com/smartcore-ireland/hems/internal/gateway/front"
 	"github.com/smartcore-ireland/hems/internal/gateway/live"
+	"github.com/smartcore-ireland/hems/internal/gateway/passkey"
 	"github.com/smartcore-ireland/hems/internal/gateway/signin"
 	"github.com/smartcore-ireland/hems/internal/mqttclient"
 	"github.com/smartcore-ireland/hems/internal/remote"
@@ -94,6 +96,9 @@ type Gateway struct {
 
 	proxy, metricsProxy *httputil.ReverseProxy
 
+	passkeys *passkey.Store
+	seconds  seconds
+
 	watch    watch
 	links    links
 	openings openings
@@ -130,11 +135,16 @@ func New(o Options) (*Gateway, error) {
 	if o.Home.Name == "" {
 		o.Home.Name = "Home"
 	}
-	door, err := signin.Open(signin.Options{Dir: o.Dir, Log: o.Log, Clock: o.Clock, Params: o.Password, Claims: o.Claims})
+	var keys *passkey.Store
+	door, err := signin.Open(signin.Options{Dir: o.Dir, Log: o.Log, Clock: o.Clock, Params: o.Password, Claims: o.Claims,
+		Leaving: func(user string) error { return keys.Forget(user) }})
 	if err != nil {
 		return nil, err
 	}
-	g := &Gateway{o: o, log: o.Log, door: door, manager: client.Local(o.Manager), metrics: client.LocalMetrics(o.Metrics), limits: defaultLimits, retry: 5 * time.Second, beat: 15 * time.Second}
+	if keys, err = passkey.Open(filepath.Join(o.Dir, "passkeys.json"), o.Clock); err != nil {
+		return nil, err
+	}
+	g := &Gateway{o: o, log: o.Log, door: door, passkeys: keys, manager: client.Local(o.Manager), metrics: client.LocalMetrics(o.Metrics), limits: defaultLimits, retry: 5 * time.Second, beat: 15 * time.Second}
 	if g.files, err = openFiles(); err != nil {
 		return nil, err
 	}

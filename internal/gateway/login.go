@@ -11,6 +11,10 @@ type loginBody struct {
 	Next  string
 	Name  string
 	Error string
+
+	Passkey   bool   // whether a passkey can be used here
+	Second    bool   // the password was right, and the passkey is to come
+	NoPasskey string // why it cannot
 }
 
 func (g *Gateway) loginPage(w http.ResponseWriter, r *http.Request) {
@@ -28,6 +32,8 @@ func (g *Gateway) loginPage(w http.ResponseWriter, r *http.Request) {
 }
 
 func (g *Gateway) showLogin(w http.ResponseWriter, r *http.Request, status int, b loginBody) {
+	_, b.NoPasskey = passkeyOrigin(r)
+	b.Passkey = b.NoPasskey == "" && (b.Second || !strict(r))
 	g.show(w, r, status, "login.html", g.page(r, "", "Sign in", b))
 }
 
@@ -45,6 +51,13 @@ func (g *Gateway) login(w http.ResponseWriter, r *http.Request) {
 		var status int
 		status, b.Error = g.explain(w, r, err)
 		g.showLogin(w, r, status, b)
+		return
+	}
+	if strict(r) {
+		private(w)
+		g.seconds.put(g.browser(w, r), second{user: signin.CleanUser(b.Name), next: b.Next}, g.o.Clock())
+		b.Second = true
+		g.showLogin(w, r, http.StatusOK, b)
 		return
 	}
 	token, err := g.beginSession(r, b.Name, signin.ByPassword)

@@ -47,6 +47,7 @@ type page struct {
 	Mover     string // the script that goes there once it is trusted
 	Health    live.Health
 	Verdict   *verdictNotice // what became of the last update, until it was read
+	Passkey   string         // the script for passkeys
 	Body      any
 }
 
@@ -64,7 +65,7 @@ func (p page) UnderMore() bool {
 func (g *Gateway) page(r *http.Request, here, title string, body any) page {
 	p := page{
 		Title: title, Here: here, Home: g.o.Home.Name, User: visitorOf(r).user, Role: visitorOf(r).role, Theme: theme(r),
-		Style: g.files.staticURL("style.css"), Icon: g.files.staticURL("icon.svg"), Door: g.files.staticURL("door.js"), Body: body,
+		Style: g.files.staticURL("style.css"), Icon: g.files.staticURL("icon.svg"), Door: g.files.staticURL("door.js"), Passkey: g.files.staticURL("passkey.js"), Body: body,
 	}
 	if p.Better = g.betterOrigin(r); p.Better != "" {
 		p.Mover = g.files.staticURL("secure.js")

@@ -61,6 +61,13 @@ func (g *Gateway) personOf(r *http.Request, p signin.Person) client.Person {
 	for _, t := range g.door.Tokens(p.User) {
 		c.Tokens = append(c.Tokens, g.tokenOf(v, t))
 	}
+	for _, k := range g.passkeys.Of(p.User) {
+		key := client.Passkey{ID: k.ID, Name: k.Name, Host: k.Host, Since: k.Since}
+		if !k.Used.IsZero() {
+			key.Used = &k.Used
+		}
+		c.Passkeys = append(c.Passkeys, key)
+	}
 	return c
 }
 

@@ -30,6 +30,8 @@ type peopleBody struct {
 	LoginLines  string
 	Roles       []string
 	MinLen      int
+	NoPasskey   string // why none can be made here; empty: it can
+	Host        string // for which one is made
 
 	Invited *invitedBody
 	Secret  string // of a new token
@@ -121,6 +123,8 @@ func (g *Gateway) personBody(p client.Person, act string) peopleBody {
 }
 
 func (g *Gateway) showPeople(w http.ResponseWriter, r *http.Request, status int, b peopleBody) {
+	o, why := passkeyOrigin(r)
+	b.NoPasskey, b.Host = why, o.Host
 	name, here, title := "people.html", "people", "People"
 	switch {
 	case b.Own:

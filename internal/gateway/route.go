@@ -68,6 +68,8 @@ func (g *Gateway) routes() []route {
 	return []route{
 		{"GET /login", forEveryone, signin.Nobody, g.loginPage, small},
 		{"POST /login", forEveryone, signin.Nobody, g.login, small},
+		{"POST /login/passkey/begin", forEveryone, signin.Nobody, g.beginPasskey, small},
+		{"POST /login/passkey", forEveryone, signin.Nobody, g.enterByPasskey, small},
 		{"GET /claim", forEveryone, signin.Nobody, g.claimPage, small}, // until there is an owner
 		{"POST /claim", forEveryone, signin.Nobody, g.claim, small},
 		{"GET /static/{name}", forEveryone, signin.Nobody, g.files.serveStatic, small}, // styles and icons
@@ -129,6 +131,10 @@ func (g *Gateway) routes() []route {
 		{"POST /people/remove", forSignedIn, signin.Owner, g.pageDeed(g.removePerson), small},
 		{"POST /people/sessions/end", forSignedIn, signin.Owner, g.pageDeed(g.endSession), small},
 		{"POST /people/tokens/end", forSignedIn, signin.Owner, g.pageDeed(g.endToken), small},
+		{"POST /people/passkeys/remove", forSignedIn, signin.Owner, g.pageDeed(g.removePasskey), small},
+		{"POST /people/me/passkeys/begin", forSignedIn, signin.Viewer, g.beginMakingPasskey, small},
+		{"POST /people/me/passkeys", forSignedIn, signin.Viewer, g.keepPasskey, small},
+		{"POST /people/me/passkeys/remove", forSignedIn, signin.Viewer, g.pageDeed(own(g.removePasskey)), small},
 		{"GET /people/me", forSignedIn, signin.Viewer, g.mePage, small},
 		{"POST /people/me/password", forSignedIn, signin.Viewer, g.pageDeed(own(g.changePassword)), small},
 		{"POST /people/me/sessions/end", forSignedIn, signin.Viewer, g.pageDeed(own(g.endSession)), small},
@@ -164,6 +170,8 @@ func (g *Gateway) routes() []route {
 		{"POST /api/v1/people/remove", forPrograms, signin.Owner, g.apiDeed(g.removePerson), small},
 		{"POST /api/v1/people/sessions/end", forPrograms, signin.Owner, g.apiDeed(g.endSession), small},
 		{"POST /api/v1/people/tokens/end", forPrograms, signin.Owner, g.apiDeed(g.endToken), small},
+		{"POST /api/v1/people/passkeys/remove", forPrograms, signin.Owner, g.apiDeed(g.removePasskey), small},
+		{"POST /api/v1/people/me/passkeys/remove", forPrograms, signin.Viewer, g.apiDeed(own(g.removePasskey)), small},
 		{"GET /api/v1/people/me", forPrograms, signin.Viewer, g.apiMe, small},
 		{"POST /api/v1/people/me/password", forPrograms, signin.Viewer, g.apiDeed(own(g.changePassword)), small},
 		{"POST /api/v1/people/me/sessions/end", forPrograms, signin.Viewer, g.apiDeed(own(g.endSession)), small},

@@ -244,6 +244,19 @@ func (d *Door) ByToken(addr netip.Addr, secret string) (Token, error) {
 	return Token{}, ErrRefused
 }
 
+// Attempt judges something that came from addr and could be guessed; an error of
+// judge's counts as a wrong guess. The error is that one, or ErrTooMany.
+func (d *Door) Attempt(addr netip.Addr, judge func() error) error {
+	if wait := d.guesses.take(addr); wait > 0 {
+		return &TooManyError{Wait: wait}
+	}
+	if err := judge(); err != nil {
+		return err
+	}
+	d.guesses.giveBack(addr)
+	return nil
+}
+
 // Tokens are those of a user, the newest first.
 func (d *Door) Tokens(user string) []Token { return d.tokens.of(CleanUser(user)) }
 
