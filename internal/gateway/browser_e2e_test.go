@@ -44,19 +44,19 @@ type browser struct {
 	bytes  int64 // transferred
 }
 
-func openBrowser(t *testing.T, url string, s screen, scheme string) *browser {
+func openBrowser(t *testing.T, url string, s screen, scheme string, flags ...chromedp.ExecAllocatorOption) *browser {
 	t.Helper()
 	path, err := exec.LookPath("chromium")
 	if err != nil {
 		t.Fatal("the browser tests need Chromium: apt-get install chromium")
 	}
-	alloc, cancelAlloc := chromedp.NewExecAllocator(context.Background(),
+	alloc, cancelAlloc := chromedp.NewExecAllocator(context.Background(), append(flags,
 		chromedp.ExecPath(path), chromedp.UserDataDir(t.TempDir()),
 		chromedp.NoFirstRun, chromedp.NoDefaultBrowserCheck, chromedp.Headless, chromedp.NoSandbox, chromedp.DisableGPU,
 		chromedp.Flag("disable-quic", true), chromedp.Flag("disable-background-networking", true),
 		chromedp.Flag("disable-component-update", true), chromedp.Flag("disable-sync", true),
 		chromedp.Flag("disable-default-apps", true), chromedp.Flag("disable-dev-shm-usage", true),
-		chromedp.Flag("hide-scrollbars", true), chromedp.Flag("lang", "en-IE"))
+		chromedp.Flag("hide-scrollbars", true), chromedp.Flag("lang", "en-IE"))...)
 	ctx, cancelCtx := chromedp.NewContext(alloc)
 	b := &browser{t: t, ctx: ctx, url: url}
 	t.Cleanup(func() {
