@@ -56,7 +56,7 @@ func (g *Gateway) homeAssistant() homeAssistant {
 }
 
 // tellHealth says on MQTT how Home Assistant is, or else which phone's certificate
-// ends, for the health tree. One that is
+// ends, or which way in is shut that should be open, for the health tree. One that is
 // away or does not trust this appliance is worth knowing and no fault of it: an
 // update is not undone for it.
 func (g *Gateway) tellHealth(ctx context.Context, client *mqttclient.Client) {
@@ -67,6 +67,8 @@ func (g *Gateway) tellHealth(ctx context.Context, client *mqttclient.Client) {
 			r.Message, r.Hint, r.Detail = strings.TrimSuffix(a.Message, "."), "the dashboard has the details under More, Home Assistant", a.Detail
 		} else if v, err := g.allPhones(); err == nil && v.Notice != "" {
 			r.Message, r.Hint = strings.TrimSuffix(v.Notice, "."), "the dashboard has the details under More, Ways in, Phones"
+		} else if s := g.shutWay(); s != nil {
+			r.Message, r.Hint = wayTitles[s.Way]+": "+strings.TrimSuffix(s.Detail, "."), "the dashboard has the details under More, Ways in"
 		}
 		if r != told && client.Connected() {
 			err := client.Publish(ctx, mqttclient.Message{Topic: health.Topic("gateway"), Payload: r.Payload(), QoS: 1, Retain: true})

@@ -91,6 +91,17 @@ func (g *Gateway) ways(r *http.Request) []remote.Status {
 	return all
 }
 
+// shutWay is one of the other ways in that is down or waits for a person; nil: none
+// is.
+func (g *Gateway) shutWay() *remote.Status {
+	for _, reporter := range g.o.Reporters {
+		if s := reporter.Status(); s.State == remote.Down || s.State == remote.NeedsYou {
+			return &s
+		}
+	}
+	return nil
+}
+
 // lanStatus is that of the home's own network.
 func (g *Gateway) lanStatus(r *http.Request) remote.Status {
 	s := remote.Status{Way: remote.LAN}

@@ -1,14 +1,17 @@
 package gateway
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"net/http"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/smartcore-ireland/hems/internal/mqttclient"
 	"github.com/smartcore-ireland/hems/internal/remote"
 )
 
@@ -74,4 +77,30 @@ func TestTheLANIsUpWhenAllItsDoorsAre(t *testing.T) {
 	check("the other is not", remote.Down, at(2), taken)
 	secure.note(at(4), nil)
 	check("both are", remote.Up, at(4), nil)
+}
+
+// TestHealthSaysWhichWayIsShut on MQTT, as a note.
+func TestHealthSaysWhichWayIsShut(t *testing.T) {
+	h := newHouse(t, func(o *Options) {
+		o.Reporters = []remote.Reporter{
+			told{Way: remote.Tailnet, State: remote.Up},
+			told{Way: remote.Cloudflare, State: remote.Down, Detail: "The tunnel has no connection to Cloudflare."},
+		}
+	})
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	if err := h.test.AwaitConnection(ctx); err != nil {
+		t.Fatal(err)
+	}
+	said := make(chan string, 100)
+	if err := h.test.Subscribe(ctx, "hems/gateway/health", 1, func(m mqttclient.Message) { said <- string(m.Payload) }); err != nil {
+		t.Fatal(err)
+	}
+	for got, want := "", `{"state":"ok","message":"Cloudflare Tunnel: The tunnel has no connection to Cloudflare"`; !strings.HasPrefix(got, want); {
+		select {
+		case got = <-said:
+		case <-ctx.Done():
+			t.Fatalf("the last report is %s, want %s", got, want)
+		}
+	}
 }
