@@ -113,6 +113,24 @@ func (c Cloud) Check() error {
 	return nil
 }
 
+var tagRE = regexp.MustCompile(`^tag:[A-Za-z][A-Za-z0-9-]{0,49}$`)
+
+// Check is as for Home.
+func (t Tailnet) Check() error {
+	if t.HostName != "" && !labelRE.MatchString(t.HostName) {
+		return fmt.Errorf("host_name is %q: give one word of a-z, 0-9 and -, at most 63 long, without - at its ends, or leave it empty", t.HostName)
+	}
+	for i, tag := range t.Tags {
+		if !tagRE.MatchString(tag) {
+			return fmt.Errorf("tags[%d] is %q: write it as tag:hems", i, tag)
+		}
+	}
+	if n := len(t.Devices); n > maxTailnetDevices {
+		return fmt.Errorf("devices: there are %d: give at most %d", n, maxTailnetDevices)
+	}
+	return nil
+}
+
 // Check is as for Home.
 func (u Update) Check() error {
 	if u.Automatic && u.Feed.URL == nil {

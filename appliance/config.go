@@ -26,6 +26,7 @@ type Config struct {
 	Gateway Gateway `yaml:"gateway"`
 	Hass    Hass    `yaml:"home_assistant"`
 	Cloud   Cloud   `yaml:"cloudflare"`
+	Tailnet Tailnet `yaml:"tailnet"`
 	Update  Update  `yaml:"update"`
 	Time    Time    `yaml:"time"`
 }
@@ -140,6 +141,31 @@ type CloudHost struct {
 // maxCloudHosts bounds cloudflare.hosts.
 const maxCloudHosts = 32
 
+// Tailnet is the appliance's own node in a tailnet.
+type Tailnet struct {
+	Enabled bool `yaml:"enabled"`
+	// HostName is the node's name there; empty: home.host_name.
+	HostName string `yaml:"host_name"`
+	// ControlURL is a headscale's address; empty: Tailscale's own.
+	ControlURL ControlURL `yaml:"control_url"`
+	// Tags are the node's, with an OAuth client's secret: "tag:hems".
+	Tags []string `yaml:"tags"`
+	// UploadLogs sends the node's log to Tailscale, whose support asks for it.
+	UploadLogs bool `yaml:"upload_logs"`
+	// Devices are TCP addresses in the home's network, "192.168.1.20:502", that
+	// members can reach through the node.
+	Devices []TCPAddress `yaml:"devices"`
+	// Funnel lets the whole internet in at the node's name: to the dashboard, or
+	// to Home Assistant.
+	Funnel Funnel `yaml:"funnel"`
+}
+
+// Funnel is what is open to the internet: "off", "dashboard" or "home_assistant".
+type Funnel string
+
+// maxTailnetDevices bounds tailnet.devices.
+const maxTailnetDevices = 64
+
 // Update is where new versions of the whole system may come from.
 type Update struct {
 	// Developer lets systems in that nobody signed.
@@ -171,6 +197,7 @@ func DefaultConfig() Config {
 		MQTT:    defaultMQTT(),
 		Metrics: Metrics{CommitEvery: Duration(time.Minute), KeepDays: 400, DiskShare: 50},
 		Hass:    Hass{VerifyCertificate: true},
+		Tailnet: Tailnet{Funnel: "off"},
 		Time:    Time{Servers: []string{"0.pool.ntp.org", "1.pool.ntp.org", "2.pool.ntp.org", "3.pool.ntp.org"}},
 	}
 }

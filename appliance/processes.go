@@ -36,8 +36,8 @@ var Processes = []Process{
 		Keeps: []Kept{{Path: "zigbee", What: "the Zigbee network and its devices"}}},
 	{Name: "hems-metrics", User: "metrics", Dir: "store", Sections: []string{"home", "metrics"}, Socket: "metrics.sock",
 		Keeps: []Kept{storeKept}},
-	{Name: "hems-gateway", User: "gateway", Dir: "gateway", Sections: []string{"home", "gateway", "home_assistant", "cloudflare"},
-		Keeps: []Kept{gatewayKept}},
+	{Name: "hems-gateway", User: "gateway", Dir: "gateway", Sections: []string{"home", "gateway", "home_assistant", "cloudflare", "tailnet"},
+		Keeps: []Kept{gatewayKept, {Path: "tailnet", What: "the tailnet's keys"}}},
 	// It reads hems.yaml for itself: it may neither wait for its correction, being
 	// what corrects it, nor begin anew in the middle of an update.
 	{Name: "hems-manager", User: "manager", Dir: "manager",

@@ -75,6 +75,7 @@ var Places = []Place{
 	{Path: "secrets/mqtt-*", Mode: 0o600, Owner: userBroker, Group: userBroker, Process: "hems-broker"},
 	{Path: "secrets/claim-code", Mode: 0o600, Owner: userGateway, Group: userGateway, Process: "hems-gateway"},
 	{Path: "secrets/cloudflare-token", Mode: 0o600, Owner: userGateway, Group: userGateway, Process: "hems-gateway"},
+	{Path: "secrets/tailnet-*", Mode: 0o600, Owner: userGateway, Group: userGateway, Process: "hems-gateway"},
 	{Path: tokenFiles, Mode: 0o600, Owner: userMetrics, Group: userMetrics, Process: "hems-metrics"},
 	{Path: bridgeFiles, Mode: 0o600, Owner: userBroker, Group: userBroker, Process: "hems-broker"},
 	// What is made in it is of its group: the socket is for all.
@@ -94,6 +95,7 @@ var Places = []Place{
 	{Path: "pki/gateway/*.pem", Mode: 0o640, Group: userGateway, Process: "hems-manager"},
 	{Path: "pki/gateway/phones.json", Mode: 0o640, Group: userGateway, Process: "hems-manager"},
 	{Path: "gateway", Mode: os.ModeDir | 0o700, Owner: userGateway, Group: userGateway, Process: "hems-gateway", Tree: true},
+	{Path: "tailnet", Mode: os.ModeDir | 0o700, Owner: userGateway, Group: userGateway, Process: "hems-gateway", Tree: true},
 	{Path: "", InRun: true, Mode: os.ModeDir | 0o755},
 	{Path: "boot.json", InRun: true, Mode: 0o644, Made: true},
 	{Path: "clock.json", InRun: true, Mode: 0o644, Made: true},

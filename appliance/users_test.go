@@ -179,7 +179,7 @@ func TestEachUserMayWhatTheTableSays(t *testing.T) {
 		t.Errorf("only %d questions were asked", asked)
 	}
 	// What is in no place of its own is root's, or its directory's owner's.
-	for file, owner := range map[string]int{"secrets/tailnet-auth-key": root, "manager/update.json": root, "zigbee/old/zigbee.json": userZigbee, "broker/retained.log": userBroker} {
+	for file, owner := range map[string]int{"manager/update.json": root, "zigbee/old/zigbee.json": userZigbee, "broker/retained.log": userBroker} {
 		for _, u := range cardUsers {
 			as(u, func() {
 				read, write := tryFile(e.Path(file), false)

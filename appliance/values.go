@@ -3,6 +3,7 @@ package appliance
 import (
 	"errors"
 	"fmt"
+	"net/netip"
 	"net/url"
 	"strings"
 	"time"
@@ -127,6 +128,55 @@ func (h *HassURL) UnmarshalYAML(n *yaml.Node) error {
 
 // MarshalYAML implements yaml.Marshaler.
 func (h HassURL) MarshalYAML() (any, error) { return urlText(h.URL), nil }
+
+// ControlURL is the address of a tailnet's control server, or nothing.
+type ControlURL struct{ *url.URL }
+
+// UnmarshalYAML implements yaml.Unmarshaler.
+func (c *ControlURL) UnmarshalYAML(n *yaml.Node) error {
+	if n.Value == "" {
+		c.URL = nil
+		return nil
+	}
+	var u URL
+	if err := u.UnmarshalYAML(n); err != nil {
+		return errors.New("not a control server's address: write it as https://headscale.example.com, or leave it empty for Tailscale")
+	}
+	c.URL = u.URL
+	return nil
+}
+
+// MarshalYAML implements yaml.Marshaler.
+func (c ControlURL) MarshalYAML() (any, error) { return urlText(c.URL), nil }
+
+// TCPAddress is an IP address with a port.
+type TCPAddress struct{ netip.AddrPort }
+
+// UnmarshalYAML implements yaml.Unmarshaler.
+func (a *TCPAddress) UnmarshalYAML(n *yaml.Node) error {
+	v, err := netip.ParseAddrPort(n.Value)
+	if err != nil || v.Port() == 0 || v.Addr().Zone() != "" {
+		return fmt.Errorf("%q is not an address with a port: write it as 192.168.1.20:502", n.Value)
+	}
+	if ip := v.Addr(); ip.IsLoopback() || ip.IsUnspecified() || ip.IsMulticast() || ip.IsLinkLocalUnicast() {
+		return fmt.Errorf("%q is not a device's address in the home's network", n.Value)
+	}
+	a.AddrPort = netip.AddrPortFrom(v.Addr().Unmap(), v.Port())
+	return nil
+}
+
+// MarshalYAML implements yaml.Marshaler.
+func (a TCPAddress) MarshalYAML() (any, error) { return a.AddrPort.String(), nil }
+
+// UnmarshalYAML implements yaml.Unmarshaler.
+func (f *Funnel) UnmarshalYAML(n *yaml.Node) error {
+	switch n.Value {
+	case "off", "dashboard", "home_assistant":
+		*f = Funnel(n.Value)
+		return nil
+	}
+	return fmt.Errorf("%q is not what Funnel can lead to: give off, dashboard or home_assistant", n.Value)
+}
 
 // UnmarshalYAML implements yaml.Unmarshaler.
 func (f *FlowControl) UnmarshalYAML(n *yaml.Node) error {

@@ -39,6 +39,7 @@ var handouts gateway.Handouts
 // Prepare deletes, while it is root, a claim code that was used: the gateway's own
 // user may read it, but removes nothing from among the secrets.
 func Prepare(env appliance.Env) error {
+	forgetKey(env)
 	if _, err := os.Stat(env.Path("gateway", "accounts.json")); err != nil {
 		return nil // no owner yet, or not to be known
 	}
@@ -75,23 +76,26 @@ func Run(ctx context.Context, env appliance.Env, cfg appliance.Config) error {
 		Log:  env.Log,
 	})
 	tunnel := newTunnel(env, cfg)
+	limitMemory()
 	g, err := gateway.New(gateway.Options{
 		Listen:    web.Dashboard,
 		ListenTLS: web.DashboardTLS,
 		Port:      web.Port,
 		PortTLS:   web.PortTLS,
 		// The manager makes them, and makes them anew in time.
-		Certificates:  pki.NewCertificates(pki.HolderDir(env.Path("pki"), "gateway")).GetCertificate,
-		Authority:     env.Path("pki", pki.CAFile),
-		HostName:      cfg.Home.HostName,
-		Doors:         tunnel.Doors(),
-		Reporters:     []remote.Reporter{tunnel},
-		Cloud:         cloudSettings(env, cfg),
-		Phones:        guard,
-		Handouts:      &handouts,
-		HomeAssistant: home,
-		Sockets:       &sockets,
-		Dir:           env.Path("gateway"),
+		Certificates:    pki.NewCertificates(pki.HolderDir(env.Path("pki"), "gateway")).GetCertificate,
+		Authority:       env.Path("pki", pki.CAFile),
+		HostName:        cfg.Home.HostName,
+		Doors:           append(tunnel.Doors(), tailnetDoors(env, cfg, guard)...),
+		Reporters:       []remote.Reporter{tunnel, node, node.FunnelReporter()},
+		Cloud:           cloudSettings(env, cfg),
+		Phones:          guard,
+		Handouts:        &handouts,
+		HomeAssistant:   home,
+		Sockets:         &sockets,
+		Dir:             env.Path("gateway"),
+		Tailnet:         node,
+		TailnetSettings: tailnetSettings(cfg),
 		MQTT: mqttclient.Options{
 			Server:   "unix://" + env.MQTTSocket(),
 			ClientID: "hems-gateway",
@@ -121,6 +125,11 @@ func Run(ctx context.Context, env appliance.Env, cfg appliance.Config) error {
 	defer wg.Wait()
 	wg.Go(func() { guard.Run(ctx) })
 	wg.Go(func() { tunnel.Run(ctx) })
+	if cfg.Tailnet.Enabled {
+		wg.Go(func() { node.Run(ctx, tailnetOptions(env, cfg, g)) })
+	} else {
+		node.Off()
+	}
 	if env.Card { // a workstation has a name of its own
 		wg.Go(func() { mdns.Run(ctx, mdns.Options{Host: cfg.Home.HostName, HTTPS: uint16(web.PortTLS), Log: env.Log}) })
 	}

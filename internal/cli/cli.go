@@ -25,12 +25,12 @@ import (
 const usage = `usage: hems run [-dongle DEVICE] [-data DIR]
        hems image [-gok PROGRAM] [-o FILE]
        hems flash [-image FILE] [-force] [-yes] [-host-name NAME] [-time-zone ZONE]
-                  [-tailnet-key FILE] [-claim | -claim-code FILE] DISK
+                  [-tailnet-key FILE [-tailnet-control URL]] [-claim | -claim-code FILE] DISK
        hems vm [-image FILE] [-data DIR] [-words WORDS]
        hems keys new|certify, hems release
        hems import zigbee2mqtt DIR, hems import zha FILE, hems import mosquitto DIR
        hems mqtt user list|add|remove
-       hems status, doctor, ways, update, rollback, logs, backup, restore, diagnostics, config,
+       hems status, doctor, ways, tailnet, update, rollback, logs, backup, restore, diagnostics, config,
             history, destination, phone, cloudflare
        hems version
 
@@ -56,6 +56,7 @@ that is in use, and one that is not removable.
   -host-name    what the appliance is called: hems answers as hems.local
   -time-zone    where it is: Europe/Dublin
   -tailnet-key  a file with the key to a tailnet
+  -tailnet-control  the headscale that the key is of; Tailscale otherwise
   -claim        print a code that is asked for when the appliance is claimed
   -claim-code   a file with such a code
 

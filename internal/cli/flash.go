@@ -36,6 +36,7 @@ func (c *command) flash(ctx context.Context, args []string) error {
 	flags.StringVar(&s.HostName, "host-name", "", "")
 	flags.StringVar(&s.TimeZone, "time-zone", "", "")
 	tailnet := flags.String("tailnet-key", "", "")
+	flags.StringVar(&s.TailnetControlURL, "tailnet-control", "", "")
 	code := flags.String("claim-code", "", "")
 	claim := flags.Bool("claim", false, "")
 	disk, done, err := c.parseOne(flags, args, "the disk: hems flash /dev/sdX")

@@ -19,6 +19,8 @@ import (
 const remoteUsage = `usage: hems status [HOST]
        hems doctor [HOST]
        hems ways [HOST]
+       hems tailnet HOST status | up [-key FILE] | down | sign-in | leave |
+                    control [URL] | devices [ADDRESS:PORT …] | funnel off|dashboard|home_assistant
        hems update HOST BUNDLE [-older]
        hems rollback HOST
        hems logs HOST [-process PROGRAM] [-lines N] [-f]
@@ -48,6 +50,10 @@ takes what comes through the appliance, with the lines for its configuration.yam
 hems ways tells in which ways the appliance can be reached: which are up, since
 when, at which addresses.
 
+hems tailnet lets the appliance join a tailnet, with a key or by an address to sign
+in at, and says how its node is; devices are those of the home that can be reached
+through it; funnel is what the whole internet may reach.
+
 hems update sends a bundle, waits until it was tried, and says how that went: its
 status is 0 only when the new version runs and was found to work. With -older a
 version before the one that runs is taken too. hems rollback goes back to the
@@ -73,6 +79,7 @@ var remoteCommands = map[string]struct {
 	"status":      {0, 0, (*remote).status, nil},
 	"doctor":      {0, 0, (*remote).doctor, nil},
 	"ways":        {0, 0, (*remote).ways, nil},
+	"tailnet":     {1, 66, (*remote).tailnet, func(r *remote, f *flag.FlagSet) { f.StringVar(&r.keyFile, "key", "", "") }},
 	"update":      {1, 1, (*remote).update, func(r *remote, f *flag.FlagSet) { f.BoolVar(&r.older, "older", false, "") }},
 	"rollback":    {0, 0, (*remote).rollback, nil},
 	"logs":        {0, 0, (*remote).logs, (*remote).logFlags},
@@ -102,6 +109,7 @@ type remote struct {
 
 	older, follow, yes              bool
 	process, output, passphraseFile string
+	keyFile                         string // of hems tailnet
 	lines                           int
 	past                            past
 	tunnel                          client.TunnelHost // of hems cloudflare add
@@ -211,7 +219,7 @@ func isVerb(word string) bool {
 	_, phone := phoneVerbs[word]
 	_, cloudflare := cloudflareVerbs[word]
 	_, people := peopleVerbs[word]
-	return config || history || destination || phone || cloudflare || people
+	return config || history || destination || phone || cloudflare || people || tailnetVerbs[word]
 }
 
 // allWords parses flags wherever they stand among the other words.

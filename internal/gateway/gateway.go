@@ -43,9 +43,11 @@ type Home struct {
 
 // Options are what a Gateway needs.
 type Options struct {
-	Listen          []string           // TCP addresses on the home's network, host:port
-	ListenTLS       []string           // the same, with TLS
-	Doors           []remote.Door      // the other ways in
+	Listen          []string      // TCP addresses on the home's network, host:port
+	ListenTLS       []string      // the same, with TLS
+	Doors           []remote.Door // the other ways in
+	Tailnet         Tailnet       // nil: this appliance cannot join one
+	TailnetSettings TailnetSettings
 	Reporters       []remote.Reporter  // how each of those is; one without a reporter is off
 	HostName        string             // the appliance's on the home's network, without ".local"; empty: not known
 	Port, PortTLS   int                // where a visitor who is led to the dashboard finds it; 0: not there

@@ -80,6 +80,7 @@ func newHouse(t *testing.T, settings ...setting) *house {
 		Log:       log,
 		Password:  signin.Params{Memory: 64, Time: 1, Threads: 1},
 	}
+	o.Tailnet = &tailnetNode{}
 	for _, s := range settings {
 		s(&o)
 	}

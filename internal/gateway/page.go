@@ -59,7 +59,7 @@ func (p page) Member() bool { return p.Role >= signin.Member }
 
 // UnderMore reports whether the page is one behind More.
 func (p page) UnderMore() bool {
-	return slices.Contains([]string{"system", "update", "destinations", "backup", "logs", "config", "wait", "https", "home-assistant", "ledger", "ways", "phones", "cloudflare", "people", "me"}, p.Here)
+	return slices.Contains([]string{"system", "update", "destinations", "backup", "logs", "config", "wait", "https", "home-assistant", "ledger", "ways", "phones", "cloudflare", "tailnet", "people", "me"}, p.Here)
 }
 
 func (g *Gateway) page(r *http.Request, here, title string, body any) page {

@@ -120,6 +120,8 @@ func (g *Gateway) routes() []route {
 		{"GET /system/https/{file}", forSignedIn, signin.Viewer, g.authorityFile, small},
 		{"GET /system/home-assistant", forSignedIn, signin.Owner, g.homeAssistantPage, small},
 		{"POST /system/home-assistant", forSignedIn, signin.Owner, g.setHomeAssistant, small},
+		{"GET /ways/tailnet", forSignedIn, signin.Owner, g.tailnetPage, small},
+		{"POST /ways/tailnet", forSignedIn, signin.Owner, g.changeTailnet, small},
 		{"GET /ways", forSignedIn, signin.Viewer, g.waysPage, small},
 		{"GET /people", forSignedIn, signin.Owner, g.peoplePage, small},
 		{"GET /people/person", forSignedIn, signin.Owner, g.personPage, small},
@@ -185,6 +187,8 @@ func (g *Gateway) routes() []route {
 		{"GET /api/v1/ways/cloudflare", forPrograms, signin.Owner, g.apiCloud, small},
 		{"POST /api/v1/ways/cloudflare/hosts", forPrograms, signin.Owner, g.apiCloudHosts, small},
 		{"POST /api/v1/ways/cloudflare/token", forPrograms, signin.Owner, g.apiCloudToken, small},
+		{"GET /api/v1/ways/tailnet", forPrograms, signin.Owner, g.apiTailnet, small},
+		{"POST /api/v1/ways/tailnet", forPrograms, signin.Owner, g.apiChangeTailnet, small},
 		{"GET /api/v1/ways", forPrograms, signin.Viewer, g.apiWays, small},
 
 		// The manager's interface, for those who may. What it keeps for the

@@ -22,6 +22,10 @@ var examples = map[string]struct {
 	"GET /claim":                                 {want: http.StatusSeeOther}, // it is claimed
 	"POST /claim":                                {form: url.Values{"user": {"eve"}, "password": {"a cup of poison"}}, want: http.StatusSeeOther},
 	"GET /system":                                {want: http.StatusOK},
+	"GET /ways/tailnet":                          {want: http.StatusOK},
+	"POST /ways/tailnet":                         {form: url.Values{"do": {"on"}}, want: http.StatusSeeOther},
+	"GET /api/v1/ways/tailnet":                   {want: http.StatusOK},
+	"POST /api/v1/ways/tailnet":                  {body: `{"do":"on"}`, want: http.StatusOK},
 	"GET /system/https":                          {want: http.StatusOK},
 	"GET /system/https/{file}":                   {path: "/system/https/hems-ca.crt", want: http.StatusOK},
 	"GET /trust/{link}":                          {path: "/trust/guessed", want: http.StatusSeeOther},

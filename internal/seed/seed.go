@@ -49,7 +49,9 @@ type Seed struct {
 	HostName       string `json:"host_name,omitempty"`
 	TimeZone       string `json:"time_zone,omitempty"`
 	TailnetAuthKey string `json:"tailnet_auth_key,omitempty"`
-	ClaimCode      string `json:"claim_code,omitempty"`
+	// TailnetControlURL is a headscale's address; empty: the key is Tailscale's.
+	TailnetControlURL string `json:"tailnet_control_url,omitempty"`
+	ClaimCode         string `json:"claim_code,omitempty"`
 }
 
 // ErrBad is of a seed that cannot be used; it says what is wrong and never
@@ -146,6 +148,7 @@ func Parse(text []byte) (s Seed, err error) {
 var (
 	label = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$`)
 	zone  = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_+-]*(/[A-Za-z0-9_+-]+){0,2}$`)
+	other = regexp.MustCompile(`^[A-Za-z0-9_-]{16,200}$`) // headscale's
 	key   = regexp.MustCompile(`^tskey-[A-Za-z0-9_-]{8,200}(\?[A-Za-z0-9_=&-]{1,100})?$`)
 )
 
@@ -157,8 +160,12 @@ func (s Seed) Check() error {
 		return fmt.Errorf("%w: host_name is %.80q: give one name of a-z, 0-9 and -, such as hems", ErrBad, s.HostName)
 	case s.TimeZone != "" && !isZone(s.TimeZone):
 		return fmt.Errorf("%w: time_zone is %.80q: give one such as Europe/Dublin", ErrBad, s.TimeZone)
-	case s.TailnetAuthKey != "" && !key.MatchString(s.TailnetAuthKey):
-		return fmt.Errorf("%w: tailnet_auth_key is no key of a tailnet, which begins with tskey-", ErrBad)
+	case s.TailnetControlURL != "" && s.TailnetAuthKey == "":
+		return fmt.Errorf("%w: tailnet_control_url without a tailnet_auth_key", ErrBad)
+	case s.TailnetControlURL != "" && !other.MatchString(s.TailnetAuthKey):
+		return fmt.Errorf("%w: tailnet_auth_key is no key of a headscale", ErrBad)
+	case s.TailnetControlURL == "" && s.TailnetAuthKey != "" && !key.MatchString(s.TailnetAuthKey):
+		return fmt.Errorf("%w: tailnet_auth_key is no key of a tailnet, which begins with tskey-; for headscale's give tailnet_control_url too", ErrBad)
 	case s.ClaimCode != "" && !isCode(s.ClaimCode):
 		return fmt.Errorf("%w: claim_code is not %d characters or more on one line", ErrBad, MinCode)
 	}
@@ -183,10 +190,14 @@ func isZone(name string) bool {
 // use puts each value where it belongs.
 func (s Seed) use(o Options) error {
 	var changes []hemsyaml.Change
-	for _, c := range []hemsyaml.Change{{Path: "home.host_name", Value: s.HostName}, {Path: "home.time_zone", Value: s.TimeZone}} {
+	for _, c := range []hemsyaml.Change{{Path: "home.host_name", Value: s.HostName}, {Path: "home.time_zone", Value: s.TimeZone},
+		{Path: "tailnet.control_url", Value: s.TailnetControlURL}} {
 		if c.Value != "" {
 			changes = append(changes, c)
 		}
+	}
+	if s.TailnetAuthKey != "" {
+		changes = append(changes, hemsyaml.Change{Path: "tailnet.enabled", Value: true})
 	}
 	if len(changes) > 0 {
 		err := o.Config.Set("the card's seed", changes...)

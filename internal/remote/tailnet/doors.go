@@ -5,6 +5,9 @@ import (
 	"crypto/tls"
 	"errors"
 	"net"
+	"net/http"
+	"net/netip"
+	"strings"
 
 	"github.com/smartcore-ireland/hems/internal/remote"
 )
@@ -27,6 +30,7 @@ func (n *Node) Doors(p Ports, fallback func(*tls.ClientHelloInfo) (*tls.Certific
 		all = append(all, remote.Door{
 			Way: remote.Tailnet, Name: name + " on the tailnet", Target: to, TLS: secure, Arrive: n.arrive(secure != nil),
 			Listen: func(ctx context.Context) (net.Listener, error) { return n.Listen(ctx, port) },
+			Admit:  n.underOwnName,
 		})
 	}
 	secure := &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: n.certificate(fallback)}
@@ -36,6 +40,26 @@ func (n *Node) Doors(p Ports, fallback func(*tls.ClientHelloInfo) (*tls.Certific
 	add("Home Assistant with HTTPS", remote.HomeAssistant, p.HomeTLS, secure)
 	add("Home Assistant", remote.HomeAssistant, p.HomeAgain, nil)
 	return all
+}
+
+// underOwnName gives an identity only to a request for one of the node's own names
+// or addresses: a page of another site, whose name was made to lead here, would act
+// as its visitor otherwise.
+func (n *Node) underOwnName(r *http.Request, a remote.Arrival) (remote.Arrival, error) {
+	host := r.Host
+	if h, _, err := net.SplitHostPort(host); err == nil {
+		host = h
+	}
+	host = strings.ToLower(strings.TrimSuffix(strings.Trim(host, "[]"), "."))
+	n.mu.Lock()
+	name := strings.ToLower(n.view.Name)
+	n.mu.Unlock()
+	short, _, _ := strings.Cut(name, ".")
+	_, err := netip.ParseAddr(host)
+	if err != nil && (name == "" || host != name && host != short) {
+		a.Identity = remote.Identity{}
+	}
+	return a, nil
 }
 
 var errNoName = errors.New("the visitor names no host")
@@ -52,6 +76,9 @@ func (n *Node) certificate(fallback func(*tls.ClientHelloInfo) (*tls.Certificate
 				return nil, errNoName
 			}
 			return fallback(hi)
+		}
+		if n.certify != nil {
+			return n.certify(hi)
 		}
 		lc, err := e.client()
 		if err != nil {

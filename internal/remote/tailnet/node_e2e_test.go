@@ -69,19 +69,7 @@ func newHome(t *testing.T, control string, set ...func(*Options)) *home {
 		h.node.Off()
 	})
 	for _, d := range h.node.Doors(Ports{Dashboard: 80, Home: 8123}, nil) {
-		ctx, cancel := context.WithCancel(t.Context())
-		t.Cleanup(cancel)
-		go func() {
-			for ctx.Err() == nil {
-				if l, err := d.Listen(ctx); err == nil {
-					h.serve(ctx, l, d)
-				}
-				select {
-				case <-ctx.Done():
-				case <-time.After(10 * time.Millisecond):
-				}
-			}
-		}()
+		h.open(d)
 	}
 	return h
 }
@@ -93,12 +81,39 @@ func (h *home) run() {
 	h.stop = func() { cancel(); wg.Wait() }
 }
 
+// open serves at a door until the test ends, or it is shut.
+func (h *home) open(d remote.Door) (shut func()) {
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for ctx.Err() == nil {
+			if l, err := d.Listen(ctx); err == nil {
+				h.serve(ctx, l, d)
+			} else {
+				fmt.Fprintln(h.log, d.Name, err)
+			}
+			select {
+			case <-ctx.Done():
+			case <-time.After(10 * time.Millisecond):
+			}
+		}
+	}()
+	shut = sync.OnceFunc(func() { cancel(); <-done })
+	h.t.Cleanup(shut)
+	return shut
+}
+
 // serve answers with who came in.
 func (h *home) serve(ctx context.Context, l net.Listener, d remote.Door) {
 	srv := &http.Server{
 		ConnContext: func(ctx context.Context, c net.Conn) context.Context { return remote.With(ctx, d.Arrive(c)) },
 		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			_ = json.NewEncoder(w).Encode(remote.Of(r.Context()))
+			a := remote.Of(r.Context())
+			if d.Admit != nil {
+				a, _ = d.Admit(r, a)
+			}
+			_ = json.NewEncoder(w).Encode(a)
 		}),
 	}
 	defer context.AfterFunc(ctx, func() { srv.Close() })()
@@ -199,6 +214,22 @@ func TestAPhoneComesIn(t *testing.T) {
 		}
 		phone.HTTPClient().CloseIdleConnections()
 		time.Sleep(50 * time.Millisecond)
+	}
+
+	// A page of another site whose name leads here acts for nobody.
+	r, err := http.NewRequest("GET", "http://hems/", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Host = "evil.example"
+	res, err := phone.HTTPClient().Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	var rebound remote.Arrival
+	if err := json.NewDecoder(res.Body).Decode(&rebound); err != nil || rebound.Identity != (remote.Identity{}) {
+		t.Errorf("under another site's name: got %+v, %v; want nobody", rebound.Identity, err)
 	}
 
 	// Everything else is closed.

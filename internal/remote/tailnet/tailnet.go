@@ -12,6 +12,7 @@ package tailnet
 
 import (
 	"context"
+	"crypto/tls"
 	"log/slog"
 	"net"
 	"net/netip"
@@ -48,6 +49,8 @@ type Options struct {
 	// Devices are TCP addresses in the home's network that members can reach
 	// through the node.
 	Devices []netip.AddrPort
+	// Funnel says that there is a door for the internet.
+	Funnel bool
 	// Allowed says whether a visitor has at least that role.
 	Allowed func(who remote.Identity, role string) bool
 	// Joined is told, once after each start, that the node is in its tailnet: the
@@ -58,7 +61,8 @@ type Options struct {
 
 // A Node outlives a run of the gateway: with the same settings it goes on.
 type Node struct {
-	now func() time.Time
+	now     func() time.Time
+	certify func(*tls.ClientHelloInfo) (*tls.Certificate, error) // of tests: Let's Encrypt is not there
 
 	running sync.Mutex // held by the run that there is
 	o       atomic.Pointer[Options]
@@ -69,6 +73,7 @@ type Node struct {
 	change  chan struct{} // closed when engine or what is known of it changes
 	view    view
 	told    remote.Status
+	funnel  funnel
 	key     string // given by a person, for the next start alone
 	unasked bool   // nobody wants a tailnet
 }
@@ -86,6 +91,8 @@ func (n *Node) Run(ctx context.Context, o Options) {
 	n.o.Store(&o)
 	n.mu.Lock()
 	n.unasked = false
+	n.funnel.wanted = o.Funnel
+	n.tellFunnel()
 	if old := n.engine; old != nil && n.last != o.Settings {
 		n.engine = nil
 		n.mu.Unlock()
@@ -116,7 +123,7 @@ func (n *Node) begin(o Options) {
 func (n *Node) Off() {
 	n.mu.Lock()
 	e := n.engine
-	n.engine, n.unasked = nil, true
+	n.engine, n.unasked, n.funnel.wanted = nil, true, false
 	n.view = view{}
 	n.changed()
 	n.mu.Unlock()
@@ -183,6 +190,7 @@ func (n *Node) changed() {
 		s.Since = n.told.Since
 		n.told = s
 	}
+	n.tellFunnel()
 }
 
 // know takes in what an engine tells.

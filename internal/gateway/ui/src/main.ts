@@ -30,7 +30,7 @@ if (page === 'pair') {
   handlers['list'] = (html) => showList(html as string);
   window.setInterval(tickCountdown, 250);
 }
-if (page === 'system' || page === 'destinations') void followState();
+if (page === 'system' || page === 'destinations' || page === 'tailnet') void followState();
 if (page === 'update') updatePage();
 if (page === 'backup') backupPage();
 if (page === 'ledger') ledgerPage();
