@@ -2,7 +2,7 @@
 // the kernel and the firmware, each at one version.
 module github.com/smartcore-ireland/hems/builddir
 
-go 1.26.0
+go 1.26.6
 
 require (
 	github.com/gokrazy/firmware v0.0.0-20260522070551-527ce0ed43cf
