@@ -31,14 +31,8 @@ type TailnetSettings struct {
 
 // RoleOf is what a visitor may do whom a way in vouches for.
 func (g *Gateway) RoleOf(way remote.Way, who remote.Identity) signin.Role {
-	if who.Login == "" || way != remote.Tailnet && way != remote.Cloudflare {
-		return signin.Nobody
-	}
-	role, err := signin.ParseRole(who.Role)
-	if err != nil {
-		return signin.Nobody
-	}
-	return role
+	v, _ := g.known(remote.Arrival{Way: way, Identity: who})
+	return v.role
 }
 
 // tailnetState is the answer of the JSON interface.

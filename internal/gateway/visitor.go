@@ -108,8 +108,9 @@ func bearer(r *http.Request) (secret string, ok bool) {
 
 // vouched is the visitor whom the way in knows: somebody with an account that the
 // login is linked to, or somebody with no more than what the way grants.
-func (g *Gateway) vouched(r *http.Request) (visitor, bool) {
-	a := remote.Of(r.Context())
+func (g *Gateway) vouched(r *http.Request) (visitor, bool) { return g.known(remote.Of(r.Context())) }
+
+func (g *Gateway) known(a remote.Arrival) (visitor, bool) {
 	if !a.Way.Vouches() || a.Identity.Login == "" {
 		return visitor{}, false
 	}
