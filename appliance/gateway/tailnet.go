@@ -25,7 +25,7 @@ var node = tailnet.New()
 // memoryLimit is what the gateway's heap may grow to before it is tidied up
 // eagerly: without it, buffers of the tailnet's make it grow by hundreds of MB for
 // one large download, and it stays so large.
-const memoryLimit = 96 << 20
+const memoryLimit = 64 << 20
 
 // limitMemory leaves alone what was set from outside.
 func limitMemory() {
