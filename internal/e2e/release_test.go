@@ -150,14 +150,15 @@ func file(t *testing.T, path string) bundle.Source {
 	return bundle.Source{Size: info.Size(), Open: func() (io.ReadCloser, error) { return os.Open(path) }}
 }
 
-// garbage has the size and the first bytes of a file, and goes on as nothing that
-// anything understands.
-func garbage(t *testing.T, path string, keep int) bundle.Source {
+// garbage has the size, or most bytes of it, and the first bytes of a file, and goes
+// on as nothing that anything understands.
+func garbage(t *testing.T, path string, keep, most int) bundle.Source {
 	t.Helper()
 	b, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
 	}
+	b = b[:min(len(b), most)]
 	rand.NewChaCha8([32]byte{1}).Read(b[keep:])
 	return bundle.Source{Size: int64(len(b)), Open: func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(b)), nil }}
 }

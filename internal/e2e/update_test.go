@@ -7,6 +7,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -61,8 +62,8 @@ func TestUpdates(t *testing.T) {
 		{"Good", nil, true, ""},
 		// Behind a superblock (96 bytes) that says what a good one does: anything else
 		// is refused before it is tried.
-		{"RootOfGarbage", func(t *testing.T) change { return change{"root.img": garbage(t, r.root, 96)} }, false, ""},
-		{"KernelOfGarbage", func(t *testing.T) change { return change{"boot/vmlinuz.gz": garbage(t, r.root, 0)} }, false, ""},
+		{"RootOfGarbage", func(t *testing.T) change { return change{"root.img": garbage(t, r.root, 96, math.MaxInt)} }, false, ""},
+		{"KernelOfGarbage", func(t *testing.T) change { return change{"boot/vmlinuz.gz": garbage(t, r.root, 0, 8<<20)} }, false, ""},
 		{"InitPanics", broken(r, "quit", "gokrazy/init"), false, ""},
 		{"HangsUnderTheWatchdog", broken(r, "hang", "user/hems-boot"), false, ""},
 		{"BrokerNeverHealthy", broken(r, "sleep", "user/hems-broker"), false, "cannot reach each other"},
