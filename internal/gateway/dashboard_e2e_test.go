@@ -10,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/chromedp/cdproto/cdp"
+	"github.com/chromedp/cdproto/input"
 	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
 )
@@ -191,10 +193,27 @@ func TestCurveIsReadWithKeysAndFinger(t *testing.T) {
 	b.await(`/^\d\d:\d\d · [\d,]+ W/.test(document.getElementById("readout").textContent)`)
 	b.do("escape", chromedp.KeyEvent(kb.Escape))
 	b.await(`document.getElementById("readout").textContent.startsWith("highest ")`)
-	b.do("a finger", chromedp.TapXY(260, 560))
+	// It stays down until the page has answered: what it showed goes again a while
+	// after it was lifted.
+	at := eval[[]float64](b, `(() => { const r = document.querySelector("#chart .u-over").getBoundingClientRect(); return [r.x + r.width * 0.7, r.y + r.height / 2]; })()`)
+	b.do("a finger", finger(at...))
 	b.await(`/^\d\d:\d\d · [\d,]+ W/.test(document.getElementById("readout").textContent)`)
 	b.shoot("phone-dark-readout")
+	b.do("the finger lifted", finger())
+	b.await(`document.getElementById("readout").textContent.startsWith("highest ")`)
 	b.clean()
+}
+
+// finger puts a finger on the page at x and y, or lifts it.
+func finger(at ...float64) chromedp.Action[chromedp.Void] {
+	return chromedp.Func(func(ctx context.Context, t *chromedp.Target) error {
+		p := input.DispatchTouchEventParams{Type: input.DispatchTouchEventTypeTouchEnd, TouchPoints: []*input.TouchPoint{}}
+		if len(at) == 2 {
+			p.Type, p.TouchPoints = input.DispatchTouchEventTypeTouchStart, []*input.TouchPoint{{X: at[0], Y: at[1]}}
+		}
+		_, err := cdp.Call(ctx, t, input.DispatchTouchEvent, p)
+		return err
+	})
 }
 
 // TestTargetsAreLargeAndInkIsDark measures what a finger and an eye need: 44 px
