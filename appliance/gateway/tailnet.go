@@ -34,8 +34,9 @@ func limitMemory() {
 	}
 }
 
-// joinedFile says that the node has been in its tailnet: the key that it joined
-// with, and which may be used once, is deleted at the next start.
+// joinedFile has the time at which the node was last in its tailnet: a key from before
+// that, which may be used once, is deleted at the next start. One that was given later
+// waits for a node that has left.
 const joinedFile = "joined"
 
 // tailnetDoors are the ways in by the tailnet.
@@ -117,8 +118,12 @@ func tailnetSettings(cfg appliance.Config) gateway.TailnetSettings {
 
 // forgetKey deletes, while it is root, the tailnet's key that was used.
 func forgetKey(env appliance.Env) {
-	joined := env.Path("tailnet", joinedFile)
-	if _, err := os.Stat(joined); err != nil {
+	joined, err := os.Stat(env.Path("tailnet", joinedFile))
+	if err != nil {
+		return // it never was in one
+	}
+	key, err := os.Stat(env.Secret("tailnet-auth-key"))
+	if err != nil || key.ModTime().After(joined.ModTime()) {
 		return
 	}
 	if err := os.Remove(env.Secret("tailnet-auth-key")); err != nil && !errors.Is(err, fs.ErrNotExist) {

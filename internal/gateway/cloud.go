@@ -208,7 +208,7 @@ func (g *Gateway) apiCloudHosts(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if err := g.setHosts(r.Context(), q.Hosts); err != nil {
-		g.refusePhones(w, err)
+		g.refuseQuestion(w, err)
 		return
 	}
 	writeJSON(w, r, struct{}{})
@@ -223,7 +223,7 @@ func (g *Gateway) apiCloudToken(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if err := g.giveToken(q.Token, q.Token == ""); err != nil {
-		g.refusePhones(w, err)
+		g.refuseQuestion(w, err)
 		return
 	}
 	writeJSON(w, r, struct{}{})

@@ -207,7 +207,7 @@ func (g *Gateway) mayRequire(r *http.Request) error {
 func (g *Gateway) setConfig(w http.ResponseWriter, r *http.Request) {
 	b, err := io.ReadAll(r.Body)
 	if err != nil {
-		g.refusePhones(w, err)
+		g.refuseQuestion(w, err)
 		return
 	}
 	var q struct {
@@ -217,7 +217,7 @@ func (g *Gateway) setConfig(w http.ResponseWriter, r *http.Request) {
 	const lan = modeKey + string(remote.LAN)
 	if json.Unmarshal(b, &q) == nil && (q.Path == lan || strings.HasPrefix(lan, q.Path+".")) && bytes.Contains(q.Value, []byte(phones.Required)) {
 		if err := g.mayRequire(r); err != nil {
-			g.refusePhones(w, err)
+			g.refuseQuestion(w, err)
 			return
 		}
 	}
@@ -244,7 +244,7 @@ func (g *Gateway) readQuestion(w http.ResponseWriter, r *http.Request, to any) b
 func (g *Gateway) apiPhones(w http.ResponseWriter, r *http.Request) {
 	v, err := g.allPhones()
 	if err != nil {
-		g.refusePhones(w, err)
+		g.refuseQuestion(w, err)
 		return
 	}
 	writeJSON(w, r, v)
@@ -259,7 +259,7 @@ func (g *Gateway) apiAddPhone(w http.ResponseWriter, r *http.Request) {
 	}
 	v, err := g.newPhone(r, q.Name)
 	if err != nil {
-		g.refusePhones(w, err)
+		g.refuseQuestion(w, err)
 		return
 	}
 	writeJSON(w, r, v)
@@ -273,7 +273,7 @@ func (g *Gateway) apiRevokePhone(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if err := g.revokePhone(r, q.Name); err != nil {
-		g.refusePhones(w, err)
+		g.refuseQuestion(w, err)
 		return
 	}
 	writeJSON(w, r, struct{}{})
@@ -288,16 +288,10 @@ func (g *Gateway) apiPhonesMode(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if err := g.setPhonesMode(r, q.Way, q.Mode); err != nil {
-		g.refusePhones(w, err)
+		g.refuseQuestion(w, err)
 		return
 	}
 	writeJSON(w, r, struct{}{})
-}
-
-// refusePhones answers a program.
-func (g *Gateway) refusePhones(w http.ResponseWriter, err error) {
-	status, e := g.explainSystem(err)
-	writeRefusal(w, status, e)
 }
 
 // The pages.

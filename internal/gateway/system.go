@@ -19,6 +19,12 @@ func (g *Gateway) problem(err error) (int, *problem) {
 	return status, &problem{Message: sentence(e.Message), Hint: sentence(e.Hint)}
 }
 
+// refuseQuestion answers a program whose question has failed.
+func (g *Gateway) refuseQuestion(w http.ResponseWriter, err error) {
+	status, e := g.explainSystem(err)
+	writeRefusal(w, status, e)
+}
+
 // sentence is what the manager says in lower case as it stands on a page.
 func sentence(s string) string {
 	s = strings.TrimSpace(s)

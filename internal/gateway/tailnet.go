@@ -162,7 +162,7 @@ func (g *Gateway) apiChangeTailnet(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if err := g.setTailnet(r.Context(), q); err != nil {
-		g.refusePhones(w, err)
+		g.refuseQuestion(w, err)
 		return
 	}
 	writeJSON(w, r, struct{}{})

@@ -22,12 +22,11 @@ import (
 
 // engine is one life of the node, with one set of settings.
 type engine struct {
-	node    *Node
-	o       Options
-	key     string
-	cancel  context.CancelFunc
-	done    chan struct{}
-	connect time.Time
+	node   *Node
+	o      Options
+	key    string
+	cancel context.CancelFunc
+	done   chan struct{}
 
 	mu    sync.Mutex
 	srv   *tsnet.Server
@@ -46,7 +45,7 @@ const (
 
 func startEngine(n *Node, o Options, key string) *engine {
 	ctx, cancel := context.WithCancel(context.Background())
-	e := &engine{node: n, o: o, key: key, cancel: cancel, done: make(chan struct{}), connect: n.now()}
+	e := &engine{node: n, o: o, key: key, cancel: cancel, done: make(chan struct{})}
 	go e.run(ctx)
 	return e
 }

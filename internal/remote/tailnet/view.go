@@ -23,17 +23,16 @@ const (
 
 // view is what is known of a node.
 type view struct {
-	Phase      phase
-	Err        string // why it cannot begin, or what its control server said
-	Health     []string
-	AuthURL    string
-	Name       string // in DNS, without the dot at its end
-	Tailnet    string
-	Addresses  []string
-	Secure     bool      // the tailnet makes certificates for its nodes
-	Expiry     time.Time // of the node's key; zero: never
-	Expired    bool
-	SinceStart time.Duration // at the time of the view, for how long it has been connecting
+	Phase     phase
+	Err       string // why it cannot begin, or what its control server said
+	Health    []string
+	AuthURL   string
+	Name      string // in DNS, without the dot at its end
+	Tailnet   string
+	Addresses []string
+	Secure    bool      // the tailnet makes certificates for its nodes
+	Expiry    time.Time // of the node's key; zero: never
+	Expired   bool
 }
 
 func (v view) equal(o view) bool {
